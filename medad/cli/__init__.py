@@ -1,0 +1,50 @@
+"""The command line. Each command is one file, and imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from medad import __version__
+from medad.cli.bench import bench
+from medad.cli.demo import demo
+from medad.cli.score import score
+from medad.cli.train import train
+from medad.types import MedadError
+
+app = typer.Typer(
+    name="medad",
+    help="Medical image anomaly detection: compare methods, train on your own scans, score folders.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"medad {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None: ...
+
+
+for command in (demo, bench, train, score):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 all done, 1 done in part, 2 wrong input or settings, 130 interrupted."""
+    try:
+        app()
+    except MedadError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the same command goes on from here", err=True)
+        sys.exit(130)

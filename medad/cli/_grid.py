@@ -1,0 +1,64 @@
+"""Run a grid of experiments and say what came of it: what `medad bench` and `medad demo` share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from medad.cli import _common as common
+
+if TYPE_CHECKING:
+    from medad.bench import Outcome
+    from medad.config import Pipeline
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a grid runs and where its results go."""
+
+    out: Path
+    tracking_uri: str | None
+    experiment: str | None
+    no_tracking: bool
+    device: str
+    threads: int
+
+
+def run_grid(
+    grid: Pipeline, overrides: Mapping[str, Any], place: Place, data_root: Path | None, title: str
+) -> tuple[Outcome, str]:
+    """The outcome, and the tracking URI."""
+    device = common.start(place.threads, place.device)
+    from medad.bench import plan, run_bench
+    from medad.data.loading import Loader
+
+    experiments = plan(grid, overrides)
+    tracker, uri = common.open_tracker(place.out, place.tracking_uri, place.experiment, place.no_tracking)
+
+    outcome = run_bench(
+        experiments,
+        place.out,
+        data_root=data_root,
+        tracker=tracker,
+        loader=lambda settings: Loader(settings, device),
+        title=title,
+    )
+    return outcome, uri
+
+
+def report(outcome: Outcome, out: Path, uri: str) -> None:
+    """Print the table, what is missing or failed, and where to look."""
+    if len(outcome.results):
+        common.show_results(outcome.results)
+    for name, reason in outcome.missing.items():
+        typer.echo(f"missing: {name}: {reason}")
+    for name, reason in outcome.failed.items():
+        typer.echo(f"failed: {name}: {reason}", err=True)
+    typer.echo(f"{outcome.run} experiments run, {outcome.kept} kept from before, {len(outcome.failed)} failed")
+    typer.echo(f"results: {out / 'results.csv'}")
+    if uri:
+        typer.echo(f"runs:    {common.ui_command(uri)}")

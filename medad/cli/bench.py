@@ -1,0 +1,55 @@
+"""medad bench: compare methods on datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medad.cli import _common as common
+from medad.cli._grid import Place, report, run_grid
+
+if TYPE_CHECKING:
+    from medad.config import Pipeline
+
+
+def bench(
+    out: common.Out,
+    pipeline: Annotated[str, typer.Argument(help="A name in pipelines/ or a YAML file.")] = "ddad",
+    datasets: Annotated[str | None, typer.Option(help="Comma-separated, for example rsna,braintumor.")] = None,
+    methods: Annotated[str | None, typer.Option(help="Comma-separated, for example ddad,pca.")] = None,
+    networks: Annotated[str | None, typer.Option(help="Comma-separated: ae, aeu, memae.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="Comma-separated, for example 0,1,2.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder of the datasets, in the Med-AD layout.")] = None,
+    settings: common.Set = [],  # noqa: B006 - typer reads it once
+    tracking_uri: common.TrackingUri = None,
+    experiment: common.ExperimentName = None,
+    no_tracking: common.NoTracking = False,
+    device: common.Device = "auto",
+    threads: common.Threads = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="A dataset that is not on disk is an error.")] = False,
+) -> None:
+    """Run datasets x methods x networks x seeds; write results.csv and print the table.
+
+    Finished cells are kept: after an interruption the same command goes on. Exit code 1: a cell failed.
+    """
+    from medad.config import parse_overrides, read_pipeline
+
+    grid = _narrowed(read_pipeline(pipeline), datasets, methods, networks, seeds)
+    place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
+    outcome, uri = run_grid(grid, parse_overrides(settings), place, data_root, "bench")
+    report(outcome, out, uri)
+    if outcome.failed or (strict and outcome.missing):
+        raise typer.Exit(1)
+
+
+def _narrowed(
+    pipeline: Pipeline, datasets: str | None, methods: str | None, networks: str | None, seeds: str | None
+) -> Pipeline:
+    """The pipeline with what the options say in place of what the file says."""
+    from medad.config import Pipeline, build
+
+    options = {"datasets": datasets, "methods": methods, "networks": networks, "seeds": seeds}
+    given = {key: common.names(text) for key, text in options.items() if text is not None}
+    return build(Pipeline, {**pipeline.model_dump(), **given}, "options")

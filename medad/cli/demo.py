@@ -1,0 +1,61 @@
+"""medad demo: the whole path, on data that it makes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medad.cli import _common as common
+from medad.cli._grid import Place, report, run_grid
+
+INBOX_STUDIES = 12
+
+
+def demo(
+    out: common.Out = Path("demo-out"),
+    settings: common.Set = [],  # noqa: B006 - typer reads it once
+    tracking_uri: common.TrackingUri = None,
+    experiment: common.ExperimentName = None,
+    no_tracking: common.NoTracking = False,
+    device: common.Device = "auto",
+    threads: common.Threads = 0,
+) -> None:
+    """Make demo data, train DDAD, evaluate it beside simple baselines, record it in MLflow, and score a folder."""
+    from medad.config import parse_overrides, read_pipeline
+
+    place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
+    grid = read_pipeline("demo")
+    outcome, uri = run_grid(grid, parse_overrides(settings), place, None, "demo")
+    report(outcome, out, uri)
+    if outcome.failed:
+        raise typer.Exit(1)
+    from medad.model import load
+    from medad.scoring import TABLE, score_folder
+
+    cell = next(folder for folder in sorted((out / "cells").iterdir()) if folder.name.startswith("demo_ddad"))
+    inbox = _fill_inbox(out)
+    summary = score_folder(load(cell / "model"), inbox, out / "scores")
+    typer.echo(f"scored:  {summary.counts['scored']} studies of {inbox}: {out / 'scores' / TABLE}, heatmaps beside it")
+    typer.echo(f"picture: {cell / 'panel.png'}")
+    typer.echo("next:    look at the picture and the runs, then")
+    typer.echo(f"         medad score {cell / 'model'} FOLDER --out scores")
+    typer.echo("         medad train ddad --normal DIR --unlabeled DIR --out my-model")
+
+
+def _fill_inbox(out: Path) -> Path:
+    """A folder as it might arrive: some test studies, and a note that is no image."""
+    from medad.registry import datasets
+
+    inbox = out / "inbox"
+    pools = datasets.get("demo").pools(None, out)
+    half = INBOX_STUDIES // 2
+    for study in (*pools.test_normal[:half], *pools.test_abnormal[:half]):
+        for file in study.files:
+            target = inbox / study.id / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    (inbox / "note.txt").write_text("Not an image: it is skipped, and said so.\n", encoding="utf-8")
+    return inbox

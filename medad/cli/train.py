@@ -1,0 +1,56 @@
+"""medad train: one model, from a dataset or from folders of your own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medad.cli import _common as common
+
+
+def train(
+    out: common.Out,
+    pipeline: Annotated[str, typer.Argument(help="A name in pipelines/ or a YAML file.")] = "ddad",
+    normal: Annotated[Path | None, typer.Option(help="Folder of known-normal studies.")] = None,
+    unlabeled: Annotated[Path | None, typer.Option(help="Folder of unlabeled studies.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Train on a dataset's training set instead.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder of the datasets, in the Med-AD layout.")] = None,
+    network: Annotated[str | None, typer.Option(help="ae, aeu or memae.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    settings: common.Set = [],  # noqa: B006 - typer reads it once
+    skip_unreadable: common.SkipUnreadable = False,
+    tracking_uri: common.TrackingUri = None,
+    experiment: common.ExperimentName = None,
+    no_tracking: common.NoTracking = False,
+    device: common.Device = "auto",
+    threads: common.Threads = 0,
+) -> None:
+    """Train a model on normal studies, and unlabeled ones, and write the model folder OUT/model.
+
+    An interrupted training goes on from its last checkpoint.
+    """
+    from medad.config import ConfigError, parse_overrides, read_pipeline
+
+    if (normal is None) == (dataset is None):
+        raise ConfigError("say what to train on: --normal DIR (and --unlabeled DIR), or --dataset NAME")
+    grid = read_pipeline(pipeline)
+    chosen = (network,) if network else grid.networks[:1]
+    grid = grid.model_copy(update={"datasets": (dataset or "demo",), "seeds": (seed,), "networks": chosen})
+    device = common.start(threads, device)
+    from medad.bench import plan
+    from medad.data.loading import Loader
+    from medad.trainer import train_one, training_set
+
+    planned = plan(grid, parse_overrides(settings))
+    if len(planned) != 1:
+        raise ConfigError(f"{pipeline} names {len(planned)} methods; 'medad train' trains one")
+    one = planned[0]
+    data, source = training_set(one, normal, unlabeled, data_root, out)
+    tracker, uri = common.open_tracker(out, tracking_uri, experiment, no_tracking)
+    folder = train_one(one, data, source, Loader(one.settings, device, skip_unreadable), out, tracker)
+    typer.echo(f"model: {folder}")
+    if uri:
+        typer.echo(f"runs:  {common.ui_command(uri)}")
+    typer.echo(f"next:  medad score {folder} FOLDER --out scores")

@@ -1,0 +1,118 @@
+"""Settings: pydantic models with one value for each key, read from YAML and overridden by ``key=value``.
+
+An unknown key, or a value that does not fit, is an error that names it and says what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from medad.types import MedadError
+
+
+class ConfigError(MedadError):
+    """A setting that does not exist, or a value that it does not take."""
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Settings(Strict):
+    """What every method is told. Each method adds its own; the defaults are the published protocol of DDAD."""
+
+    size: int = Field(64, ge=16, le=2048, description="side of the network's grid, in pixels")
+    channels: Literal[1, 3] = Field(1, description="1 for gray, 3 for color")
+    preset: str = Field("published", description="how intensities reach the network: a preset of data/transforms.py")
+    anomaly_rate: float = Field(0.6, ge=0, le=1, description="share of the unlabeled set that is abnormal (benchmarks)")
+    unlabeled: int | None = Field(
+        None, ge=1, description="studies in the unlabeled set; null: the published count, or all that the rate allows"
+    )
+    batch_size: int = Field(64, ge=2, description="images in a training batch, and in a scoring batch")
+
+
+class Pipeline(Strict):
+    """What to run: a file in pipelines/ or of the user's own."""
+
+    datasets: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ("ddad",)
+    networks: tuple[str, ...] = ("ae",)
+    seeds: tuple[int, ...] = (0,)
+    settings: dict[str, Any] = {}
+
+
+S = TypeVar("S", bound=Strict)
+
+
+def build(model: type[S], values: Mapping[str, Any], where: str) -> S:
+    """``values`` as a ``model``; ``where`` (a file, an option) is named in the error."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(model, item, where) for item in error.errors())) from None
+
+
+def _explain(model: type[Strict], item: Any, where: str) -> str:
+    key = ".".join(str(part) for part in item["loc"]) or "value"
+    if item["type"] == "extra_forbidden":
+        return unknown_key(key, list(model.model_fields), where)
+    field = model.model_fields.get(str(item["loc"][0])) if item["loc"] else None
+    meaning = f" ({field.description})" if field and field.description else ""
+    return f"{where}: {key}={item['input']!r} is not allowed: {item['msg']}{meaning}"
+
+
+def unknown_key(key: str, allowed: Sequence[str], where: str) -> str:
+    """The sentence for a key that nothing knows."""
+    near = difflib.get_close_matches(key, allowed, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{where}: unknown key {key!r}.{hint} Allowed: {', '.join(sorted(allowed))}"
+
+
+def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
+    """``["epochs=2", "scores=[rec, intra]"]`` as a mapping; values are read as YAML."""
+    values: dict[str, Any] = {}
+    for item in items:
+        key, separator, text = item.partition("=")
+        if not separator or not key.strip():
+            raise ConfigError(f"--set {item!r}: write it as key=value, for example epochs=10")
+        try:
+            values[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {item!r}: {text!r} is not a YAML value") from None
+    return values
+
+
+def home(folder: str) -> Path:
+    """Where ``pipelines`` or ``benchmarks`` lie: inside an installed medad, beside it in a checkout."""
+    package = Path(__file__).parent
+    return package / folder if (package / folder).is_dir() else package.parent / folder
+
+
+def read_pipeline(name: str) -> Pipeline:
+    """The pipeline called ``name`` (a name in pipelines/, or the path of a YAML file)."""
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = home("pipelines") / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in home("pipelines").glob("*.yaml")))
+        raise ConfigError(f"no pipeline {name!r}: give the path of a .yaml file, or one of {known}")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
+    return build(Pipeline, values, str(path))
+
+
+def choose(model: type[S], values: Mapping[str, Any]) -> S:
+    """A ``model`` from those of ``values`` that it knows; used where several methods share one list of settings."""
+    return build(model, {key: value for key, value in values.items() if key in model.model_fields}, "settings")

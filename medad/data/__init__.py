@@ -1,0 +1,1 @@
+"""Studies -> tensors: transforms and their inverse, loading, splits, datasets."""

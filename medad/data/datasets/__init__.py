@@ -1,0 +1,1 @@
+"""Datasets, one in each file. Files that start with "_" hold none."""

@@ -1,0 +1,57 @@
+"""The demo: slices of made-up people, from the brain that ships inside nilearn; made on the spot, never downloaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from medad.data.datasets._dataset import Dataset
+from medad.data.datasets._demo_files import RECORD, DemoCounts, write_demo
+from medad.data.splits import Pools
+from medad.progress import progress
+from medad.registry import datasets
+from medad.types import Study
+
+FOLDER = "demo"
+
+
+class Demo(Dataset):
+    """T1 slices with and without a lesion, as DICOM and NIfTI. It shows that the path works, nothing about patients."""
+
+    title = "demo (synthetic brain MR)"
+
+    def pools(self, data_root: Path | None, out: Path) -> Pools:
+        """The studies in ``data_root``/demo if they are there; otherwise made, or finished, in ``out``/data/demo."""
+        root = out / "data" / FOLDER
+        if data_root is not None and (data_root / FOLDER / RECORD).is_file():
+            root = data_root / FOLDER
+        else:
+            _make(root)
+        record = json.loads((root / RECORD).read_text(encoding="utf-8"))
+        groups: dict[tuple[str, int], list[Study]] = {}
+        for item in record["studies"]:
+            study = Study(
+                item["id"],
+                tuple(root / name for name in item["files"]),
+                item["patient"],
+                item["label"],
+                root / item["mask"] if item["mask"] else None,
+            )
+            groups.setdefault((item["role"], item["label"]), []).append(study)
+        order = [("normal", 0), ("unlabeled", 0), ("unlabeled", 1), ("test", 0), ("test", 1)]
+        return Pools(*(tuple(groups.get(key, ())) for key in order), kind="demo")
+
+
+def _make(root: Path) -> None:
+    total = 0
+    with progress("make the demo data", sum(vars(DemoCounts()).values())) as advance:
+
+        def tell(done: int, of: int) -> None:
+            nonlocal total
+            advance(done - total)
+            total = done
+
+        write_demo(root, progress=tell)
+
+
+datasets.register("demo")(Demo())

@@ -1,0 +1,106 @@
+"""Studies -> tensors: each file is decoded once, through MONAI's cache, and kept in memory on the network's grid."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from monai.data import CacheDataset, MetaTensor
+from monai.transforms import Transform
+from torch import Tensor
+
+from medad.config import Settings
+from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
+from medad.io import ReadSettings, UnreadableImage, read_image
+from medad.progress import Advance, progress
+from medad.types import MedadError, Study
+
+log = logging.getLogger(__name__)
+EXAMPLES = 5
+
+
+class UnreadableStudies(MedadError):
+    """Studies of a training or test set that cannot be read."""
+
+
+class Prepare(Transform):
+    """The whole way of one study: files -> (C, S, S) or (C, S, S, D) in [-1, 1], with what undoes the geometry."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.reading = read_settings(settings)
+        self.channels = settings.channels
+        self.transform = to_network(settings)
+
+    def read(self, study: Study) -> MetaTensor:
+        """The study as it is in its files, (C, *spatial), in the axes of the reader. Raises UnreadableImage."""
+        return match_channels(read_image(study.files, self.reading), self.channels)
+
+    def __call__(self, study: Study) -> MetaTensor:
+        """Raises UnreadableImage for a study that cannot be read or does not fit."""
+        image: MetaTensor = self.transform(self.read(study))
+        return image
+
+
+class _Attempt(Transform):
+    """Slices (N, C, S, S) of a study, or the error: a bad file must not stop the worker that meets it."""
+
+    def __init__(self, prepare: Prepare, advance: Advance) -> None:
+        self.prepare = prepare
+        self.advance = advance
+
+    def __call__(self, study: Study) -> Tensor | UnreadableImage:
+        try:
+            return as_slices(self.prepare(study))
+        except UnreadableImage as error:
+            return error
+        finally:
+            self.advance(1)
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Reads studies for a method: ``loader(studies)`` -> images (N, C, S, S) on ``device``.
+
+    A volume gives one image for each slice. With ``skip_unreadable``, studies that cannot be read are left out and
+    named in the log; otherwise they are an error.
+    """
+
+    settings: Settings
+    device: torch.device | str = "cpu"
+    skip_unreadable: bool = False
+
+    def __call__(self, studies: Sequence[Study]) -> Tensor:
+        """All slices of all studies, in order."""
+        return torch.cat(self.each(studies))
+
+    def each(self, studies: Sequence[Study]) -> list[Tensor]:
+        """The slices of each study that can be read, (N, C, S, S)."""
+        with progress("read images", len(studies)) as advance:
+            attempt = _Attempt(Prepare(self.settings), advance)
+            cache = CacheDataset(
+                list(studies), attempt, num_workers=torch.get_num_threads(), progress=False, copy_cache=False
+            )
+            results: list[Tensor | UnreadableImage] = [cache[index] for index in range(len(studies))]
+        errors = [result for result in results if isinstance(result, UnreadableImage)]
+        read = [result.to(self.device) for result in results if isinstance(result, Tensor)]
+        if errors:
+            self._report(errors, len(studies))
+        if not read:
+            raise UnreadableStudies("no study can be read")
+        return read
+
+    def mask(self, study: Study) -> Tensor | None:
+        """The study's mask on the network's grid, 0 or 1, (N, 1, S, S), or None if it has none."""
+        if study.mask is None:
+            return None
+        marked = geometry(self.settings.size)((read_image(study.mask, ReadSettings(color="gray")) > 0).float())
+        return (as_slices(marked) >= 0.5).float()
+
+    def _report(self, errors: list[UnreadableImage], total: int) -> None:
+        examples = "; ".join(str(error) for error in errors[:EXAMPLES])
+        summary = f"{len(errors)} of {total} studies cannot be read: {examples}"
+        if not self.skip_unreadable:
+            raise UnreadableStudies(f"{summary}. Mend or remove them, or leave them out with --skip-unreadable")
+        log.warning("left out: %s", summary)

@@ -1,0 +1,179 @@
+"""One experiment: dataset x method x settings x seed -> trained model, scores of the test set, metrics."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from medad.config import Settings
+from medad.data.loading import Loader
+from medad.data.splits import Pools, compose
+from medad.evaluation import rank
+from medad.methods._method import Method
+from medad.model import Card, save
+from medad.outputs.pictures import Case, save_panel
+from medad.registry import methods
+from medad.testset import ScoredSet, score_set
+from medad.tracking import Run
+from medad.types import TrainingSet
+
+RESULT = "result.json"
+SCALE_STUDIES = 256  # training normals that the color scale of the maps is taken from
+SCALE_QUANTILE = 0.999
+PANEL_QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.05)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What was run; with the data's digest it decides whether a result is there already."""
+
+    dataset: str
+    method: str
+    settings: Settings
+    seed: int
+
+    @property
+    def network(self) -> str:
+        """The network's name, or "-" for a method without one."""
+        return str(getattr(self.settings, "network", "-"))
+
+    def describe(self) -> dict[str, Any]:
+        """As plain values."""
+        settings = self.settings.model_dump(mode="json")
+        return {"dataset": self.dataset, "method": self.method, "seed": self.seed, **settings}
+
+    def name(self, data_digest: str) -> str:
+        """A folder name that is the same for the same experiment on the same data, and no other."""
+        text = json.dumps([self.describe(), data_digest], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        parts = [self.dataset, self.method, self.network, f"seed{self.seed}", digest]
+        return "_".join(part for part in parts if part != "-")
+
+
+def finished(folder: Path) -> list[dict[str, Any]] | None:
+    """The result rows in ``folder``, or None if the experiment has not finished."""
+    if not (folder / RESULT).is_file():
+        return None
+    rows: list[dict[str, Any]] = json.loads((folder / RESULT).read_text(encoding="utf-8"))["rows"]
+    return rows
+
+
+def train_model(
+    experiment: Experiment, data: TrainingSet, loader: Loader, folder: Path, run: Run, source: dict[str, Any]
+) -> tuple[Method, Card]:
+    """Train on ``data`` and write the model to ``folder``; ``source`` says on the card where the data come from.
+
+    What a killed training needs to go on lies in ``folder``/checkpoints until the model is written.
+    """
+    method: Method = methods.get(experiment.method)(experiment.settings)
+    checkpoints = folder / "checkpoints"
+    rng = torch.Generator().manual_seed(experiment.seed)
+    method.fit(data, loader, track=run.metric, rng=rng, keep=checkpoints)
+    method.eval()
+    card = Card(
+        method=experiment.method,
+        settings=experiment.settings.model_dump(mode="json"),
+        seed=experiment.seed,
+        trained_on=source,
+        map_scale=_map_scale(score_set(method, data.normal[:SCALE_STUDIES], loader)),
+    )
+    save(folder, method, card)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return method, card
+
+
+def run_experiment(experiment: Experiment, pools: Pools, loader: Loader, folder: Path, run: Run) -> list[dict[str, Any]]:
+    """Train, score the test set, evaluate, and write everything below ``folder``; the result rows, one for each score."""
+    began = time.monotonic()
+    split = compose(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
+    source = {"dataset": experiment.dataset, "split": pools.kind, "digest": pools.digest(), **counts(split.training)}
+    run.params({**experiment.describe(), **source, "test": len(split.test)})
+    method, card = train_model(experiment, split.training, loader, folder / "model", run, source)
+    scored = score_set(method, split.test, loader)
+    rows = _rows(experiment, method, pools.kind, scored, time.monotonic() - began)
+    _write_cases(folder / "cases.csv", scored)
+    title = f"{experiment.dataset}, {method.title} {experiment.network}, seed {experiment.seed}"
+    save_panel(folder / "panel.png", list(_panel_cases(scored, loader)), card.map_scale, title)
+    _write_result(folder / RESULT, experiment, rows)
+    for row in rows:
+        run.metric(f"{experiment.dataset}/{row['score']}/auc", row["auc"])
+        run.metric(f"{experiment.dataset}/{row['score']}/ap", row["ap"])
+    run.table("results", pd.DataFrame(rows))
+    run.artifact(folder / "panel.png")
+    return rows
+
+
+def counts(data: TrainingSet) -> dict[str, int]:
+    """How many studies a method learns from."""
+    return {"normal": len(data.normal), "unlabeled": len(data.unlabeled)}
+
+
+def _map_scale(scored: ScoredSet) -> dict[str, float]:
+    """For each score, the value that only 0.1 % of the pixels of training normals exceed: one scale for all pictures."""
+    return {name: float(np.quantile(one.anomaly_map.numpy(), SCALE_QUANTILE)) for name, one in scored.scores.items()}
+
+
+def _rows(
+    experiment: Experiment, method: Method, kind: str, scored: ScoredSet, seconds: float
+) -> list[dict[str, Any]]:
+    labels = np.array([study.label for study in scored.studies])
+    return [
+        {
+            "dataset": experiment.dataset,
+            "method": experiment.method,
+            "network": experiment.network,
+            "score": name,
+            "seed": experiment.seed,
+            **asdict(rank(labels, scored.members(name))),
+            "split": kind,
+            "epochs": getattr(experiment.settings, "epochs", 0),
+            "seconds": round(seconds, 1),
+            "title": method.scores[name],
+        }
+        for name in scored.scores
+    ]
+
+
+def _write_cases(path: Path, scored: ScoredSet) -> None:
+    """The scores of every test case, for whoever wants to compute something else."""
+    columns: dict[str, Any] = {
+        "id": [study.id for study in scored.studies],
+        "label": [study.label for study in scored.studies],
+        **{name: scored.members(name).mean(axis=1) for name in scored.scores},
+    }
+    pd.DataFrame(columns).to_csv(path, index=False)
+
+
+def _write_result(path: Path, experiment: Experiment, rows: list[dict[str, Any]]) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({"experiment": experiment.describe(), "rows": rows}, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def _panel_cases(scored: ScoredSet, loader: Loader) -> Iterator[Case]:
+    """Abnormal cases by quantile of the last score, not chosen by eye, and the median normal one."""
+    last = list(scored.scores)[-1]
+    values = scored.members(last).mean(axis=1)
+    for label, word, quantiles in ((1, "abnormal", PANEL_QUANTILES), (0, "normal", (0.5,))):
+        ranked = sorted((i for i, study in enumerate(scored.studies) if study.label == label), key=lambda i: values[i])
+        for quantile in quantiles:
+            study = ranked[round(quantile * (len(ranked) - 1))]
+            slice_ = scored.worst_slice(last, study)
+            mask = loader.mask(scored.studies[study])
+            yield Case(
+                f"{word}, {last} at {quantile:.0%} of them",
+                scored.slices[study][slice_].cpu(),
+                {name: scored.map(name, study, slice_) for name in scored.scores},
+                None if mask is None else mask[slice_, 0],
+            )

@@ -1,0 +1,1 @@
+"""Pure maths: tensors or arrays in and out."""

@@ -1,0 +1,22 @@
+"""Discrepancies of DDAD (Cai et al., Medical Image Analysis 86:102794, 2023), per pixel and channel."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def spread(members: Tensor) -> Tensor:
+    """Unbiased standard deviation over the ensemble: (K, B, C, H, W) -> (B, C, H, W)."""
+    if len(members) < 2:
+        raise ValueError(f"intra-discrepancy needs at least 2 networks, got {len(members)}: set members=2 or more")
+    return members.std(dim=0)
+
+
+def gap(first: Tensor, second: Tensor) -> Tensor:
+    """|mean of the first ensemble - mean of the second|: two (K, B, C, H, W) -> (B, C, H, W)."""
+    return (first.mean(dim=0) - second.mean(dim=0)).abs()
+
+
+def over_channels(maps: Tensor) -> Tensor:
+    """Mean over the channels: (..., C, H, W) -> (..., 1, H, W)."""
+    return maps.mean(dim=-3, keepdim=True)

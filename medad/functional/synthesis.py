@@ -1,0 +1,37 @@
+"""Synthetic anomalies for self-supervised training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+
+def blend_patches(images: Tensor, pool: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Make about half of ``images`` abnormal for ASR-Net: (B, C, H, W) -> new images and masks (B, 1, H, W).
+
+    With probability 0.5 a square (half-width an integer in [round(0.05 W), round(0.2 W)), center uniform in the
+    central 80 %, clipped to the image) is blended with the same place of a random image of ``pool`` (N, C, H, W),
+    by a weight uniform in (0, 1). ``images`` is left as it was. DDAD, Medical Image Analysis 86:102794, 2023.
+    """
+    images = images.clone()
+    masks = torch.zeros_like(images[:, :1])
+    chosen = torch.rand(len(images), generator=generator) < 0.5
+    for index in chosen.nonzero().flatten().tolist():
+        rows, columns = _square(images.shape[-2], images.shape[-1], generator)
+        donor = pool[int(torch.randint(len(pool), (), generator=generator))]
+        weight = float(torch.rand((), generator=generator))
+        place = (index, slice(None), rows, columns)
+        images[place] = torch.lerp(images[place], donor[:, rows, columns].to(images), weight)
+        masks[place] = 1
+    return images, masks
+
+
+def _square(height: int, width: int, generator: Generator) -> tuple[slice, slice]:
+    lowest, highest = round(0.05 * width), round(0.2 * width)
+    half = int(torch.randint(lowest, highest, (), generator=generator))
+    row = int(torch.randint(int(0.1 * height), int(0.9 * height), (), generator=generator))
+    column = int(torch.randint(int(0.1 * width), int(0.9 * width), (), generator=generator))
+    return (
+        slice(max(row - half, 0), min(row + half, height)),
+        slice(max(column - half, 0), min(column + half, width)),
+    )

@@ -1,0 +1,123 @@
+"""One DICOM file, opened and checked: how its pixels are stored, and for each frame its place and its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom.pixels.processing import apply_color_lut
+
+from medad.io.dicom_geometry import Plane, plane_of
+from medad.io.dicom_header import REPAIR, Header, not_an_image, open_dicom
+from medad.io.dicom_padding import Padding, padding_of
+from medad.io.dicom_pixels import Stored, check_stored, frames_of, stored_as, stored_bits
+from medad.io.dicom_values import Rule, rule_of
+from medad.io.errors import UnreadableImage
+from medad.io.limits import check_claim
+from medad.io.picture import Array
+from medad.io.settings import ReadSettings
+
+_RGB = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
+_KNOWN = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *_RGB)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame's place and the rule for its values."""
+
+    plane: Plane | None
+    rule: Rule
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One opened file. Its pixels are decoded by ``values``, frame by frame."""
+
+    header: Header
+    stored: Stored
+    frames: tuple[Frame, ...]
+    padding: Padding | None
+    placed_frames: bool
+
+    @property
+    def channels(self) -> int:
+        """1 for grayscale, 3 for all else."""
+        return 1 if self.stored.photometric.startswith("MONOCHROME") else 3
+
+    def decode_into(self, places: Iterable[Array], notes: list[str]) -> Iterator[Array | None]:
+        """Fill each of ``places``, float32 (C, rows, columns), with a frame; yield the mask of its padding, if any.
+
+        Raises:
+            UnreadableImage: fewer frames than claimed, or pixels that cannot be decoded.
+        """
+        count = 0
+        frames = frames_of(self.header, self.stored, notes)
+        for place, frame, raw in zip(places, self.frames, frames, strict=False):
+            count += 1
+            bits = stored_bits(raw, self.stored)
+            self._fill(place, frame, bits)
+            yield None if self.padding is None else self.padding(raw, bits)
+        if count < len(self.frames):
+            reason = f"it holds {count} of the {len(self.frames)} frames it claims"
+            raise UnreadableImage(self.header.path, "truncated", reason)
+
+    def _fill(self, place: Array, frame: Frame, bits: Array) -> None:
+        if self.stored.photometric == "PALETTE COLOR":
+            bits = apply_color_lut(bits, self.header.tags)[..., :3]
+        if bits.ndim == 3:
+            place[:] = np.moveaxis(bits, -1, 0)
+        else:
+            frame.rule(bits, self.stored.span, place[0])
+
+
+def opened(path: Path, settings: ReadSettings, notes: list[str]) -> Instance:
+    """Open, check and describe one file.
+
+    Raises:
+        UnreadableImage: it is no image, is over the limits, truncated, or contradicts itself.
+    """
+    header = open_dicom(path, settings)
+    if refusal := not_an_image(header):
+        raise UnreadableImage(path, *refusal, "leave it out")
+    own = [] if getattr(header.tags, "preamble", None) else ["no DICOM preamble: recognized by its tags"]
+    stored = stored_as(header, own)
+    gray = stored.photometric.startswith("MONOCHROME") or stored.photometric == "PALETTE COLOR"
+    if stored.photometric not in _KNOWN or (stored.samples == 1) != gray:
+        reason = f"{stored.samples} sample(s) a pixel do not go with its photometric interpretation"
+        raise UnreadableImage(path, "unsupported-photometric", reason, "convert it to MONOCHROME2 or RGB")
+    check_stored(header, stored, settings, own)
+    frames = _frames(header, stored, settings, own)
+    notes.extend(note for note in own if note not in notes)
+    padding = padding_of(header, stored) if settings.padding == "lowest" and settings.voi != "published" else None
+    return Instance(header, stored, frames, padding, header.has("PerFrameFunctionalGroupsSequence"))
+
+
+def _frames(header: Header, stored: Stored, settings: ReadSettings, notes: list[str]) -> tuple[Frame, ...]:
+    shared = header.items("SharedFunctionalGroupsSequence")
+    per_frame = header.items("PerFrameFunctionalGroupsSequence")
+    if per_frame and len(per_frame) != stored.frames:
+        reason = f"it has {stored.frames} frames and functional groups for {len(per_frame)}"
+        raise UnreadableImage(header.path, "corrupt", reason, REPAIR)
+    frames = []
+    for index in range(max(len(per_frame), 1)):
+        groups = [*per_frame[index : index + 1], *shared]
+        frames.append(Frame(plane_of(header, groups, notes), rule_of(header, groups, stored, settings, notes)))
+    return tuple(frames if per_frame else frames * stored.frames)
+
+
+def check_same(instances: Sequence[Instance], settings: ReadSettings) -> None:
+    """Refuse several files that are not the equal, single-frame slices of one series, or too much together."""
+    first, path = instances[0], instances[0].header.path
+    if len(instances) == 1:
+        return
+    kinds = {(i.stored.rows, i.stored.columns, i.stored.samples, i.stored.photometric) for i in instances}
+    if len(kinds) > 1 or len({i.header.text("SeriesInstanceUID") for i in instances}) > 1:
+        reason = f"the {len(instances)} files given are not one series of equal images"
+        raise UnreadableImage(path, "mixed-series", reason, "give the files of one study from discover()")
+    if any(len(i.frames) > 1 for i in instances):
+        raise UnreadableImage(path, "mixed-series", "several multi-frame files were given", "read each by itself")
+    on_disk = sum(i.header.path.stat().st_size for i in instances)
+    shape = (first.channels, first.stored.columns, first.stored.rows, len(instances))
+    check_claim(path, shape, settings, on_disk=on_disk)

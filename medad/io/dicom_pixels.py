@@ -1,0 +1,197 @@
+"""Stored values of a DICOM object: limits first, then one named decoder, frame by frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes, RLELossless
+
+from medad.io.dicom_header import Header, transfer_syntax
+from medad.io.errors import UnreadableImage
+from medad.io.limits import check_claim, check_present, codestream_size
+from medad.io.picture import Array
+from medad.io.settings import ReadSettings
+
+# Decoders in the order they are asked, so that what else is installed changes nothing. All but the GPL
+# pylibjpeg-libjpeg (needed for 12-bit JPEG Extended only) are permissively licensed.
+_PLUGINS = {
+    "1.2.840.10008.1.2.4.50": ("pillow", "gdcm"),
+    "1.2.840.10008.1.2.4.51": ("pillow", "gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.57": ("gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.70": ("gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.80": ("pyjpegls", "gdcm"),
+    "1.2.840.10008.1.2.4.81": ("pyjpegls", "gdcm"),
+    "1.2.840.10008.1.2.4.90": ("pylibjpeg", "gdcm"),
+    "1.2.840.10008.1.2.4.91": ("pylibjpeg", "gdcm"),
+    "1.2.840.10008.1.2.5": ("pylibjpeg", "pydicom"),
+}
+_INSTALL = "install python-gdcm, pylibjpeg-openjpeg, pylibjpeg-rle and pyjpegls"
+_GPL = "install pylibjpeg-libjpeg, which is GPL-licensed and so not part of medad, or convert the file"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How an object's pixels are stored."""
+
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    photometric: str
+    allocated: int
+    bits: int
+    high: int
+    signed: bool
+    syntax: UID
+    keyword: str
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Lowest and highest value that the stored bits can hold."""
+        return (-(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1) if self.signed else (0, 2**self.bits - 1)
+
+
+def stored_as(header: Header, notes: list[str]) -> Stored:
+    """The image pixel module, checked. Refuses an object without pixel data, or one that contradicts itself."""
+    keyword = next((k for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData") if k in header.tags), "")
+    syntax = transfer_syntax(header, notes)
+    if not keyword or not header.tags[keyword].value:
+        reason = "its header describes an image, but it ends before the pixels"
+        raise UnreadableImage(header.path, "truncated", reason)
+    allocated = header.integer("BitsAllocated", {"FloatPixelData": 32, "DoubleFloatPixelData": 64}.get(keyword))
+    bits = header.integer("BitsStored", allocated)
+    samples = header.integer("SamplesPerPixel", 1)
+    photometric = header.text("PhotometricInterpretation").upper()
+    if not photometric:
+        photometric = "MONOCHROME2" if samples == 1 else "RGB"
+        notes.append(f"no photometric interpretation is stated: taken as {photometric}")
+    frames = header.integer("NumberOfFrames", 1)
+    if allocated not in (1, 8, 16, 32, 64) or not 0 < bits <= allocated or samples not in (1, 3) or frames < 1:
+        reason = f"its pixels are {allocated} bits allocated, {bits} stored, {samples} samples, {frames} frames"
+        raise UnreadableImage(header.path, "corrupt", reason, "have the sender repair its header")
+    rows, columns = header.integer("Rows"), header.integer("Columns")
+    high, signed = header.integer("HighBit", bits - 1), header.integer("PixelRepresentation", 0) == 1
+    if not bits - 1 <= high < allocated:
+        notes.append(f"high bit {high} contradicts {bits} bits stored: taken as {bits - 1}")
+        high = bits - 1
+    return Stored(rows, columns, frames, samples, photometric, allocated, bits, high, signed, syntax, keyword)
+
+
+def check_stored(header: Header, stored: Stored, settings: ReadSettings, notes: list[str]) -> None:
+    """The limits and the amount of data, before anything is decoded."""
+    channels = 3 if stored.photometric == "PALETTE COLOR" else stored.samples
+    shape = (channels, stored.columns, stored.rows, stored.frames)
+    check_claim(header.path, shape, settings)
+    if stored.bits > 24:
+        notes.append("more than 24 bits are stored: large values are rounded to float32")
+    if stored.syntax.is_encapsulated:
+        return
+    samples = 2 if stored.photometric == "YBR_FULL_422" else stored.samples
+    expected = math.ceil(math.prod(shape[1:]) * samples * stored.allocated / 8)
+    actual = len(header.tags[stored.keyword].value)
+    check_present(header.path, expected, actual)
+    if actual > expected + expected % 2:
+        notes.append(f"{actual - expected} bytes after the last pixel are ignored")
+
+
+def frames_of(header: Header, stored: Stored, notes: list[str]) -> Iterator[Array]:
+    """Yield each frame as stored, (rows, columns) or (rows, columns, 3), with color as RGB.
+
+    Unused bits are still in place: ``stored_bits`` takes them off.
+    """
+    if stored.syntax not in _PLUGINS and stored.syntax.is_encapsulated and not stored.syntax.is_private:
+        plugins: tuple[str, ...] = ("pylibjpeg",)
+    else:
+        plugins = _PLUGINS.get(str(stored.syntax), ("",))
+    if stored.syntax.is_encapsulated:
+        _check_codestreams(header, stored, notes)
+    decoder = _decoder(header, stored)
+    ready = [name for name in plugins if not stored.syntax.is_encapsulated or name in decoder.available_plugins]
+    if not ready:
+        raise _no_decoder(header, stored)
+    last: Exception | None = None
+    for name in ready:
+        try:
+            frames = _decoded(header, stored, decoder, name)
+            first = next(frames)
+        except StopIteration:
+            continue
+        except Exception as error:  # broad on purpose: each codec has its own errors; the next one may cope
+            last = error
+            continue
+        if last is not None:
+            notes.append(f"the first choice of decoder failed: decoded by {name}")
+        yield first
+        yield from frames
+        return
+    twelve_bit = str(stored.syntax) == "1.2.840.10008.1.2.4.51" and stored.bits > 8
+    raise _no_decoder(header, stored) if twelve_bit else _damaged(header, stored, last)
+
+
+def stored_bits(frame: Array, stored: Stored) -> Array:
+    """``frame`` without what lies above or below its stored bits (overlays, garbage). DICOM PS3.5 8.1.1."""
+    codec = stored.syntax in (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes)
+    if frame.dtype.kind == "f" or stored.bits == stored.allocated or codec or stored.allocated == 1:
+        return frame
+    width = 8 * frame.dtype.itemsize
+    if stored.signed:
+        return np.right_shift(np.left_shift(frame, width - 1 - stored.high), width - stored.bits)
+    low = stored.high + 1 - stored.bits
+    shifted = np.right_shift(frame, low) if low else frame
+    return np.asarray(np.bitwise_and(shifted, frame.dtype.type(2**stored.bits - 1)))
+
+
+def _decoded(header: Header, stored: Stored, decoder: Any, plugin: str) -> Iterator[Array]:
+    options = {} if stored.syntax.is_encapsulated else {"view_only": True}
+    if stored.syntax not in (*JPEG2000TransferSyntaxes, *JPEGLSTransferSyntaxes):
+        options["correct_unused_bits"] = False
+    if str(stored.syntax) != str(header.tags.file_meta.get("TransferSyntaxUID", "")):
+        header.tags.file_meta.TransferSyntaxUID = stored.syntax
+    if stored.frames == 1:
+        yield decoder.as_array(header.tags, index=0, decoding_plugin=plugin, **options)[0]
+        return
+    frames = decoder.iter_array(header.tags, decoding_plugin=plugin, **options)
+    for _, (frame, _) in zip(range(stored.frames), frames, strict=False):
+        yield frame
+
+
+def _decoder(header: Header, stored: Stored) -> Any:
+    try:
+        return get_decoder(stored.syntax)
+    except (NotImplementedError, KeyError, ValueError):
+        raise _no_decoder(header, stored) from None
+
+
+def _check_codestreams(header: Header, stored: Stored, notes: list[str]) -> None:
+    """Refuse fewer frames than claimed, or a codestream of another size than the header's."""
+    data = header.tags.PixelData
+    found = 0
+    for code in generate_frames(data, number_of_frames=stored.frames):
+        found += 1
+        size = None if stored.syntax == RLELossless else codestream_size(code)
+        if size is not None and size != (stored.rows, stored.columns):
+            said = f"{stored.columns} x {stored.rows}"
+            reason = f"its compressed picture is {size[1]} x {size[0]}, its header says {said}"
+            raise UnreadableImage(header.path, "corrupt", reason)
+    if found < stored.frames:
+        raise UnreadableImage(header.path, "truncated", f"it holds {found} of the {stored.frames} frames it claims")
+    if found > stored.frames:
+        notes.append(f"{found - stored.frames} frames more than claimed are ignored")
+
+
+def _no_decoder(header: Header, stored: Stored) -> UnreadableImage:
+    reason = f"no decoder here reads its transfer syntax {stored.syntax.name}"
+    twelve_bit = str(stored.syntax) == "1.2.840.10008.1.2.4.51"
+    remedy = _GPL if twelve_bit else _INSTALL if str(stored.syntax) in _PLUGINS else "convert it to a known syntax"
+    return UnreadableImage(header.path, "unsupported-transfer-syntax", reason, remedy)
+
+
+def _damaged(header: Header, stored: Stored, error: Exception | None) -> UnreadableImage:
+    how = type(error).__name__ if error is not None else "no frames"
+    return UnreadableImage(header.path, "corrupt", f"its {stored.syntax.name} data cannot be decoded ({how})")

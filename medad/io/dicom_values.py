@@ -1,0 +1,205 @@
+"""From stored values to what a reader gives: modality LUT or rescale, VOI, inversion, in that order.
+
+Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT), C.7.6.3.1.2 (photometric interpretation). The rule is read
+from the header once for each frame, then applied by plain arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from medad.io.dicom_header import Header
+from medad.io.dicom_pixels import Stored
+from medad.io.errors import UnreadableImage
+from medad.io.picture import Array
+from medad.io.settings import ReadSettings
+
+GRAY_MAX = 255.0
+
+
+@dataclass(frozen=True)
+class Lut:
+    """A lookup table: stored value ``first`` is its entry 0; values outside take its first or last entry."""
+
+    first: int
+    entries: Array
+    bits: int
+
+    def __call__(self, values: Array) -> Array:
+        at = np.clip(np.rint(values), self.first, self.first + len(self.entries) - 1).astype(np.int64) - self.first
+        found: Array = self.entries[at]
+        return found
+
+
+@dataclass(frozen=True)
+class Window:
+    """A VOI window and its function: LINEAR, LINEAR_EXACT or SIGMOID. PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+
+    center: float
+    width: float
+    function: str
+    name: str = ""
+
+    def __call__(self, values: Array) -> Array:
+        """``values`` onto 0..255."""
+        if self.function == "SIGMOID":
+            power = np.clip(-4 * (values - self.center) / self.width, -700, 700)
+            return GRAY_MAX / (1 + np.exp(power))
+        shift, width = (0.5, self.width - 1) if self.function == "LINEAR" else (0.0, self.width)
+        if width == 0:
+            return np.where(values > self.center - shift, GRAY_MAX, 0.0)
+        return np.clip((values - (self.center - shift)) / width + 0.5, 0, 1) * GRAY_MAX
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What turns a frame's stored values into the reader's."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    lut: Lut | None = None
+    voi: Window | Lut | None = None
+    invert: bool = False
+    full_range: bool = False
+
+    def __call__(self, stored: Array, span: tuple[int, int], out: Array) -> None:
+        """Turn ``stored`` (rows, columns), of bits that can hold ``span``, into ``out``: float32 of the same shape."""
+        if self.voi is not None or self.full_range:
+            out[:] = self._shown(stored)
+            return
+        if self.lut is not None:
+            values = self.lut(stored)
+            out[:] = self.lut.entries.min() + self.lut.entries.max() - values if self.invert else values
+            return
+        slope, intercept = self.slope, self.intercept
+        if self.invert:
+            low, high = (stored.min(), stored.max()) if stored.dtype.kind == "f" else span
+            slope, intercept = -slope, slope * (float(low) + float(high)) + intercept
+        values = stored.astype(np.float64) if stored.dtype.itemsize > 2 else out
+        if values is out:
+            out[:] = stored
+        if slope != 1:
+            values *= slope
+        if intercept != 0:
+            values += intercept
+        if values is not out:
+            out[:] = values
+
+    def _shown(self, stored: Array) -> Array:
+        values = self.lut(stored) if self.lut is not None else stored.astype(np.float64) * self.slope + self.intercept
+        if isinstance(self.voi, Lut):
+            shown = self.voi(values) * (GRAY_MAX / max(2**self.voi.bits - 1, float(self.voi.entries.max())))
+        elif self.voi is not None:
+            shown = self.voi(values)
+        else:
+            low, high = values.min(), values.max()
+            shown = (values - low) * (GRAY_MAX / (high - low)) if high > low else np.zeros_like(values)
+        return (GRAY_MAX - shown if self.invert else shown).astype(np.float32)
+
+
+def rule_of(header: Header, groups: list[Header], stored: Stored, settings: ReadSettings, notes: list[str]) -> Rule:
+    """The rule of one frame. ``groups`` are its functional groups (per-frame before shared), then ``header`` itself."""
+    invert = inverted(header, stored, notes)
+    if settings.voi == "published":
+        return Rule()
+    slope, intercept, lut = _modality(header, groups, stored, notes)
+    if settings.voi == "off":
+        return Rule(slope, intercept, lut, None, invert)
+    voi = _voi(header, groups, stored, settings, notes)
+    if voi is None:
+        notes.append("no VOI window or LUT is in the file: the image's own range is shown")
+    return Rule(slope, intercept, lut, voi, invert, full_range=voi is None)
+
+
+def inverted(header: Header, stored: Stored, notes: list[str]) -> bool:
+    """Whether high values must become low ones: MONOCHROME1, with or without a presentation LUT shape."""
+    shape = header.text("PresentationLUTShape").upper()
+    if stored.photometric == "MONOCHROME1":
+        if shape == "IDENTITY":
+            notes.append("presentation LUT shape IDENTITY contradicts MONOCHROME1: inverted as MONOCHROME1 says")
+        return True
+    if stored.photometric == "MONOCHROME2" and shape == "INVERSE":
+        notes.append("presentation LUT shape INVERSE with MONOCHROME2: inverted as the shape says")
+        return True
+    return False
+
+
+def published(values: Array, invert: bool, notes: list[str]) -> Array:
+    """The DDAD benchmarks' rule for raw chest DICOM (METHODS.md 1): max - x, then min-max to whole levels 0..255."""
+    if invert:
+        values = values.max() - values
+    low, high = float(values.min()), float(values.max())
+    if high == low:
+        notes.append("all pixels are equal: min-max gives 0")
+        return np.zeros_like(values)
+    return np.floor((values.astype(np.float64) - low) / (high - low) * GRAY_MAX).astype(np.float32)
+
+
+def _modality(
+    header: Header, groups: list[Header], stored: Stored, notes: list[str]
+) -> tuple[float, float, Lut | None]:
+    for place in (*groups, header):
+        for found in (*place.items("PixelValueTransformationSequence"), place):
+            if tables := found.items("ModalityLUTSequence"):
+                return 1.0, 0.0, _lut(tables[0], stored)
+            if found.has("RescaleSlope") or found.has("RescaleIntercept"):
+                slope, intercept = found.number("RescaleSlope", 1.0), found.number("RescaleIntercept", 0.0)
+                if slope == 0:
+                    notes.append("a rescale slope of 0 would erase the image: taken as 1")
+                return slope or 1.0, intercept, None
+    return 1.0, 0.0, None
+
+
+def _voi(
+    header: Header, groups: list[Header], stored: Stored, settings: ReadSettings, notes: list[str]
+) -> Window | Lut | None:
+    for place in (*groups, header):
+        for found in (*place.items("FrameVOILUTSequence"), place):
+            windows, tables = _windows(found, notes), found.items("VOILUTSequence")
+            named = [w for w in windows if w.name == settings.window] if settings.window else windows
+            if settings.window:
+                tables = [t for t in tables if t.text("LUTExplanation") == settings.window]
+            if tables:
+                return _lut(tables[0], stored)
+            if named:
+                return named[0]
+            if windows:
+                reason = "it has no VOI window of the name that was asked for"
+                raise UnreadableImage(header.path, "no-such-window", reason, "ask for no name to take the first one")
+    return None
+
+
+def _windows(place: Header, notes: list[str]) -> list[Window]:
+    function = place.text("VOILUTFunction").upper() or "LINEAR"
+    if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        notes.append("the VOI LUT function is unknown: taken as LINEAR")
+        function = "LINEAR"
+    centers, widths = place.numbers("WindowCenter"), place.numbers("WindowWidth")
+    names = place.texts("WindowCenterWidthExplanation")
+    usable = [(c, w, i) for i, (c, w) in enumerate(zip(centers, widths, strict=False)) if w > 0]
+    usable = [(c, w, i) for c, w, i in usable if w >= 1 or function != "LINEAR"]
+    if len(usable) < len(centers):
+        notes.append("a VOI window without a valid width is ignored")
+    return [Window(c, w, function, names[i] if i < len(names) else "") for c, w, i in usable]
+
+
+def _lut(table: Header, stored: Stored) -> Lut:
+    """A LUT sequence item: descriptor (entries, first value, bits) and data, in whichever VR they came."""
+    descriptor = [int(one) for one in table.numbers("LUTDescriptor")]
+    if len(descriptor) != 3:
+        raise table.wrong("LUTDescriptor", "does not have three values")
+    count, first, bits = descriptor[0] % 65536 or 65536, descriptor[1], descriptor[2]
+    if stored.signed and first >= 2**15:
+        first -= 2**16
+    raw: Any = table.tags.get("LUTData")
+    if isinstance(raw, bytes):
+        kind = "u1" if len(raw) < 2 * count else ("<u2" if stored.syntax.is_little_endian else ">u2")
+        entries = np.frombuffer(raw[: len(raw) // np.dtype(kind).itemsize * np.dtype(kind).itemsize], kind)
+    else:
+        entries = np.asarray([raw] if isinstance(raw, int) else raw, np.int64) % 65536
+    if len(entries) < count:
+        raise table.wrong("LUTData", "has fewer entries than its descriptor says")
+    return Lut(first, entries[:count].astype(np.float64), bits)

@@ -1,0 +1,61 @@
+"""The one exception family that leaves the readers, and the boundary that turns library errors into it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medad.types import MedadError
+
+_REMEDY = "export the study from its source again"
+
+
+class UnreadableImage(MedadError):  # noqa: N818 - named for what it tells, like the rest of medad
+    """A file that cannot be read as an image, or must not be.
+
+    ``kind`` is a short slug ("truncated", "too-large", ...), ``reason`` says what was wrong and ``remedy`` what to do.
+    No value of a patient's tag is ever put into the text; the file's name is.
+    """
+
+    def __init__(
+        self, path: Path | str, kind: str = "unreadable", reason: str = "it cannot be read", remedy: str = _REMEDY
+    ) -> None:
+        super().__init__(str(path), kind, reason, remedy)
+        self.path = Path(path)
+        self.kind = kind
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"cannot read {self.path.name}: {self.reason} ({self.kind}); {self.remedy}"
+
+    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str, str, str, str]]:
+        return type(self), (str(self.path), self.kind, self.reason, self.remedy)
+
+
+@contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """Let only ``UnreadableImage`` out of the block, and none of the libraries' warnings, which quote tags' values.
+
+    Raises:
+        UnreadableImage: whatever the block raised; a library's text is left out, for it may quote a patient's tags.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UnreadableImage:
+        raise
+    except (MemoryError, OverflowError):
+        reason, remedy = "there is not enough memory for what it claims to hold", "lower max_bytes, or use more memory"
+        raise UnreadableImage(path, "too-large", reason, remedy) from None
+    except FileNotFoundError:
+        raise UnreadableImage(path, "missing", "there is no such file", "check the path") from None
+    except PermissionError:
+        raise UnreadableImage(path, "no-permission", "it may not be opened", "give read permission") from None
+    except EOFError:
+        raise UnreadableImage(path, "truncated", "it ends before its data do") from None
+    except Exception as error:  # broad on purpose: a damaged file makes the libraries raise almost anything
+        raise UnreadableImage(path, "corrupt", f"its content makes no sense ({type(error).__name__})") from None

@@ -1,0 +1,101 @@
+"""What every reader returns before MONAI sees it, and the steps that all formats share. numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medad.io.errors import UnreadableImage
+from medad.io.settings import ReadSettings
+
+Array = NDArray[Any]
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+LUMINANCE = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image and how it was read.
+
+    ``array``: float32, (C, W, H) for a 2-D image, (C, X, Y, Z) for a volume. ``affine``: (4, 4), index to RAS mm;
+    ``original_affine``: the same before the axes were turned to RAS. ``reading``: the decisions made, plain JSON.
+    """
+
+    array: Array
+    affine: Array
+    original_affine: Array
+    reading: dict[str, Any]
+    patient: dict[str, str] = field(default_factory=dict)
+
+
+def begin(form: str, **known: Any) -> dict[str, Any]:
+    """The record of a reading: every key that ``meta["reading"]`` has, at its neutral value."""
+    record: dict[str, Any] = {
+        "format": form,
+        "modality": None,
+        "transfer_syntax": None,
+        "photometric": None,
+        "inverted": False,
+        "rescale": None,
+        "modality_lut": False,
+        "voi": "off",
+        "window": None,
+        "padding": None,
+        "bits": None,
+        "signed": None,
+        "color": None,
+        "orientation": None,
+        "value_range": None,
+        "non_finite": 0,
+        "per_frame": False,
+        "assumed": [],
+    }
+    record.update(known)
+    return record
+
+
+def turned_to_ras(array: Array, affine: Array, reading: dict[str, Any]) -> tuple[Array, Array]:
+    """``array`` (C, I, J, K) and its ``affine`` with axes flipped and swapped to the closest RAS order."""
+    from nibabel.orientations import aff2axcodes, apply_orientation, inv_ornt_aff, io_orientation
+
+    turn = io_orientation(affine)
+    reading["orientation"] = {"source": "".join(str(code) for code in aff2axcodes(affine)), "given": "RAS"}
+    moved = apply_orientation(np.moveaxis(array, 0, -1), turn)
+    return np.ascontiguousarray(np.moveaxis(moved, -1, 0)), affine @ inv_ornt_aff(turn, array.shape[1:])
+
+
+def to_gray(array: Array, settings: ReadSettings, reading: dict[str, Any]) -> Array:
+    """(3, ...) colors to (1, ...) luminance when the settings ask for gray; anything else as it is."""
+    if settings.color != "gray" or len(array) != len(LUMINANCE):
+        return array
+    reading["color"] = "gray: 0.299 R + 0.587 G + 0.114 B"
+    return np.tensordot(np.asarray(LUMINANCE, np.float32), array, axes=1)[np.newaxis]
+
+
+def all_finite(array: Array, path: Path, settings: ReadSettings, reading: dict[str, Any]) -> Array:
+    """``array`` if every value is finite in float32; else refuse, or fill as the settings say and record how many."""
+    with np.errstate(all="ignore"):
+        if np.isfinite(array.sum()):  # a NaN or infinity would survive the sum; anything else is looked at closely
+            return array
+    wrong = ~np.isfinite(array)
+    count = int(wrong.sum())
+    if count == 0:
+        return array
+    if settings.non_finite == "refuse":
+        reason = f"{count} of its pixels are NaN or infinite"
+        raise UnreadableImage(path, "non-finite", reason, 'repair the file, or read with non_finite="fill"')
+    reading["non_finite"] = count
+    reading["assumed"].append(f"{count} NaN or infinite pixels were set to {settings.fill_value}")
+    return np.where(wrong, np.float32(settings.fill_value), array)
+
+
+def part_of(path: Path) -> tuple[Path, int]:
+    """``scan.nii.gz#2`` is the second part of ``scan.nii.gz``: the file and the part, counted from 0."""
+    stem, mark, number = path.name.rpartition("#")
+    if mark and number.isascii() and number.isdigit() and int(number) > 0 and not path.exists():
+        return path.with_name(stem), int(number) - 1
+    return path, 0

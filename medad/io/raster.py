@@ -1,0 +1,129 @@
+"""PNG, JPEG, TIFF and BMP to a picture, by Pillow; 16-bit color by SimpleITK, since Pillow would cut it to 8 bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from medad.io.errors import UnreadableImage
+from medad.io.limits import check_claim
+from medad.io.picture import Array, Picture, all_finite, begin, part_of, to_gray
+from medad.io.settings import ReadSettings
+
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "MPO")
+_WHITE_IS_ZERO = 0
+_TIFF_PHOTOMETRIC, _TIFF_BITS, _EXIF_ORIENTATION = 262, 258, 274
+_TRUNCATED = ("truncated", "Truncated", "not enough image data", "broken data stream", "unrecognized data stream")
+
+
+def read_raster(path: Path, settings: ReadSettings) -> Picture:
+    """(C, W, H), values as stored: 0..255 for 8 bits, 0..65535 for 16. One channel stays one channel.
+
+    Raises:
+        UnreadableImage: truncated, of several pages (unless split), or over the limits.
+    """
+    file, part = part_of(path)
+    reading = begin("raster", orientation={"source": "as stored", "given": "as stored"})
+    notes = reading["assumed"]
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            _check(file, image, settings)
+            _turn_to(file, image, part, settings, notes)
+            reading["photometric"], reading["modality"] = image.mode, None
+            array = _pixels(file, image, reading)
+    except Image.DecompressionBombError:
+        reason, remedy = "it claims more pixels than Pillow decodes", "cut it into parts if it is to be trusted"
+        raise UnreadableImage(file, "too-large", reason, remedy) from None
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, (FileNotFoundError, PermissionError)):
+            raise
+        kind = "truncated" if any(word in str(error) for word in _TRUNCATED) else "corrupt"
+        reason = "it ends before its pixels do" if kind == "truncated" else "its pixels cannot be decoded"
+        raise UnreadableImage(file, kind, reason) from None
+    notes.append("no geometry in this format: the affine is the identity")
+    array = np.moveaxis(array if array.ndim == 3 else array[..., np.newaxis], -1, 0).astype(np.float32)
+    array = all_finite(to_gray(array, settings, reading), file, settings, reading)
+    if settings.voi == "published" and reading["value_range"] is None:
+        from medad.io.dicom_values import published
+
+        array, reading["value_range"], reading["voi"] = published(array, False, notes), [0.0, 255.0], "published"
+    return Picture(np.swapaxes(array, 1, 2), np.eye(4), np.eye(4), reading)
+
+
+def _check(file: Path, image: Image.Image, settings: ReadSettings) -> None:
+    check_claim(file, (len(image.getbands()), *image.size), settings)
+
+
+def _turn_to(file: Path, image: Image.Image, part: int, settings: ReadSettings, notes: list[str]) -> None:
+    pages = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+    if pages > 1 and settings.time == "refuse":
+        raise UnreadableImage(file, "multi-page", f"it holds {pages} pages", 'read with time="split"')
+    if part >= pages:
+        raise UnreadableImage(file, "missing", f"it has {pages} page(s), not {part + 1}", "check the number after #")
+    if pages > 1:
+        notes.append(f"page {part + 1} of {pages}")
+        image.seek(part)
+        _check(file, image, settings)
+    if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
+        notes.append("an EXIF orientation is stated: the pixels are kept as stored")
+
+
+def _pixels(file: Path, image: Image.Image, reading: dict[str, Any]) -> Array:
+    """(H, W) or (H, W, 3), in the file's own range."""
+    mode, notes = image.mode, reading["assumed"]
+    if _color_of_16_bits(file, image):
+        return _by_sitk(file, reading)
+    if mode in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
+        array = np.asarray(image)
+        reading["bits"] = [8 * array.dtype.itemsize] * 2
+        if mode.startswith("I;16") and _white_is_zero(image):
+            reading["inverted"] = True
+            return np.uint16(65535) - array
+        return array
+    reading["bits"], reading["value_range"] = [8, 8], [0.0, 255.0]
+    reading["inverted"] = _white_is_zero(image)
+    if mode in ("1", "L"):
+        return np.asarray(image.convert("L"))
+    if mode == "LA":
+        notes.append("the alpha channel is left out")
+        return np.asarray(image)[..., 0]
+    reading["color"] = "RGB"
+    if mode == "RGBA":
+        notes.append("the alpha channel is left out")
+        return np.asarray(image)[..., :3]
+    if mode != "RGB":
+        notes.append(f"converted from {mode} to RGB by Pillow")
+    return np.asarray(image.convert("RGB"))
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    tags = getattr(image, "tag_v2", {})
+    return bool(tags) and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
+
+
+def _color_of_16_bits(file: Path, image: Image.Image) -> bool:
+    """Whether Pillow would cut the samples of this file to 8 bits."""
+    if image.format == "PNG":
+        with file.open("rb") as stream:
+            header = stream.read(26)
+        return header[24] == 16 and header[25] != 0
+    bits = getattr(image, "tag_v2", {}).get(_TIFF_BITS, (8,))
+    return image.format == "TIFF" and len(bits) > 1 and max(bits) > 8
+
+
+def _by_sitk(file: Path, reading: dict[str, Any]) -> Array:
+    import SimpleITK as sitk  # noqa: N813 - the library's own abbreviation
+
+    image = sitk.ReadImage(str(file), imageIO="PNGImageIO" if file.read_bytes()[:4] == b"\x89PNG" else "TIFFImageIO")
+    array: Array = sitk.GetArrayFromImage(image)
+    reading["bits"] = [8 * array.dtype.itemsize] * 2
+    if array.ndim != 3 or array.shape[-1] not in (2, 3, 4):
+        raise UnreadableImage(file, "unsupported-type", "its channels are not gray or RGB", "store it as RGB")
+    if array.shape[-1] in (2, 4):
+        reading["assumed"].append("the alpha channel is left out")
+        array = array[..., :-1]
+    reading["color"] = "RGB" if array.shape[-1] == 3 else None
+    return array

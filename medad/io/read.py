@@ -1,0 +1,69 @@
+"""Any supported file to a picture, by its content. numpy only: no torch and no MONAI."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from medad.io.errors import UnreadableImage, guarded
+from medad.io.formats import IMAGES, head_of, sniff
+from medad.io.picture import Picture, part_of
+from medad.io.settings import ReadSettings
+
+Files = Path | str | Sequence[Path | str]
+
+
+def read_picture(files: Files, settings: ReadSettings, formats: Sequence[str] = IMAGES) -> Picture:
+    """The image in one file, or in the DICOM files of one series; ``formats`` are those that may be read.
+
+    Raises:
+        UnreadableImage: and nothing else, whatever the files hold.
+    """
+    paths = [Path(files)] if isinstance(files, (str, Path)) else [Path(one) for one in files]
+    if not paths:
+        raise UnreadableImage("-", "empty", "no file was given", "give at least one file")
+    with guarded(paths[0]):
+        form = _format_of(paths)
+        if form not in formats:
+            raise UnreadableImage(paths[0], "not-an-image", _what(form), "leave it out, or use another reader")
+        return _read(form, paths, settings)
+
+
+def _read(form: str, paths: list[Path], settings: ReadSettings) -> Picture:
+    if form == "dicom":
+        from medad.io.dicom import read_dicom
+
+        return read_dicom(paths, settings)
+    if form == "nifti":
+        from medad.io.nifti import read_nifti
+
+        return read_nifti(paths[0], settings)
+    if form == "raster":
+        from medad.io.raster import read_raster
+
+        return read_raster(paths[0], settings)
+    from medad.io.sitk import read_sitk
+
+    return read_sitk(paths[0], settings)
+
+
+def _format_of(paths: list[Path]) -> str:
+    found = []
+    for path in paths:
+        file = part_of(path)[0]
+        mode = file.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise UnreadableImage(file, "folder", "it is a folder", "list its studies with medad.io.discover")
+        if not stat.S_ISREG(mode):
+            raise UnreadableImage(file, "not-an-image", "it is no regular file", "leave it out")
+        found.append(sniff(head_of(file)))
+    if len(paths) > 1 and set(found) != {"dicom"}:
+        reason = f"{len(paths)} files were given as one image and not all are DICOM"
+        raise UnreadableImage(paths[0], "mixed-files", reason, "give them one by one")
+    return found[0]
+
+
+def _what(form: str) -> str:
+    words = {"unknown": "its content is no format that medad reads", "empty": "the file is empty"}
+    return words.get(form, f"its content is of the kind {form!r}")

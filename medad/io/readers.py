@@ -1,0 +1,158 @@
+"""MONAI's side: readers for LoadImage and LoadImaged, and ``read_image``. The only file here that imports MONAI."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from monai.data import MetaTensor
+from monai.data.image_reader import ImageReader
+from monai.transforms import LoadImage, LoadImaged
+
+from medad.io.errors import UnreadableImage
+from medad.io.formats import IMAGES
+from medad.io.picture import Array, Picture
+from medad.io.read import Files, read_picture
+from medad.io.settings import ReadSettings
+
+
+def read_image(files: Files, settings: ReadSettings | None = None) -> MetaTensor:
+    """The image in one file, or in the DICOM files of one series, in MONAI's axis order.
+
+    Returns:
+        float32 (C, W, H) for a 2-D image, as acquired; (C, X, Y, Z) for a volume, turned to RAS. ``affine`` is (4, 4),
+        index to RAS mm. ``meta["reading"]`` holds the decisions made, as plain JSON; no patient tag is in ``meta``
+        unless ``keep_patient_tags`` asks for it (``meta["patient"]``).
+
+    Raises:
+        UnreadableImage: and nothing else, whatever the files hold.
+    """
+    picture = read_picture(files, settings or ReadSettings())
+    first = files if isinstance(files, (str, Path)) else files[0]
+    return MetaTensor(torch.from_numpy(_writable(picture.array)), meta=_meta(picture, str(first)))
+
+
+def _writable(array: Array) -> Array:
+    return array if array.flags.writeable and min(array.strides) >= 0 else array.copy()
+
+
+def _meta(picture: Picture, name: str) -> dict[str, Any]:
+    meta: dict[str, Any] = {
+        "affine": torch.from_numpy(picture.affine.copy()),
+        "original_affine": torch.from_numpy(picture.original_affine.copy()),
+        "spatial_shape": torch.tensor(picture.array.shape[1:]),
+        "original_channel_dim": 0,
+        "space": "RAS",
+        "reading": picture.reading,
+        "filename_or_obj": name,
+    }
+    return {**meta, "patient": picture.patient} if picture.patient else meta
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What ``read`` hands to ``get_data``: a picture, or why there is none."""
+
+    name: str
+    picture: Picture | None
+    error: UnreadableImage | None
+
+
+class StudyReader(ImageReader):  # type: ignore[misc]
+    """A MONAI reader of every format that medad reads; files are told apart by content.
+
+    ``read`` never raises, since LoadImage would then fall back to another reader in silence: ``get_data`` raises.
+    It keeps no state between calls.
+    """
+
+    formats: ClassVar[tuple[str, ...]] = IMAGES
+
+    def __init__(self, settings: ReadSettings | None = None) -> None:
+        self.settings = settings or ReadSettings()
+
+    def verify_suffix(self, filename: Any) -> bool:
+        """True: names say nothing here."""
+        return True
+
+    def read(self, data: Any, **kwargs: Any) -> Loaded:
+        """Read one file, or the files of one series."""
+        files = [Path(data)] if isinstance(data, (str, Path)) else [Path(one) for one in data]
+        name = str(files[0]) if files else "-"
+        try:
+            return Loaded(name, read_picture(files, self.settings, self.formats), None)
+        except UnreadableImage as error:
+            return Loaded(name, None, error)
+
+    def get_data(self, img: Loaded) -> tuple[Array, dict[str, Any]]:
+        """Array (C, *spatial) and meta data.
+
+        Raises:
+            UnreadableImage: what ``read`` found.
+        """
+        if img.picture is None:
+            raise img.error or UnreadableImage(img.name)
+        return _writable(img.picture.array), _meta(img.picture, img.name)
+
+
+class DicomReader(StudyReader):
+    """DICOM only."""
+
+    formats = ("dicom",)
+
+
+class NiftiReader(StudyReader):
+    """NIfTI only."""
+
+    formats = ("nifti",)
+
+
+class RasterReader(StudyReader):
+    """PNG, JPEG, TIFF and BMP only."""
+
+    formats = ("raster",)
+
+
+class SitkReader(StudyReader):
+    """NRRD and MetaImage only."""
+
+    formats = ("itk",)
+
+
+def load_image_transform(settings: ReadSettings | None = None, reader: StudyReader | None = None) -> LoadImage:
+    """MONAI's LoadImage with our reader and no other to fall back to: files -> MetaTensor (C, *spatial)."""
+    chosen = reader or StudyReader(settings)
+    with _quiet():
+        loader = LoadImage(reader=chosen, image_only=True, ensure_channel_first=False)
+    loader.readers = [chosen]
+    return loader
+
+
+def load_imaged_transform(
+    keys: str | Sequence[str], settings: ReadSettings | None = None, reader: StudyReader | None = None
+) -> LoadImaged:
+    """The same for dictionaries: ``keys`` hold files, and are replaced by MetaTensors."""
+    chosen = reader or StudyReader(settings)
+    with _quiet():
+        loader = LoadImaged(keys, reader=chosen, image_only=True, ensure_channel_first=False)
+    loader._loader.readers = [chosen]
+    return loader
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """LoadImage first makes all of MONAI's readers, one of which warns of a codec that is never used here."""
+    log = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
+    before = log.disabled
+    log.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.disabled = before

@@ -1,0 +1,48 @@
+"""What a method is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import Generator, Tensor, nn
+
+from medad.config import Settings
+from medad.training import Track
+from medad.types import Scored, Study, TrainingSet
+
+Load = Callable[[Sequence[Study]], Tensor]  # studies -> images (N, C, S, S), in [-1, 1]
+
+
+class Method(nn.Module, ABC):
+    """Learns from normal studies, and unlabeled ones, and gives each image one score for each of ``scores``.
+
+    The settings alone decide its layers, so that ``load_state_dict`` fills a method that was just built; what is
+    learned lives in parameters and buffers.
+    """
+
+    settings_model: ClassVar[type[Settings]] = Settings
+    title: ClassVar[str]
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__()
+        self.settings = settings
+
+    @property
+    @abstractmethod
+    def scores(self) -> dict[str, str]:
+        """The names of the scores that :meth:`score` gives, in order, and what tables call them."""
+
+    @abstractmethod
+    def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
+        """Learn from ``data``. It never sees a test study, nor any label.
+
+        ``load`` reads studies; ``track`` takes what training reports; ``rng`` is the only randomness; ``keep`` is a
+        folder where a killed training is continued from.
+        """
+
+    @abstractmethod
+    def score(self, images: Tensor) -> dict[str, Scored]:
+        """Images (B, C, S, S) in [-1, 1] -> for each score, image scores (B,) and maps (B, 1, S, S)."""

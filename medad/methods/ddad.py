@@ -1,0 +1,176 @@
+"""DDAD: dual-distribution discrepancy for anomaly detection (Cai et al., Medical Image Analysis 86:102794, 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import torch
+from pydantic import Field, field_validator
+from torch import Generator, Tensor, nn
+
+from medad.config import ConfigError, Settings
+from medad.functional.losses import focal_loss, reconstruction_loss
+from medad.functional.synthesis import blend_patches
+from medad.methods._method import Load, Method
+from medad.networks._ensemble import Ensemble
+from medad.networks._refinement import ASRNet
+from medad.registry import methods, networks, scores
+from medad.training import Task, Track, TrainingError, adam, spawn, train
+from medad.types import Evidence, Scored, TrainingSet
+
+
+class DDADSettings(Settings):
+    """The published settings are the defaults."""
+
+    network: str = Field("ae", description=f"reconstruction network: {', '.join(networks.names())}")
+    members: int = Field(3, ge=1, description="networks in each of the two modules")
+    epochs: int = Field(250, ge=1, description="epochs of the reconstruction networks")
+    learning_rate: float = Field(5e-4, gt=0, description="of the reconstruction networks (Adam)")
+    scores: tuple[str, ...] = Field(
+        ("single", "rec", "intra", "inter", "r_intra", "r_dual"),
+        min_length=1,
+        description=f"which scores to give: {', '.join(scores.names())}",
+    )
+    refine_epochs: int = Field(100, ge=1, description="epochs of ASR-Net")
+    refine_batch_size: int = Field(8, ge=2, description="images in a training batch of ASR-Net")
+    refine_learning_rate: float = Field(1e-4, gt=0, description="of ASR-Net (Adam)")
+    refine_weight_decay: float = Field(1e-4, ge=0, description="of ASR-Net (Adam)")
+
+    @field_validator("size")
+    @classmethod
+    def _divisible(cls, size: int) -> int:
+        if size % 16:
+            raise ValueError("the networks halve the image four times: use a multiple of 16")
+        return size
+
+    @field_validator("network")
+    @classmethod
+    def _network(cls, name: str) -> str:
+        if name not in networks.names():
+            raise ValueError(f"choose from {', '.join(networks.names())}")
+        return name
+
+    @field_validator("scores")
+    @classmethod
+    def _scores(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in scores.names()]
+        if unknown or len(set(names)) < len(names):
+            raise ValueError(f"choose from {', '.join(scores.names())}, each once")
+        return names
+
+
+@methods.register("ddad")
+class DDAD(Method):
+    """Two ensembles of reconstruction networks, NDM on normal images and UDM on normal and unlabeled ones.
+
+    Their disagreement is the anomaly; an ASR-Net for each refined score sharpens the maps.
+    """
+
+    settings_model = DDADSettings
+    title = "DDAD"
+    settings: DDADSettings
+
+    def __init__(self, settings: DDADSettings) -> None:
+        super().__init__(settings)
+        self._read = {name: scores.get(name) for name in settings.scores}
+        build = partial(networks.get(settings.network), settings.channels, settings.size)
+        self.ndm = Ensemble(build, settings.members)
+        needs_udm = any(read.needs_udm for read in self._read.values())
+        self.udm = Ensemble(build, settings.members) if needs_udm else None
+        self.refiners = nn.ModuleDict(
+            {name: ASRNet(len(read.refines)) for name, read in self._read.items() if read.refines}
+        ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.eval()
+        try:  # a score that cannot be computed fails now, not after training
+            self.score(torch.zeros(1, settings.channels, settings.size, settings.size))
+        except ValueError as error:
+            raise ConfigError(f"scores={list(settings.scores)}, members={settings.members}: {error}") from None
+
+    @property
+    def scores(self) -> dict[str, str]:
+        """Names and titles of the scores."""
+        return {name: read.title for name, read in self._read.items()}
+
+    def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
+        """Train both modules side by side, then the refiners on the frozen modules."""
+        if self.udm is not None and not data.unlabeled:
+            ready = [name for name, read in self._read.items() if not read.needs_udm]
+            raise TrainingError(
+                "DDAD's second module learns from unlabeled studies and there are none: give some, or ask only for "
+                f"scores that do without (--set scores=[{','.join(ready) or 'rec,intra,r_intra'}])"
+            )
+        normal = load(data.normal)
+        tasks = list(self._module_tasks("ndm", self.ndm, normal, rng))
+        if self.udm is not None:
+            tasks += self._module_tasks("udm", self.udm, torch.cat([normal, load(data.unlabeled)]), rng)
+        self.to(normal.device)
+        train(tasks, "train the networks", track=track, keep=keep)
+        self.eval()
+        if self.refiners:
+            train(list(self._refiner_tasks(normal, rng)), "train ASR-Net", track=track, keep=keep)
+        self.eval()
+
+    def _module_tasks(self, module: str, ensemble: Ensemble, images: Tensor, rng: Generator) -> Iterator[Task]:
+        settings = self.settings
+        for index, network in enumerate(ensemble.members):
+            generator = spawn(rng)
+            _initialize(network, generator)
+            optimizer = adam(network.to(images.device), settings.learning_rate)
+            yield Task(
+                f"{module}{index}",
+                network,
+                lambda batch, network=network: reconstruction_loss(batch, network(batch)),
+                images,
+                optimizer,
+                settings.batch_size,
+                settings.epochs,
+                generator,
+            )
+
+    def _refiner_tasks(self, normal: Tensor, rng: Generator) -> Iterator[Task]:
+        settings = self.settings
+        for name, refiner in self.refiners.items():
+            generator = spawn(rng)
+            _initialize(refiner, generator)
+            yield Task(
+                name,
+                refiner,
+                partial(self._refiner_loss, name, normal, generator),
+                normal,
+                adam(refiner, settings.refine_learning_rate, settings.refine_weight_decay),
+                settings.refine_batch_size,
+                settings.refine_epochs,
+                generator,
+            )
+
+    def _refiner_loss(self, name: str, normal: Tensor, generator: Generator, batch: Tensor) -> Tensor:
+        images, masks = blend_patches(batch, normal, generator)
+        with torch.no_grad():
+            maps = self._read[name](self._look(images))
+        return focal_loss(self.refiners[name](maps), masks)
+
+    def _look(self, images: Tensor) -> Evidence:
+        return Evidence(images, self.ndm(images), None if self.udm is None else self.udm(images))
+
+    @torch.inference_mode()
+    def score(self, images: Tensor) -> dict[str, Scored]:
+        """Every score of ``images`` (B, C, S, S) from one pass through the networks."""
+        seen = self._look(images)
+        return {name: self._scored(name, read(seen)) for name, read in self._read.items()}
+
+    def _scored(self, name: str, maps: Tensor) -> Scored:
+        if name in self.refiners:
+            maps = self.refiners[name](maps)[:, 1:]
+        return Scored(maps.mean(dim=(1, 2, 3)), maps.mean(dim=1, keepdim=True), maps.mean(dim=(2, 3)))
+
+
+def _initialize(network: nn.Module, generator: Generator) -> None:
+    """PyTorch's default initialization, drawn from ``generator`` and not from the global random state."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator.initial_seed())
+        for module in network.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if reset is not None:
+                reset()

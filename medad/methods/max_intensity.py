@@ -1,0 +1,34 @@
+"""The brightest pixel as the anomaly score: a baseline that learns nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor
+
+from medad.methods._method import Load, Method
+from medad.registry import methods
+from medad.training import Track
+from medad.types import Scored, TrainingSet
+
+
+@methods.register("max_intensity")
+class MaxIntensity(Method):
+    """Scores an image by its highest intensity. A benchmark that this solves proves nothing."""
+
+    title = "brightest pixel"
+
+    @property
+    def scores(self) -> dict[str, str]:
+        """One score, "max"."""
+        return {"max": "maximum intensity"}
+
+    def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
+        """Nothing to learn."""
+
+    def score(self, images: Tensor) -> dict[str, Scored]:
+        """Maximum over all channels and pixels."""
+        maps = images.mean(dim=1, keepdim=True)
+        score = torch.amax(maps, dim=(1, 2, 3))
+        return {"max": Scored(score, maps, score[:, None])}

@@ -1,0 +1,68 @@
+"""Reconstruction error of a principal component analysis: the linear autoencoder, as a baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from medad.config import Settings
+from medad.functional.discrepancy import over_channels
+from medad.methods._method import Load, Method
+from medad.registry import methods
+from medad.training import Track, TrainingError
+from medad.types import Scored, TrainingSet
+
+
+class PCASettings(Settings):
+    """Settings of the PCA baseline."""
+
+    components: int = Field(16, ge=1, description="principal components; 16 is the width of the autoencoders' code")
+
+
+@methods.register("pca")
+class PCA(Method):
+    """Projects an image on the principal components of the normal images; the squared remainder is the map."""
+
+    settings_model = PCASettings
+    title = "PCA"
+    settings: PCASettings
+    center: Tensor
+    basis: Tensor
+
+    def __init__(self, settings: PCASettings) -> None:
+        super().__init__(settings)
+        pixels = settings.channels * settings.size**2
+        self.register_buffer("center", torch.zeros(pixels))
+        self.register_buffer("basis", torch.zeros(settings.components, pixels))
+
+    @property
+    def scores(self) -> dict[str, str]:
+        """One score, "rec"."""
+        return {"rec": "reconstruction error"}
+
+    def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
+        """Principal components of the normal images; unlabeled ones are not used."""
+        from sklearn.decomposition import PCA as Decomposition
+
+        images = load(data.normal)
+        if len(images) <= self.settings.components:
+            raise TrainingError(
+                f"PCA with {self.settings.components} components needs more than as many images, got {len(images)}: "
+                "lower it (--set components=...) or give more studies"
+            )
+        found = Decomposition(self.settings.components, svd_solver="randomized", random_state=rng.initial_seed() % 2**32)
+        found.fit(images.flatten(1).cpu().numpy())
+        self.to(images.device)
+        self.center.copy_(torch.from_numpy(found.mean_))
+        self.basis.copy_(torch.from_numpy(found.components_))
+
+    def score(self, images: Tensor) -> dict[str, Scored]:
+        """Mean squared remainder."""
+        centered = images.flatten(1) - self.center
+        remainder = centered - (centered @ self.basis.T) @ self.basis
+        maps = over_channels(remainder.square().view_as(images))
+        score = maps.mean(dim=(1, 2, 3))
+        return {"rec": Scored(score, maps, score[:, None])}

@@ -1,0 +1,115 @@
+"""The model folder: weights as safetensors, everything else as JSON. Nothing in it is executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from medad import __version__
+from medad.config import ConfigError, Strict, build
+from medad.methods._method import Method
+from medad.registry import UnknownName, methods
+from medad.types import MedadError
+
+FORMAT = 1
+CARD, WEIGHTS = "model.json", "weights.safetensors"
+
+
+class ModelError(MedadError):
+    """A model folder that cannot be used."""
+
+
+class Card(Strict):
+    """``model.json``: what the model is and what it was made from. ``map_scale``: the top of each map's color scale."""
+
+    format: int = FORMAT
+    medad: str = __version__
+    method: str
+    settings: dict[str, Any]
+    seed: int
+    trained_on: dict[str, Any]
+    map_scale: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained method with its card; ``digest`` identifies weights and card."""
+
+    method: Method
+    card: Card
+    digest: str
+
+
+def save(folder: Path, method: Method, card: Card) -> None:
+    """Write the model folder; it appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}
+    part = folder / f"{WEIGHTS}.part"
+    save_file(tensors, part)
+    os.replace(part, folder / WEIGHTS)
+    part = folder / f"{CARD}.part"
+    part.write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+    os.replace(part, folder / CARD)
+
+
+def load(folder: Path, device: torch.device | str = "cpu") -> Model:
+    """The model in ``folder``, ready to score on ``device``.
+
+    Raises:
+        ModelError: it is no model folder, or its parts do not fit together; the message says which.
+    """
+    if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
+        raise ModelError(f"{folder} is no model folder: it needs {CARD} and {WEIGHTS}, as 'medad train --out' writes them")
+    card = _read_card(folder / CARD)
+    try:
+        kind = methods.get(card.method)
+        method: Method = kind(build(kind.settings_model, card.settings, str(folder / CARD)))
+        tensors = load_file(folder / WEIGHTS)
+    except (UnknownName, ConfigError) as error:
+        raise ModelError(f"{folder}: {error}") from None
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{folder / WEIGHTS}: not readable as safetensors: {error}") from None
+    _fill(method, tensors, folder / WEIGHTS)
+    return Model(method.to(device).eval(), card, _digest(folder))
+
+
+def _read_card(path: Path) -> Card:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        card = Card(**content)
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, ValidationError) as error:
+        raise ModelError(f"{path}: not a model card of medad: {' '.join(str(error).split())}") from None
+    if card.format != FORMAT:
+        raise ModelError(f"{path}: format {card.format}; this medad {__version__} reads format {FORMAT}")
+    return card
+
+
+def _fill(method: Method, tensors: dict[str, Tensor], path: Path) -> None:
+    expected = {name: tuple(value.shape) for name, value in method.state_dict().items()}
+    given = {name: tuple(value.shape) for name, value in tensors.items()}
+    wrong = [name for name in sorted(expected.keys() | given.keys()) if expected.get(name) != given.get(name)]
+    if wrong:
+        name = wrong[0]
+        raise ModelError(
+            f"{path}: {len(wrong)} tensors do not fit the settings in {CARD}; the first is {name!r}: "
+            f"expected {expected.get(name, 'none')}, found {given.get(name, 'none')}"
+        )
+    method.load_state_dict(tensors)
+
+
+def _digest(folder: Path) -> str:
+    total = hashlib.sha256()
+    for name in (CARD, WEIGHTS):
+        with (folder / name).open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()[:16]

@@ -1,0 +1,38 @@
+"""The convolutional halves that the networks of DDAD share."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import nn
+
+WIDTHS = (16, 32, 64, 64)
+HIDDEN = 2048
+
+
+def bottleneck_side(size: int) -> int:
+    """Side of the smallest feature map, ``size / 16``."""
+    if size < 16 or size % 16:
+        raise ValueError(f"size must be a multiple of 16, got {size}: for example {max(16, round(size / 16) * 16)}")
+    return size // 16
+
+
+def encoder(channels: int, size: int, latent: int) -> nn.Sequential:
+    """(B, C, S, S) -> (B, latent): four halvings, then two linear layers."""
+    flat = WIDTHS[-1] * bottleneck_side(size) ** 2
+    layers: list[nn.Module] = []
+    for before, after in pairwise((channels, *WIDTHS)):
+        layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+    layers += [nn.Flatten(), nn.Linear(flat, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Linear(HIDDEN, latent))
+
+
+def decoder(channels: int, size: int, latent: int) -> nn.Sequential:
+    """(B, latent) -> (B, C, S, S), the encoder's mirror; no activation at the end."""
+    side = bottleneck_side(size)
+    flat = WIDTHS[-1] * side**2
+    layers: list[nn.Module] = [nn.Linear(latent, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(inplace=True)]
+    layers += [nn.Linear(HIDDEN, flat), nn.Unflatten(1, (WIDTHS[-1], side, side))]
+    for before, after in pairwise(reversed(WIDTHS)):
+        layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.ConvTranspose2d(WIDTHS[0], channels, 4, 2, 1, bias=False))

@@ -1,0 +1,71 @@
+"""Heatmaps of single images, and panels that put images beside their anomaly maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Gray = NDArray[np.float32]
+COLORS = "inferno"
+STRONGEST = 0.75  # opacity of the overlay where the map reaches the top of its scale
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a panel: an image (C, H, W) in [-1, 1], its maps (1, H, W) and, where known, its mask (H, W)."""
+
+    title: str
+    image: Tensor
+    maps: Mapping[str, Tensor]
+    mask: Tensor | None = None
+
+
+def to_gray(image: Tensor) -> Gray:
+    """(C, H, W) -> (H, W) between 0 and 1, stretched from the image's minimum to its maximum."""
+    pixels = image.float().mean(dim=0).numpy()
+    low, high = float(pixels.min()), float(pixels.max())
+    gray: Gray = (pixels - low) / ((high - low) or 1.0)
+    return gray
+
+
+def save_heatmap(path: Path, image: Tensor, anomaly_map: Tensor, top: float) -> None:
+    """Write a PNG: the image (C, H, W), and beside it the same under its map (1, H, W), colored from 0 to ``top``."""
+    import matplotlib
+    from PIL import Image
+
+    gray = np.repeat(to_gray(image)[..., None], 3, axis=2)
+    heat = np.clip(anomaly_map[0].float().numpy() / top, 0, 1)
+    colors = matplotlib.colormaps[COLORS](heat)[..., :3]
+    opacity = (STRONGEST * heat)[..., None]
+    pair = np.concatenate([gray, gray * (1 - opacity) + colors * opacity], axis=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray((pair * 255).round().astype(np.uint8)).save(path, format="PNG")
+
+
+def save_panel(path: Path, cases: Sequence[Case], tops: Mapping[str, float], title: str) -> None:
+    """Write a PNG with a row for each case and a column for each map, colored from 0 to ``tops[name]``."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = list(cases[0].maps)
+    figure = Figure(figsize=(1.7 * (1 + len(names)), 1.85 * len(cases) + 0.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=10)
+    axes = figure.subplots(len(cases), 1 + len(names), squeeze=False)
+    for row, case in zip(axes, cases, strict=True):
+        row[0].imshow(to_gray(case.image), cmap="gray", interpolation="nearest")
+        row[0].set_title(case.title, fontsize=7)
+        if case.mask is not None:
+            row[0].contour(case.mask.numpy(), levels=[0.5], colors="cyan", linewidths=0.8)
+        for axis, name in zip(row[1:], names, strict=True):
+            axis.imshow(case.maps[name][0].numpy(), cmap=COLORS, vmin=0, vmax=tops[name], interpolation="nearest")
+            axis.set_title(name, fontsize=7)
+        for axis in row:
+            axis.set_axis_off()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)

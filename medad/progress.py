@@ -1,0 +1,73 @@
+"""Progress of long work: a bar with the time left on a terminal, a parseable line now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+log = logging.getLogger(__name__)
+SECONDS_BETWEEN_LINES = 10.0
+
+Advance = Callable[[int], None]
+_lock = threading.Lock()
+_bars: Progress | None = None
+_open = 0
+
+
+@contextmanager
+def progress(task: str, total: int) -> Iterator[Advance]:
+    """``with progress("train", 100) as advance: advance(1)``; may be nested, and advanced from several threads."""
+    shown = _on_terminal(task, total) if sys.stderr.isatty() else _as_lines(task, total)
+    with shown as advance:
+        yield advance
+
+
+@contextmanager
+def _on_terminal(task: str, total: int) -> Iterator[Advance]:
+    global _bars, _open
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with _lock:
+        if _bars is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            _bars = Progress(*columns, console=Console(stderr=True), transient=True)
+            _bars.start()
+        bars, _open = _bars, _open + 1
+    row = bars.add_task(task, total=total)
+    try:
+        yield lambda count=1: bars.advance(row, count)
+    finally:
+        bars.remove_task(row)
+        with _lock:
+            _open -= 1
+            if _open == 0:
+                bars.stop()
+                _bars = None
+
+
+@contextmanager
+def _as_lines(task: str, total: int) -> Iterator[Advance]:
+    began = last = time.monotonic()
+    done = 0
+    lock = threading.Lock()
+
+    def advance(count: int = 1) -> None:
+        nonlocal done, last
+        with lock:
+            done += count
+            now = time.monotonic()
+            if now - last >= SECONDS_BETWEEN_LINES or (done == total and last > began):
+                last = now
+                left = (now - began) * (total - done) / done
+                log.info('progress task="%s" done=%d total=%d elapsed_s=%.0f left_s=%.0f', task, done, total, now - began, left)
+
+    yield advance

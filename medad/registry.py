@@ -1,0 +1,72 @@
+"""Names and the things they stand for: one file in a package, one name.
+
+A file ``medad/networks/aeu.py`` holds the network "aeu" and registers it under that name. So the names are known from
+the files alone, without importing torch; a file is imported when its thing is asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from medad.types import MedadError
+
+T = TypeVar("T")
+
+
+class UnknownName(MedadError):
+    """A name that no file registers."""
+
+
+class Registry(Generic[T]):
+    """The things of one ``kind``, one in each file of ``package``; files that start with "_" are helpers."""
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self.package = package
+        self._things: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorate the thing called ``name``; a name that is taken raises."""
+
+        def add(thing: T) -> T:
+            if name in self._things:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._things[name] = thing
+            return thing
+
+        return add
+
+    def names(self) -> list[str]:
+        """All names, sorted. Imports nothing."""
+        spec = importlib.util.find_spec(self.package)
+        paths = spec.submodule_search_locations if spec else None
+        found = {module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")}
+        return sorted(found | set(self._things))
+
+    def check(self, name: str) -> str:
+        """``name`` if there is such a thing; otherwise an error that lists the choices."""
+        if name not in self.names():
+            near = difflib.get_close_matches(name, self.names(), n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UnknownName(f"unknown {self.kind} {name!r}: {hint}choose from {', '.join(self.names())}")
+        return name
+
+    def get(self, name: str) -> T:
+        """The thing called ``name``."""
+        self.check(name)
+        if name not in self._things:
+            importlib.import_module(f"{self.package}.{name}")
+        if name not in self._things:
+            raise ValueError(f"{self.package}/{name}.py registers no {self.kind} called {name!r}")
+        return self._things[name]
+
+
+networks: Registry[Any] = Registry("network", "medad.networks")
+scores: Registry[Any] = Registry("score", "medad.scores")
+methods: Registry[Any] = Registry("method", "medad.methods")
+datasets: Registry[Any] = Registry("dataset", "medad.data.datasets")

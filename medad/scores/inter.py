@@ -1,0 +1,17 @@
+"""Inter-discrepancy of DDAD."""
+
+from torch import Tensor
+
+from medad.functional.discrepancy import gap, over_channels
+from medad.registry import scores
+from medad.scores._score import noise_scale, score
+from medad.types import Evidence
+
+
+@scores.register("inter")
+@score("inter-discrepancy", needs_udm=True)
+def inter(seen: Evidence) -> Tensor:
+    """|mean over the UDM - mean over the NDM| / sigma, (B, 1, H, W). Cai et al., Medical Image Analysis 2023."""
+    if seen.udm is None:
+        raise ValueError("'inter' compares two modules; this model has no UDM")
+    return over_channels(gap(seen.udm.mean, seen.ndm.mean) / noise_scale(seen))

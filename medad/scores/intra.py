@@ -1,0 +1,15 @@
+"""Intra-discrepancy of DDAD."""
+
+from torch import Tensor
+
+from medad.functional.discrepancy import over_channels, spread
+from medad.registry import scores
+from medad.scores._score import noise_scale, score
+from medad.types import Evidence
+
+
+@scores.register("intra")
+@score("intra-discrepancy")
+def intra(seen: Evidence) -> Tensor:
+    """Standard deviation over the NDM / sigma, (B, 1, H, W). Cai et al., Medical Image Analysis 2023."""
+    return over_channels(spread(seen.ndm.mean) / noise_scale(seen))

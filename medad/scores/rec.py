@@ -1,0 +1,15 @@
+"""Reconstruction error of the whole NDM."""
+
+from torch import Tensor
+
+from medad.functional.discrepancy import over_channels
+from medad.registry import scores
+from medad.scores._score import noise_variance, score
+from medad.types import Evidence
+
+
+@scores.register("rec")
+@score("reconstruction error (ensemble)")
+def rec(seen: Evidence) -> Tensor:
+    """(x - mean over the NDM)^2 / predicted variance, (B, 1, H, W)."""
+    return over_channels((seen.images - seen.ndm.mean.mean(dim=0)).square() / noise_variance(seen))

@@ -1,0 +1,18 @@
+"""Reconstruction error of single networks: the baseline that DDAD is compared with."""
+
+import torch
+from torch import Tensor
+
+from medad.functional.discrepancy import over_channels
+from medad.registry import scores
+from medad.scores._score import score
+from medad.types import Evidence
+
+
+@scores.register("single")
+@score("reconstruction error (single network)")
+def single(seen: Evidence) -> Tensor:
+    """(x - mean_k)^2 / variance_k of each NDM network k by itself, (B, K, H, W)."""
+    variance: Tensor | float = 1.0 if seen.ndm.variance is None else seen.ndm.variance
+    errors = over_channels((seen.images - seen.ndm.mean).square() / variance)
+    return torch.movedim(errors.squeeze(2), 0, 1)

@@ -1,0 +1,75 @@
+"""A model from a dataset's training set, or from a hospital's own folders."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from medad.data.loading import Loader
+from medad.data.splits import compose, name_digest
+from medad.experiment import Experiment, counts, train_model
+from medad.io import UnreadableImage, discover
+from medad.ledger import stamp
+from medad.model import CARD, ModelError, load
+from medad.registry import datasets
+from medad.tracking import Tracker
+from medad.types import MedadError, Skipped, Study, TrainingSet
+
+log = logging.getLogger(__name__)
+OWN = "own folders"
+
+
+class NoStudies(MedadError):
+    """A folder with nothing to learn from."""
+
+
+def training_set(
+    experiment: Experiment, normal: Path | None, unlabeled: Path | None, data_root: Path | None, out: Path
+) -> tuple[TrainingSet, dict[str, Any]]:
+    """What to learn from, and where it comes from: folders if ``normal`` is given, else the experiment's dataset."""
+    if normal is None:
+        pools = datasets.get(experiment.dataset).pools(data_root, out)
+        data = compose(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled).training
+        return data, {"dataset": experiment.dataset, "split": pools.kind, "digest": pools.digest(), **counts(data)}
+    data = TrainingSet(folder_studies(normal), folder_studies(unlabeled) if unlabeled else ())
+    shared = {f for s in data.normal for f in s.files} & {f for s in data.unlabeled for f in s.files}
+    if shared:
+        raise NoStudies(f"{len(shared)} files are below both --normal and --unlabeled; give two separate folders")
+    marks = [f"{study.id}\t{stamp(study.files)}" for study in (*data.normal, *data.unlabeled)]
+    return data, {"dataset": OWN, "split": "training only", "digest": name_digest(marks), **counts(data)}
+
+
+def folder_studies(folder: Path) -> tuple[Study, ...]:
+    """Every study below ``folder``; what is no image, or cannot be, is counted in the log."""
+    if not folder.exists():
+        raise NoStudies(f"{folder}: there is no such file or folder")
+    found = list(discover(folder))
+    studies = tuple(replace(item, label=None, mask=None) for item in found if isinstance(item, Study))
+    left_out = [item for item in found if isinstance(item, (Skipped, UnreadableImage))]
+    if left_out:
+        log.info("%s: %d studies; %d other files left out, the first: %s", folder, len(studies), len(left_out), left_out[0].reason)
+    if not studies:
+        raise NoStudies(f"{folder}: no DICOM, NIfTI or raster image below it ({len(left_out)} other files)")
+    return studies
+
+
+def train_one(
+    experiment: Experiment, data: TrainingSet, source: dict[str, Any], loader: Loader, out: Path, tracker: Tracker
+) -> Path:
+    """Train and write ``out``/model; a model that was made from the same is left as it is, another is not overwritten."""
+    folder = out / "model"
+    wanted = {"method": experiment.method, "settings": experiment.settings.model_dump(mode="json"), "seed": experiment.seed}
+    if (folder / CARD).is_file():
+        card = load(folder).card
+        same = {key: getattr(card, key) for key in wanted} == wanted and card.trained_on == source
+        if not same:
+            raise ModelError(f"{folder} holds a model made with other data, settings or seed: choose a new --out")
+        log.info("%s is trained already", folder)
+        return folder
+    with tracker.run("train", tags={"medad.kind": "train"}) as run:
+        run.params({**experiment.describe(), **source})
+        train_model(experiment, data, loader, folder, run, source)
+        run.artifact(folder / CARD)
+    return folder

@@ -1,0 +1,124 @@
+"""The nouns of the project. Nothing here computes, and importing it costs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class MedadError(Exception):
+    """What medad raises on purpose: the message says what was wrong, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One thing that gets one score: a radiograph, a slice, a volume. It holds paths, not pixels.
+
+    ``id`` is unique within its dataset or folder and is never a patient's name or number; ``patient`` groups studies
+    of one person; ``label`` is 0 (normal), 1 (abnormal) or None (unknown); ``mask`` marks the abnormal pixels.
+    """
+
+    id: str
+    files: tuple[Path, ...]
+    patient: str | None = None
+    label: int | None = None
+    mask: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise ValueError(f"study {self.id!r} has no files")
+        if self.label not in (None, 0, 1):
+            raise ValueError(f"study {self.id!r}: label must be 0, 1 or None, got {self.label!r}")
+
+    def unlabeled(self) -> Study:
+        """This study without what a training method must not see."""
+        return replace(self, label=None, mask=None)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that is no image to score, and why; ``kind`` is one word such as "text" or "report"."""
+
+    path: Path
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """What a method may learn from: known normal studies and unlabeled ones. It carries no label, so none can leak."""
+
+    normal: tuple[Study, ...]
+    unlabeled: tuple[Study, ...] = ()
+
+    def __post_init__(self) -> None:
+        for study in (*self.normal, *self.unlabeled):
+            if study.label is not None or study.mask is not None:
+                raise ValueError(f"training study {study.id!r} carries a label or a mask; pass study.unlabeled()")
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is learned from and what is tested on; no study, file or patient is on both sides."""
+
+    training: TrainingSet
+    test: tuple[Study, ...]
+
+    def __post_init__(self) -> None:
+        learned = (*self.training.normal, *self.training.unlabeled)
+        _refuse_shared("study", {study.id for study in learned}, {study.id for study in self.test})
+        _refuse_shared("file", {f for s in learned for f in s.files}, {f for s in self.test for f in s.files})
+        _refuse_shared("patient", {s.patient for s in learned} - {None}, {s.patient for s in self.test} - {None})
+
+
+def _refuse_shared(what: str, training: set[object] | set[str] | set[Path], test: Sequence[object] | set[object]) -> None:
+    shared = set(training) & set(test)
+    if shared:
+        raise ValueError(f"{len(shared)} {what}(s) are in both training and test; each must be on one side only")
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What every reconstruction network returns.
+
+    ``mean`` and ``log_variance`` are (B, C, H, W); ``penalty`` is a scalar that the network adds to its own loss.
+    """
+
+    mean: Tensor
+    log_variance: Tensor | None = None
+    penalty: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Reconstructions:
+    """K reconstructions of one batch: ``mean`` and ``variance`` are (K, B, C, H, W)."""
+
+    mean: Tensor
+    variance: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a score may look at: the images (B, C, H, W) and what the two modules made of them."""
+
+    images: Tensor
+    ndm: Reconstructions
+    udm: Reconstructions | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What every method returns, one for each of its scores.
+
+    ``score`` is (B,), higher is more abnormal; ``anomaly_map`` is (B, 1, H, W); ``members`` is (B, M): the image
+    scores of the M networks that are judged one by one (M = 1 for a score of the whole ensemble).
+    """
+
+    score: Tensor
+    anomaly_map: Tensor
+    members: Tensor
