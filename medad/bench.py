@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from medad.config import ConfigError, Pipeline, Settings, build, unknown_key
+from medad.config import Settings
 from medad.data.datasets._dataset import MissingDataset
 from medad.data.loading import Loader
 from medad.data.splits import Pools
-from medad.experiment import Experiment, finished, run_experiment
+from medad.experiment import finished, run_experiment
+from medad.plan import Experiment
 from medad.progress import progress
-from medad.registry import datasets, methods
+from medad.registry import datasets
 from medad.tracking import Run, Tracker
 from medad.types import MedadError
 
@@ -31,44 +31,11 @@ STATE = "bench.json"
 class Outcome:
     """What a bench did: the table of all that is finished, and what is not, each with its reason."""
 
-    results: pd.DataFrame
+    rows: list[dict[str, Any]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     kept: int = 0
     run: int = 0
-
-
-def plan(pipeline: Pipeline, overrides: Mapping[str, Any]) -> list[Experiment]:
-    """The experiments of a pipeline, in order. Wrong names, keys and values are errors now, not after hours.
-
-    The methods share one list of settings: each takes the keys it knows, and a key that none knows is an error.
-    """
-    models = {name: methods.get(name).settings_model for name in pipeline.methods}
-    values = {**pipeline.settings, **overrides}
-    known = {key for model in models.values() for key in model.model_fields}
-    for key in values:
-        if key not in known:
-            raise ConfigError(unknown_key(key, sorted(known), f"settings of {', '.join(pipeline.methods)}"))
-    if not pipeline.datasets:
-        raise ConfigError(f"no dataset to run on: name some of {', '.join(datasets.names())} with --datasets")
-    return [
-        Experiment(datasets.check(dataset), method, settings, seed)
-        for dataset in pipeline.datasets
-        for method, model in models.items()
-        for settings in _each_network(model, values, pipeline.networks)
-        for seed in pipeline.seeds
-    ]
-
-
-def _each_network(model: type[Settings], values: Mapping[str, Any], networks: tuple[str, ...]) -> Iterator[Settings]:
-    own = {key: value for key, value in values.items() if key in model.model_fields}
-    if "network" not in model.model_fields:
-        yield build(model, own, "settings")
-    elif "network" in own:
-        raise ConfigError("settings: name networks with --networks, not as a setting")
-    else:
-        for network in networks:
-            yield build(model, {**own, "network": network}, "settings")
 
 
 def run_bench(
@@ -85,27 +52,27 @@ def run_bench(
     A dataset that is missing, or an experiment that fails, is reported in the outcome and does not stop the others.
     """
     out.mkdir(parents=True, exist_ok=True)
-    outcome = Outcome(pd.DataFrame())
+    outcome = Outcome()
     pools = _find(experiments, data_root, out, outcome)
     todo = [one for one in experiments if one.dataset in pools]
     folders = [out / "cells" / one.name(pools[one.dataset].digest()) for one in todo]
     with tracker.run(title, resume=_parent(out), tags={"medad.kind": "bench"}) as parent:
         (out / STATE).write_text(json.dumps({"run": parent.id}) + "\n", encoding="utf-8")
-        parent.params({"datasets": ",".join(dict.fromkeys(one.dataset for one in experiments)), "cells": len(experiments)})
+        parent.params({"datasets": ",".join(sorted({one.dataset for one in experiments})), "cells": len(experiments)})
         with progress(title, len(todo)) as advance:
             for experiment, folder in zip(todo, folders, strict=True):
                 if finished(folder) is None:
                     _run_cell(experiment, pools[experiment.dataset], folder, loader, tracker, parent, outcome)
                 else:
                     outcome.kept += 1
-                outcome.results = _collect(out, folders)
+                outcome.rows = _collect(out, folders)
                 advance(1)
-        if len(outcome.results):
-            parent.table("results", outcome.results)
-            for row in outcome.results.itertuples():
-                name = f"{row.dataset}/{row.method}/{row.network}/{row.score}".replace("/-/", "/")
-                parent.metric(f"{name}/auc", row.auc, row.seed)
-                parent.metric(f"{name}/ap", row.ap, row.seed)
+        if outcome.rows:
+            parent.table("results", pd.DataFrame(outcome.rows))
+        for row in outcome.rows:
+            name = "/".join(str(row[key]) for key in ("dataset", "method", "network", "score") if row[key] != "-")
+            parent.metric(f"{name}/auc", row["auc"], row["seed"])
+            parent.metric(f"{name}/ap", row["ap"], row["seed"])
     return outcome
 
 
@@ -147,11 +114,10 @@ def _run_cell(
         log.error("failed: %s: %s", folder.name, error)
 
 
-def _collect(out: Path, folders: list[Path]) -> pd.DataFrame:
-    """All finished rows, in the order of the grid, as a table that is also written to disk."""
+def _collect(out: Path, folders: list[Path]) -> list[dict[str, Any]]:
+    """All finished rows, in the order of the grid; they are also written to disk."""
     rows = [row for folder in folders for row in finished(folder) or ()]
-    table = pd.DataFrame(rows)
     part = out / f"{RESULTS}.part"
-    table.to_csv(part, index=False)
-    os.replace(part, out / RESULTS)
-    return table
+    pd.DataFrame(rows).to_csv(part, index=False)
+    part.replace(out / RESULTS)
+    return rows

@@ -42,7 +42,8 @@ def rank(labels: NDArray[np.int64], scores: NDArray[np.float64]) -> Ranking:
     if not n_normal or not n_abnormal:
         raise UndefinedMetric(f"AUC and AP need normal and abnormal cases; there are {n_normal} and {n_abnormal}")
     if not np.isfinite(scores).all():
-        raise UndefinedMetric(f"{int((~np.isfinite(scores).all(axis=1)).sum())} of {len(scores)} cases have no finite score")
+        bad = int((~np.isfinite(scores).all(axis=1)).sum())
+        raise UndefinedMetric(f"{bad} of {len(scores)} cases have no finite score")
     aucs = [float(roc_auc_score(labels, column)) for column in scores.T]
     aps = [float(average_precision_score(labels, column)) for column in scores.T]
     return Ranking(float(np.mean(aucs)), float(np.mean(aps)), _std(aucs), _std(aps), n_normal, n_abnormal)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,49 +14,22 @@ import numpy as np
 import pandas as pd
 import torch
 
-from medad.config import Settings
 from medad.data.loading import Loader
 from medad.data.splits import Pools, compose
 from medad.evaluation import rank
 from medad.methods._method import Method
 from medad.model import Card, save
 from medad.outputs.pictures import Case, save_panel
+from medad.plan import Experiment
 from medad.registry import methods
 from medad.testset import ScoredSet, score_set
 from medad.tracking import Run
 from medad.types import TrainingSet
 
 RESULT = "result.json"
-SCALE_STUDIES = 256  # training normals that the color scale of the maps is taken from
+SCALE_STUDIES = 64  # training normals that the color scale of the maps is taken from
 SCALE_QUANTILE = 0.999
 PANEL_QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.05)
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """What was run; with the data's digest it decides whether a result is there already."""
-
-    dataset: str
-    method: str
-    settings: Settings
-    seed: int
-
-    @property
-    def network(self) -> str:
-        """The network's name, or "-" for a method without one."""
-        return str(getattr(self.settings, "network", "-"))
-
-    def describe(self) -> dict[str, Any]:
-        """As plain values."""
-        settings = self.settings.model_dump(mode="json")
-        return {"dataset": self.dataset, "method": self.method, "seed": self.seed, **settings}
-
-    def name(self, data_digest: str) -> str:
-        """A folder name that is the same for the same experiment on the same data, and no other."""
-        text = json.dumps([self.describe(), data_digest], sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        parts = [self.dataset, self.method, self.network, f"seed{self.seed}", digest]
-        return "_".join(part for part in parts if part != "-")
 
 
 def finished(folder: Path) -> list[dict[str, Any]] | None:
@@ -93,8 +64,10 @@ def train_model(
     return method, card
 
 
-def run_experiment(experiment: Experiment, pools: Pools, loader: Loader, folder: Path, run: Run) -> list[dict[str, Any]]:
-    """Train, score the test set, evaluate, and write everything below ``folder``; the result rows, one for each score."""
+def run_experiment(
+    experiment: Experiment, pools: Pools, loader: Loader, folder: Path, run: Run
+) -> list[dict[str, Any]]:
+    """Train, score the test set, evaluate; write all of it below ``folder``. The result rows, one for each score."""
     began = time.monotonic()
     split = compose(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
     source = {"dataset": experiment.dataset, "split": pools.kind, "digest": pools.digest(), **counts(split.training)}
@@ -120,13 +93,11 @@ def counts(data: TrainingSet) -> dict[str, int]:
 
 
 def _map_scale(scored: ScoredSet) -> dict[str, float]:
-    """For each score, the value that only 0.1 % of the pixels of training normals exceed: one scale for all pictures."""
+    """For each score, the value that 0.1 % of the pixels of training normals exceed: one scale for all pictures."""
     return {name: float(np.quantile(one.anomaly_map.numpy(), SCALE_QUANTILE)) for name, one in scored.scores.items()}
 
 
-def _rows(
-    experiment: Experiment, method: Method, kind: str, scored: ScoredSet, seconds: float
-) -> list[dict[str, Any]]:
+def _rows(experiment: Experiment, method: Method, kind: str, scored: ScoredSet, seconds: float) -> list[dict[str, Any]]:
     labels = np.array([study.label for study in scored.studies])
     return [
         {
@@ -158,7 +129,7 @@ def _write_cases(path: Path, scored: ScoredSet) -> None:
 def _write_result(path: Path, experiment: Experiment, rows: list[dict[str, Any]]) -> None:
     part = path.with_suffix(".part")
     part.write_text(json.dumps({"experiment": experiment.describe(), "rows": rows}, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _panel_cases(scored: ScoredSet, loader: Loader) -> Iterator[Case]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -55,7 +54,8 @@ class Ledger:
             before = json.loads(known[0])
             changed = ", ".join(key for key in identity if before.get(key) != identity[key])
             raise LedgerError(
-                f"{path.parent} holds results made with another {changed}: choose a new --out, or start anew with --restart"
+                f"{path.parent} holds results made with another {changed}: choose a new --out, "
+                "or start anew with --restart"
             )
 
     def done(self, study_id: str, stamp: str) -> bool:
@@ -103,7 +103,7 @@ def stamp(files: Sequence[Path]) -> str:
     parts = []
     for path in files:
         try:
-            info = os.stat(path)
+            info = path.stat()
             parts.append(f"{info.st_size}:{info.st_mtime_ns}")
         except OSError:
             parts.append("-")

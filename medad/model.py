@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,10 +55,10 @@ def save(folder: Path, method: Method, card: Card) -> None:
     tensors = {name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}
     part = folder / f"{WEIGHTS}.part"
     save_file(tensors, part)
-    os.replace(part, folder / WEIGHTS)
+    part.replace(folder / WEIGHTS)
     part = folder / f"{CARD}.part"
     part.write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
-    os.replace(part, folder / CARD)
+    part.replace(folder / CARD)
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> Model:
@@ -69,7 +68,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
         ModelError: it is no model folder, or its parts do not fit together; the message says which.
     """
     if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
-        raise ModelError(f"{folder} is no model folder: it needs {CARD} and {WEIGHTS}, as 'medad train --out' writes them")
+        raise ModelError(f"{folder} is no model folder: it needs {CARD} and {WEIGHTS}, as 'medad train' writes them")
     card = _read_card(folder / CARD)
     try:
         kind = methods.get(card.method)

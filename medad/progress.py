@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _on_terminal(task: str, total: int) -> Iterator[Advance]:
         bars, _open = _bars, _open + 1
     row = bars.add_task(task, total=total)
     try:
-        yield lambda count=1: bars.advance(row, count)
+        yield partial(bars.advance, row)
     finally:
         bars.remove_task(row)
         with _lock:
@@ -60,7 +61,7 @@ def _as_lines(task: str, total: int) -> Iterator[Advance]:
     done = 0
     lock = threading.Lock()
 
-    def advance(count: int = 1) -> None:
+    def advance(count: int) -> None:
         nonlocal done, last
         with lock:
             done += count
@@ -68,6 +69,13 @@ def _as_lines(task: str, total: int) -> Iterator[Advance]:
             if now - last >= SECONDS_BETWEEN_LINES or (done == total and last > began):
                 last = now
                 left = (now - began) * (total - done) / done
-                log.info('progress task="%s" done=%d total=%d elapsed_s=%.0f left_s=%.0f', task, done, total, now - began, left)
+                log.info(
+                    'progress task="%s" done=%d total=%d elapsed_s=%.0f left_s=%.0f',
+                    task,
+                    done,
+                    total,
+                    now - began,
+                    left,
+                )
 
     yield advance

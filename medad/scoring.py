@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +53,9 @@ class Summary:
     reasons: list[str]
 
 
-def score_folder(model: Model, folder: Path, out: Path, *, map_score: str | None = None, heatmaps: bool = True) -> Summary:
+def score_folder(
+    model: Model, folder: Path, out: Path, *, map_score: str | None = None, heatmaps: bool = True
+) -> Summary:
     """Score everything below ``folder``; write ``out``/scores.csv and a heatmap for each scored study.
 
     Rows are kept in ``out``/ledger.sqlite as they are made: the same call goes on after an interruption, scores again
@@ -79,7 +80,7 @@ def score_folder(model: Model, folder: Path, out: Path, *, map_score: str | None
         ledger.close()
         part = out / f"{TABLE}.part"
         table.to_csv(part, index=False)
-        os.replace(part, out / TABLE)
+        part.replace(out / TABLE)
     failed = table[table["status"] == "failed"] if len(table) else table
     reasons = [f"{row.file}: {row.reason}" for row in failed.itertuples()]
     return Summary(Counter(table["status"] if len(table) else ()), kept, reasons)
@@ -143,9 +144,7 @@ def _read(study: Study, prepare: Prepare) -> Ready | tuple[Study, str]:
         return study, f"internal error ({type(error).__name__}); please report it"
 
 
-def _batches(
-    items: Iterator[Ready | tuple[Study, str]], size: int
-) -> Iterator[list[Ready | tuple[Study, str]]]:
+def _batches(items: Iterator[Ready | tuple[Study, str]], size: int) -> Iterator[list[Ready | tuple[Study, str]]]:
     """Groups of studies that have about ``size`` slices together."""
     batch: list[Ready | tuple[Study, str]] = []
     slices = 0

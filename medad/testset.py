@@ -52,7 +52,7 @@ def score_set(method: Method, studies: Sequence[Study], loader: Loader) -> Score
 
 def score_images(method: Method, images: Tensor) -> dict[str, Scored]:
     """Scores of images (N, C, S, S), a batch at a time, on the CPU."""
-    parts = [method.score(batch) for batch in images.split(method.settings.batch_size)]
+    parts = [method.score(batch) for batch in torch.split(images, method.settings.batch_size)]
 
     def joined(name: str, what: str) -> Tensor:
         return torch.cat([getattr(part[name], what) for part in parts]).cpu()

@@ -9,10 +9,11 @@ from typing import Any
 
 from medad.data.loading import Loader
 from medad.data.splits import compose, name_digest
-from medad.experiment import Experiment, counts, train_model
+from medad.experiment import counts, train_model
 from medad.io import UnreadableImage, discover
 from medad.ledger import stamp
 from medad.model import CARD, ModelError, load
+from medad.plan import Experiment
 from medad.registry import datasets
 from medad.tracking import Tracker
 from medad.types import MedadError, Skipped, Study, TrainingSet
@@ -49,7 +50,8 @@ def folder_studies(folder: Path) -> tuple[Study, ...]:
     studies = tuple(replace(item, label=None, mask=None) for item in found if isinstance(item, Study))
     left_out = [item for item in found if isinstance(item, (Skipped, UnreadableImage))]
     if left_out:
-        log.info("%s: %d studies; %d other files left out, the first: %s", folder, len(studies), len(left_out), left_out[0].reason)
+        first = left_out[0].reason
+        log.info("%s: %d studies; %d other files left out, the first: %s", folder, len(studies), len(left_out), first)
     if not studies:
         raise NoStudies(f"{folder}: no DICOM, NIfTI or raster image below it ({len(left_out)} other files)")
     return studies
@@ -58,9 +60,10 @@ def folder_studies(folder: Path) -> tuple[Study, ...]:
 def train_one(
     experiment: Experiment, data: TrainingSet, source: dict[str, Any], loader: Loader, out: Path, tracker: Tracker
 ) -> Path:
-    """Train and write ``out``/model; a model that was made from the same is left as it is, another is not overwritten."""
+    """Train and write ``out``/model. A model made from the same is left as it is; another is never overwritten."""
     folder = out / "model"
-    wanted = {"method": experiment.method, "settings": experiment.settings.model_dump(mode="json"), "seed": experiment.seed}
+    settings = experiment.settings.model_dump(mode="json")
+    wanted = {"method": experiment.method, "settings": settings, "seed": experiment.seed}
     if (folder / CARD).is_file():
         card = load(folder).card
         same = {key: getattr(card, key) for key in wanted} == wanted and card.trained_on == source

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -60,7 +58,7 @@ class Task:
 
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.randperm(len(self.images), generator=self.generator)
-        for chosen in order.split(self.batch_size)[: len(self)]:
+        for chosen in order[: len(self) * self.batch_size].view(len(self), -1):
             yield self.images[chosen.to(self.images.device)]
 
 
@@ -86,17 +84,17 @@ def train(tasks: Sequence[Task], what: str, *, track: Track, keep: Path | None =
     on_cpu = tasks[0].images.device.type == "cpu"
     workers = min(len(tasks), torch.get_num_threads()) if on_cpu else 1
     stop = threading.Event()
-    with _threads(1 if on_cpu else None), progress(what, sum(task.epochs for task in tasks)) as advance:
-        with ThreadPoolExecutor(workers) as pool:
-            running = [pool.submit(_run, task, track, keep, stop, advance) for task in tasks]
-            try:
-                for future in running:
-                    future.result()
-            except BaseException:
-                stop.set()
-                for future in running:
-                    future.cancel()
-                raise
+    total = sum(task.epochs for task in tasks)
+    with _threads(1 if on_cpu else None), progress(what, total) as advance, ThreadPoolExecutor(workers) as pool:
+        running = [pool.submit(_run, task, track, keep, stop, advance) for task in tasks]
+        try:
+            for future in running:
+                future.result()
+        except BaseException:
+            stop.set()
+            for future in running:
+                future.cancel()
+            raise
 
 
 @contextmanager
@@ -170,7 +168,7 @@ def _store(task: Task, path: Path) -> None:
     }
     part = path.with_suffix(".part")
     torch.save(state, part)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _resume(task: Task, path: Path | None, track: Track, advance: Advance) -> None:

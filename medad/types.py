@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,8 +76,8 @@ class Split:
         _refuse_shared("patient", {s.patient for s in learned} - {None}, {s.patient for s in self.test} - {None})
 
 
-def _refuse_shared(what: str, training: set[object] | set[str] | set[Path], test: Sequence[object] | set[object]) -> None:
-    shared = set(training) & set(test)
+def _refuse_shared(what: str, training: Set[object], test: Set[object]) -> None:
+    shared = training & test
     if shared:
         raise ValueError(f"{len(shared)} {what}(s) are in both training and test; each must be on one side only")
 

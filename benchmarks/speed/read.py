@@ -2,7 +2,7 @@
 
     python benchmarks/speed/read.py [--files 200] [--rounds 5] [--folder FOLDER]
 
-Without --folder, files are made: 512 x 512, 16 bits, uncompressed, with rescale and geometry. The two are timed in
+Without --folder, files are made: 512 x 512, 12 of 16 bits, uncompressed, rescaled, placed. The two are timed in
 turns on the same files, after one round that is not counted; the median round counts. ``read_image`` adds MONAI's
 MetaTensor to ``read_picture``.
 """
@@ -19,28 +19,22 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+import pydicom.data
 
 from medad.io import ReadSettings, read_image, read_picture
 
 
 def make(folder: Path, count: int) -> list[Path]:
-    """Write ``count`` CT-like files and return their paths."""
+    """Write ``count`` CT slices under the header of pydicom's own CT_small.dcm, as long as a scanner's."""
     rng = np.random.default_rng(0)
     files = []
+    image = pydicom.dcmread(Path(pydicom.data.__file__).parent / "test_files" / "CT_small.dcm")
+    image.Rows = image.Columns = 512
+    image.PixelRepresentation, image.BitsAllocated, image.BitsStored, image.HighBit = 0, 16, 12, 11
+    del image.PixelPaddingValue
     for index in range(count):
-        image = pydicom.Dataset()
-        image.file_meta = FileMetaDataset()
-        image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        image.SOPClassUID, image.SOPInstanceUID = pydicom.uid.CTImageStorage, generate_uid()
-        image.Modality, image.SeriesInstanceUID, image.PatientID = "CT", generate_uid(), "made"
-        image.Rows = image.Columns = 512
-        image.SamplesPerPixel, image.PhotometricInterpretation, image.PixelRepresentation = 1, "MONOCHROME2", 0
-        image.BitsAllocated, image.BitsStored, image.HighBit = 16, 12, 11
-        image.RescaleSlope, image.RescaleIntercept = 1, -1024
-        image.ImagePositionPatient, image.ImageOrientationPatient = [0, 0, index], [1, 0, 0, 0, 1, 0]
-        image.PixelSpacing = [0.7, 0.7]
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+        image.ImagePositionPatient = [0, 0, index]
         image.PixelData = rng.integers(0, 4096, (512, 512), dtype=np.uint16).tobytes()
         files.append(folder / f"{index:05}.dcm")
         image.save_as(files[-1], enforce_file_format=True)

@@ -7,13 +7,11 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from medad.tracking import Tracker
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for everything that is written.")]
@@ -71,14 +69,14 @@ def names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def show_results(results: pd.DataFrame) -> None:
+def show_results(rows: list[dict[str, Any]]) -> None:
     """Print the result table to standard output."""
     from rich.console import Console
     from rich.table import Table
 
     from medad.outputs.tables import result_lines
 
-    headings, lines = result_lines(results)
+    headings, lines = result_lines(rows)
     table = Table(*headings)
     for line in lines:
         table.add_row(*line)

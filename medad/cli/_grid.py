@@ -13,7 +13,7 @@ from medad.cli import _common as common
 
 if TYPE_CHECKING:
     from medad.bench import Outcome
-    from medad.config import Pipeline
+    from medad.config import Pipeline, Settings
 
 
 @dataclass(frozen=True)
@@ -32,28 +32,30 @@ def run_grid(
     grid: Pipeline, overrides: Mapping[str, Any], place: Place, data_root: Path | None, title: str
 ) -> tuple[Outcome, str]:
     """The outcome, and the tracking URI."""
-    device = common.start(place.threads, place.device)
-    from medad.bench import plan, run_bench
-    from medad.data.loading import Loader
+    from medad.plan import plan
 
     experiments = plan(grid, overrides)
+    device = common.start(place.threads, place.device)
+    from medad.bench import run_bench
+    from medad.data.loading import Loader
+
     tracker, uri = common.open_tracker(place.out, place.tracking_uri, place.experiment, place.no_tracking)
 
-    outcome = run_bench(
-        experiments,
-        place.out,
-        data_root=data_root,
-        tracker=tracker,
-        loader=lambda settings: Loader(settings, device),
-        title=title,
-    )
+    loaders: dict[tuple[object, ...], Loader] = {}
+
+    def loader(settings: Settings) -> Loader:
+        """One loader for all experiments that see images alike, so that each file is decoded once."""
+        sees = (settings.size, settings.channels, settings.preset)
+        return loaders.setdefault(sees, Loader(settings, device))
+
+    outcome = run_bench(experiments, place.out, data_root=data_root, tracker=tracker, loader=loader, title=title)
     return outcome, uri
 
 
 def report(outcome: Outcome, out: Path, uri: str) -> None:
     """Print the table, what is missing or failed, and where to look."""
-    if len(outcome.results):
-        common.show_results(outcome.results)
+    if outcome.rows:
+        common.show_results(outcome.rows)
     for name, reason in outcome.missing.items():
         typer.echo(f"missing: {name}: {reason}")
     for name, reason in outcome.failed.items():

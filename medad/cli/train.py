@@ -32,21 +32,21 @@ def train(
     An interrupted training goes on from its last checkpoint.
     """
     from medad.config import ConfigError, parse_overrides, read_pipeline
+    from medad.plan import plan
 
     if (normal is None) == (dataset is None):
         raise ConfigError("say what to train on: --normal DIR (and --unlabeled DIR), or --dataset NAME")
     grid = read_pipeline(pipeline)
     chosen = (network,) if network else grid.networks[:1]
     grid = grid.model_copy(update={"datasets": (dataset or "demo",), "seeds": (seed,), "networks": chosen})
-    device = common.start(threads, device)
-    from medad.bench import plan
-    from medad.data.loading import Loader
-    from medad.trainer import train_one, training_set
-
     planned = plan(grid, parse_overrides(settings))
     if len(planned) != 1:
         raise ConfigError(f"{pipeline} names {len(planned)} methods; 'medad train' trains one")
     one = planned[0]
+    device = common.start(threads, device)
+    from medad.data.loading import Loader
+    from medad.trainer import train_one, training_set
+
     data, source = training_set(one, normal, unlabeled, data_root, out)
     tracker, uri = common.open_tracker(out, tracking_uri, experiment, no_tracking)
     folder = train_one(one, data, source, Loader(one.settings, device, skip_unreadable), out, tracker)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from monai.data import CacheDataset, MetaTensor
@@ -59,17 +59,26 @@ class _Attempt(Transform):
             self.advance(1)
 
 
-@dataclass(frozen=True)
 class Loader:
     """Reads studies for a method: ``loader(studies)`` -> images (N, C, S, S) on ``device``.
 
-    A volume gives one image for each slice. With ``skip_unreadable``, studies that cannot be read are left out and
-    named in the log; otherwise they are an error.
+    A volume gives one image for each slice. What was read is kept, up to ``keep_bytes``, so that the experiments of a
+    bench decode a file once. With ``skip_unreadable``, studies that cannot be read are left out and named in the log;
+    otherwise they are an error.
     """
 
-    settings: Settings
-    device: torch.device | str = "cpu"
-    skip_unreadable: bool = False
+    def __init__(
+        self,
+        settings: Settings,
+        device: torch.device | str = "cpu",
+        skip_unreadable: bool = False,
+        keep_bytes: int = 4 * 2**30,
+    ) -> None:
+        self.settings = settings
+        self.device = device
+        self.skip_unreadable = skip_unreadable
+        self._room = keep_bytes
+        self._kept: dict[tuple[Path, ...], Tensor] = {}
 
     def __call__(self, studies: Sequence[Study]) -> Tensor:
         """All slices of all studies, in order."""
@@ -77,19 +86,34 @@ class Loader:
 
     def each(self, studies: Sequence[Study]) -> list[Tensor]:
         """The slices of each study that can be read, (N, C, S, S)."""
-        with progress("read images", len(studies)) as advance:
-            attempt = _Attempt(Prepare(self.settings), advance)
-            cache = CacheDataset(
-                list(studies), attempt, num_workers=torch.get_num_threads(), progress=False, copy_cache=False
-            )
-            results: list[Tensor | UnreadableImage] = [cache[index] for index in range(len(studies))]
-        errors = [result for result in results if isinstance(result, UnreadableImage)]
-        read = [result.to(self.device) for result in results if isinstance(result, Tensor)]
+        new = [study for study in studies if study.files not in self._kept]
+        read = dict(zip([study.files for study in new], self._read(new), strict=True)) if new else {}
+        errors = [one for one in read.values() if isinstance(one, UnreadableImage)]
         if errors:
             self._report(errors, len(studies))
-        if not read:
+        fresh = {files: one for files, one in read.items() if isinstance(one, Tensor)}
+        self._keep(fresh)
+        known = {**self._kept, **fresh}
+        found = [known[study.files] for study in studies if study.files in known]
+        if not found:
             raise UnreadableStudies("no study can be read")
-        return read
+        return found
+
+    def _read(self, studies: Sequence[Study]) -> list[Tensor | UnreadableImage]:
+        with progress("read images", len(studies)) as advance:
+            attempt = _Attempt(Prepare(self.settings), advance)
+            threads = torch.get_num_threads()
+            cache = CacheDataset(list(studies), attempt, num_workers=threads, progress=False, copy_cache=False)
+            read = [cache[index] for index in range(len(studies))]
+        return [one.to(self.device) if isinstance(one, Tensor) else one for one in read]
+
+    def _keep(self, fresh: dict[tuple[Path, ...], Tensor]) -> None:
+        for files, slices in fresh.items():
+            self._room -= slices.nbytes
+            if self._room < 0:
+                log.info("images beyond the limit are not kept in memory, and are read again by each experiment")
+                return
+            self._kept[files] = slices
 
     def mask(self, study: Study) -> Tensor | None:
         """The study's mask on the network's grid, 0 or 1, (N, 1, S, S), or None if it has none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from medad.types import MedadError, Split, Study, TrainingSet
@@ -25,8 +25,8 @@ class Pools:
     unlabeled_abnormal: tuple[Study, ...]
     test_normal: tuple[Study, ...]
     test_abnormal: tuple[Study, ...]
-    kind: str = "custom split"
-    published_unlabeled: int | None = None
+    kind: str = field(default="custom split", kw_only=True)
+    published_unlabeled: int | None = field(default=None, kw_only=True)
 
     def digest(self) -> str:
         """First 12 hex digits of SHA-256 over all study names and their places."""
@@ -68,7 +68,10 @@ def _most(normal: int, abnormal: int, rate: Fraction) -> int:
 
 
 def _infeasible(count: int, rate: float, normal: int, abnormal: int) -> str:
-    sentence = f"anomaly_rate={rate} with {count} unlabeled studies needs more than the pool's {normal} normal and {abnormal} abnormal ones"
+    sentence = (
+        f"anomaly_rate={rate} with {count} unlabeled studies needs more than the pool's {normal} normal and "
+        f"{abnormal} abnormal ones"
+    )
     if count > normal + abnormal:
         return f"{sentence}: set unlabeled to {normal + abnormal} at most"
     lowest, highest = max(0.0, 1 - normal / count), min(1.0, abnormal / count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from monai.data import MetaTensor
@@ -141,7 +141,7 @@ def window(center: float, width: float) -> Callable[[Tensor], tuple[float, float
 class Preset:
     """``voi`` is what the DICOM reader does with windows; ``measure`` finds the range of an image that states none."""
 
-    voi: str
+    voi: Literal["off", "window", "published"]
     measure: Callable[[Tensor], tuple[float, float]]
 
 
@@ -162,8 +162,8 @@ def read_settings(settings: Settings) -> ReadSettings:
     """
     if settings.preset not in PRESETS:
         raise ConfigError(f"preset={settings.preset!r} is not allowed: choose from {', '.join(PRESETS)}")
-    color = "gray" if settings.channels == 1 else "keep"
-    return ReadSettings(voi=PRESETS[settings.preset].voi, color=color)
+    voi = PRESETS[settings.preset].voi
+    return ReadSettings(voi=voi, color="gray" if settings.channels == 1 else "keep")
 
 
 @cache

@@ -56,20 +56,23 @@ class Instance:
         frames = frames_of(self.header, self.stored, notes)
         for place, frame, raw in zip(places, self.frames, frames, strict=False):
             count += 1
-            bits = stored_bits(raw, self.stored)
-            self._fill(place, frame, bits)
-            yield None if self.padding is None else self.padding(raw, bits)
+            self._fill(place, frame, raw)
+            yield None if self.padding is None else self.padding(raw, stored_bits(raw, self.stored))
         if count < len(self.frames):
             reason = f"it holds {count} of the {len(self.frames)} frames it claims"
             raise UnreadableImage(self.header.path, "truncated", reason)
 
-    def _fill(self, place: Array, frame: Frame, bits: Array) -> None:
+    def _fill(self, place: Array, frame: Frame, raw: Array) -> None:
+        if self.channels == 1 and frame.rule.linear and raw.dtype.itemsize <= 2:
+            frame.rule.rescale(stored_bits(raw, self.stored, out=place[0]), self.stored.span)
+            return
+        bits = stored_bits(raw, self.stored)
         if self.stored.photometric == "PALETTE COLOR":
             bits = apply_color_lut(bits, self.header.tags)[..., :3]
         if bits.ndim == 3:
             place[:] = np.moveaxis(bits, -1, 0)
         else:
-            frame.rule(bits, self.stored.span, place[0])
+            place[0] = frame.rule(bits, self.stored.span)
 
 
 def opened(path: Path, settings: ReadSettings, notes: list[str]) -> Instance:

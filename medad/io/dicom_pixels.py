@@ -105,14 +105,14 @@ def frames_of(header: Header, stored: Stored, notes: list[str]) -> Iterator[Arra
 
     Unused bits are still in place: ``stored_bits`` takes them off.
     """
-    if stored.syntax not in _PLUGINS and stored.syntax.is_encapsulated and not stored.syntax.is_private:
-        plugins: tuple[str, ...] = ("pylibjpeg",)
-    else:
-        plugins = _PLUGINS.get(str(stored.syntax), ("",))
+    if not stored.syntax.is_encapsulated and stored.samples == 1 and stored.allocated in (8, 16, 32):
+        yield from _plain(header, stored)
+        return
+    decoder, ready = _decoder(header, stored), [""]
     if stored.syntax.is_encapsulated:
         _check_codestreams(header, stored, notes)
-    decoder = _decoder(header, stored)
-    ready = [name for name in plugins if not stored.syntax.is_encapsulated or name in decoder.available_plugins]
+        wanted = _PLUGINS.get(str(stored.syntax), ("pylibjpeg",))
+        ready = [name for name in wanted if name in decoder.available_plugins]
     if not ready:
         raise _no_decoder(header, stored)
     last: Exception | None = None
@@ -134,21 +134,44 @@ def frames_of(header: Header, stored: Stored, notes: list[str]) -> Iterator[Arra
     raise _no_decoder(header, stored) if twelve_bit else _damaged(header, stored, last)
 
 
-def stored_bits(frame: Array, stored: Stored) -> Array:
-    """``frame`` without what lies above or below its stored bits (overlays, garbage). DICOM PS3.5 8.1.1."""
+def stored_bits(frame: Array, stored: Stored, out: Array | None = None) -> Array:
+    """``frame`` without what lies above or below its stored bits (overlays, garbage). DICOM PS3.5 8.1.1.
+
+    With ``out``, float32 of the same shape, the values are written there, and no other array is made.
+    """
     codec = stored.syntax in (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes)
     if frame.dtype.kind == "f" or stored.bits == stored.allocated or codec or stored.allocated == 1:
-        return frame
-    width = 8 * frame.dtype.itemsize
+        if out is None:
+            return frame
+        out[:] = frame
+        return out
+    width, low = 8 * frame.dtype.itemsize, stored.high + 1 - stored.bits
     if stored.signed:
-        return np.right_shift(np.left_shift(frame, width - 1 - stored.high), width - stored.bits)
-    low = stored.high + 1 - stored.bits
-    shifted = np.right_shift(frame, low) if low else frame
-    return np.asarray(np.bitwise_and(shifted, frame.dtype.type(2**stored.bits - 1)))
+        raised = np.left_shift(frame, width - 1 - stored.high)
+        return np.asarray(np.right_shift(raised, width - stored.bits, out=out, casting="unsafe"))
+    lowered = np.right_shift(frame, low) if low else frame
+    mask = frame.dtype.type(2**stored.bits - 1)
+    return np.asarray(np.bitwise_and(lowered, mask, out=out, casting="unsafe"))
+
+
+def _plain(header: Header, stored: Stored) -> Iterator[Array]:
+    """Uncompressed grayscale needs no decoder: views of the file's bytes. Big-endian bytes come in swapped pairs if
+    the data are words. DICOM PS3.5 A.3."""
+    element = header.tags[stored.keyword]
+    letter = "f" if stored.keyword == "FloatPixelData" else "i" if stored.signed else "u"
+    little = stored.syntax.is_little_endian
+    data = element.value
+    if stored.allocated == 8 and not little and element.VR == "OW":
+        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
+    kind = np.dtype(f"{'<' if little else '>'}{letter}{stored.allocated // 8}")
+    count = stored.rows * stored.columns
+    for index in range(stored.frames):
+        frame = np.frombuffer(data, kind, count, index * count * kind.itemsize)
+        yield frame.reshape(stored.rows, stored.columns)
 
 
 def _decoded(header: Header, stored: Stored, decoder: Any, plugin: str) -> Iterator[Array]:
-    options = {} if stored.syntax.is_encapsulated else {"view_only": True}
+    options = {}
     if stored.syntax not in (*JPEG2000TransferSyntaxes, *JPEGLSTransferSyntaxes):
         options["correct_unused_bits"] = False
     if str(stored.syntax) != str(header.tags.file_meta.get("TransferSyntaxUID", "")):

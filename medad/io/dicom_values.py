@@ -65,28 +65,31 @@ class Rule:
     invert: bool = False
     full_range: bool = False
 
-    def __call__(self, stored: Array, span: tuple[int, int], out: Array) -> None:
-        """Turn ``stored`` (rows, columns), of bits that can hold ``span``, into ``out``: float32 of the same shape."""
-        if self.voi is not None or self.full_range:
-            out[:] = self._shown(stored)
-            return
-        if self.lut is not None:
-            values = self.lut(stored)
-            out[:] = self.lut.entries.min() + self.lut.entries.max() - values if self.invert else values
-            return
+    @property
+    def linear(self) -> bool:
+        """Whether slope, intercept and inversion are all there is to do."""
+        return self.lut is None and self.voi is None and not self.full_range
+
+    def __call__(self, stored: Array, span: tuple[int, int]) -> Array:
+        """Stored (rows, columns), of bits that can hold ``span`` -> float64 values of the same shape."""
+        if self.linear:
+            known = span if stored.dtype.kind != "f" else (float(stored.min()), float(stored.max()))
+            return self.rescale(stored.astype(np.float64), known)
+        if self.lut is None or self.voi is not None or self.full_range:
+            return self._shown(stored)
+        values = self.lut(stored)
+        return self.lut.entries.min() + self.lut.entries.max() - values if self.invert else values
+
+    def rescale(self, values: Array, span: tuple[float, float]) -> Array:
+        """Slope, intercept and inversion about ``span`` (of stored values), in place."""
         slope, intercept = self.slope, self.intercept
         if self.invert:
-            low, high = (stored.min(), stored.max()) if stored.dtype.kind == "f" else span
-            slope, intercept = -slope, slope * (float(low) + float(high)) + intercept
-        values = stored.astype(np.float64) if stored.dtype.itemsize > 2 else out
-        if values is out:
-            out[:] = stored
+            slope, intercept = -slope, slope * (float(span[0]) + float(span[1])) + intercept
         if slope != 1:
             values *= slope
         if intercept != 0:
             values += intercept
-        if values is not out:
-            out[:] = values
+        return values
 
     def _shown(self, stored: Array) -> Array:
         values = self.lut(stored) if self.lut is not None else stored.astype(np.float64) * self.slope + self.intercept
@@ -97,7 +100,7 @@ class Rule:
         else:
             low, high = values.min(), values.max()
             shown = (values - low) * (GRAY_MAX / (high - low)) if high > low else np.zeros_like(values)
-        return (GRAY_MAX - shown if self.invert else shown).astype(np.float32)
+        return np.asarray(GRAY_MAX - shown if self.invert else shown)
 
 
 def rule_of(header: Header, groups: list[Header], stored: Stored, settings: ReadSettings, notes: list[str]) -> Rule:

@@ -12,7 +12,7 @@ from medad.types import MedadError
 _REMEDY = "export the study from its source again"
 
 
-class UnreadableImage(MedadError):  # noqa: N818 - named for what it tells, like the rest of medad
+class UnreadableImage(MedadError):
     """A file that cannot be read as an image, or must not be.
 
     ``kind`` is a short slug ("truncated", "too-large", ...), ``reason`` says what was wrong and ``remedy`` what to do.

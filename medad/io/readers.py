@@ -64,7 +64,7 @@ class Loaded:
     error: UnreadableImage | None
 
 
-class StudyReader(ImageReader):  # type: ignore[misc]
+class StudyReader(ImageReader):
     """A MONAI reader of every format that medad reads; files are told apart by content.
 
     ``read`` never raises, since LoadImage would then fall back to another reader in silence: ``get_data`` raises.

@@ -121,7 +121,7 @@ class DDAD(Method):
             yield Task(
                 f"{module}{index}",
                 network,
-                lambda batch, network=network: reconstruction_loss(batch, network(batch)),
+                partial(_loss, network),
                 images,
                 optimizer,
                 settings.batch_size,
@@ -164,6 +164,10 @@ class DDAD(Method):
         if name in self.refiners:
             maps = self.refiners[name](maps)[:, 1:]
         return Scored(maps.mean(dim=(1, 2, 3)), maps.mean(dim=1, keepdim=True), maps.mean(dim=(2, 3)))
+
+
+def _loss(network: nn.Module, batch: Tensor) -> Tensor:
+    return reconstruction_loss(batch, network(batch))
 
 
 def _initialize(network: nn.Module, generator: Generator) -> None:

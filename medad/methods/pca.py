@@ -45,7 +45,7 @@ class PCA(Method):
 
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
         """Principal components of the normal images; unlabeled ones are not used."""
-        from sklearn.decomposition import PCA as Decomposition
+        from sklearn import decomposition
 
         images = load(data.normal)
         if len(images) <= self.settings.components:
@@ -53,7 +53,8 @@ class PCA(Method):
                 f"PCA with {self.settings.components} components needs more than as many images, got {len(images)}: "
                 "lower it (--set components=...) or give more studies"
             )
-        found = Decomposition(self.settings.components, svd_solver="randomized", random_state=rng.initial_seed() % 2**32)
+        seed = rng.initial_seed() % 2**32
+        found = decomposition.PCA(self.settings.components, svd_solver="randomized", random_state=seed)
         found.fit(images.flatten(1).cpu().numpy())
         self.to(images.device)
         self.center.copy_(torch.from_numpy(found.mean_))

@@ -27,9 +27,9 @@ class Case:
 
 def to_gray(image: Tensor) -> Gray:
     """(C, H, W) -> (H, W) between 0 and 1, stretched from the image's minimum to its maximum."""
-    pixels = image.float().mean(dim=0).numpy()
-    low, high = float(pixels.min()), float(pixels.max())
-    gray: Gray = (pixels - low) / ((high - low) or 1.0)
+    pixels: Gray = image.float().mean(dim=0).numpy()
+    low, high = pixels.min(), pixels.max()
+    gray: Gray = (pixels - low) / ((high - low) or np.float32(1))
     return gray
 
 

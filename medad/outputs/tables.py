@@ -3,53 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from statistics import mean, stdev
 from typing import Any
 
-import pandas as pd
+CELL = ("dataset", "split", "method", "network", "score")
+HEADINGS = ("dataset", "split", "method", "network", "score", "AUC", "AP", "± over", "normal + abnormal")
 
-CELL = ["dataset", "split", "method", "network", "score"]
+Row = dict[str, Any]
 
 
-def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
+def over_seeds(rows: Sequence[Row]) -> list[Row]:
     """One row for each dataset, method, network and score: the mean over seeds, and the standard deviation.
 
     With one seed, the deviation is the one over the networks that are judged one by one, where there are several;
     the column "over" says which it is.
     """
-    rows: list[dict[str, Any]] = []
-    for key, group in results.groupby(CELL, sort=False):
-        row: dict[str, Any] = dict(zip(CELL, key, strict=True))
-        several = len(group) > 1
-        for metric in ("auc", "ap"):
-            row[metric] = group[metric].mean()
-            row[f"{metric}_std"] = group[metric].std(ddof=1) if several else group[f"{metric}_std"].iloc[0]
-        row["over"] = f"{len(group)} seeds" if several else ("networks" if pd.notna(row["auc_std"]) else "")
-        row["title"] = group["title"].iloc[0]
-        row["n_normal"], row["n_abnormal"] = group["n_normal"].iloc[0], group["n_abnormal"].iloc[0]
-        rows.append(row)
-    return pd.DataFrame(rows)
+    first = {_cell(row): place for place, row in reversed(list(enumerate(rows)))}
+    ordered = sorted(rows, key=lambda row: first[_cell(row)])
+    return [_summary(list(group)) for _, group in groupby(ordered, key=_cell)]
+
+
+def _cell(row: Row) -> tuple[str, ...]:
+    return tuple(row[key] for key in CELL)
+
+
+def _summary(group: list[Row]) -> Row:
+    several = len(group) > 1
+    summary = {**group[0], "over": f"{len(group)} seeds" if several else ""}
+    for metric in ("auc", "ap"):
+        values = [row[metric] for row in group]
+        summary[metric] = mean(values)
+        summary[f"{metric}_std"] = stdev(values) if several else group[0][f"{metric}_std"]
+    if not several and summary["auc_std"] is not None:
+        summary["over"] = "networks"
+    return summary
 
 
 def with_spread(value: float, std: float | None) -> str:
-    """"0.812 ± 0.011", or "0.812"."""
-    return f"{value:.3f}" if std is None or pd.isna(std) else f"{value:.3f} ± {std:.3f}"
+    """ "0.812 ± 0.011", or "0.812" where there is no deviation."""
+    return f"{value:.3f}" if std is None else f"{value:.3f} ± {std:.3f}"
 
 
-def result_lines(results: pd.DataFrame) -> tuple[list[str], list[Sequence[str]]]:
+def result_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Headings and cells of the printed table."""
-    headings = ["dataset", "split", "method", "network", "score", "AUC", "AP", "± over", "normal + abnormal"]
-    lines = [
+    lines: list[Sequence[str]] = [
         (
-            str(row.dataset),
-            str(row.split),
-            str(row.method),
-            str(row.network),
-            f"{row.score}: {row.title}",
-            with_spread(row.auc, row.auc_std),
-            with_spread(row.ap, row.ap_std),
-            str(row.over),
-            f"{row.n_normal} + {row.n_abnormal}",
+            *(row[key] for key in CELL[:-1]),
+            f"{row['score']}: {row['title']}",
+            with_spread(row["auc"], row["auc_std"]),
+            with_spread(row["ap"], row["ap_std"]),
+            row["over"],
+            f"{row['n_normal']} + {row['n_abnormal']}",
         )
-        for row in over_seeds(results).itertuples()
+        for row in over_seeds(rows)
     ]
-    return headings, lines
+    return HEADINGS, lines

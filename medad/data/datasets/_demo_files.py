@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from medad.data.datasets._demo_anatomy import Template, draw_subject, load_templ
 from medad.data.datasets._demo_notice import NOTICE
 from medad.types import MedadError
 
-VERSION = 1
+VERSION = 1  # raise it whenever a change alters the bytes: finished data of the same version is left alone
 STATE = ".medad-demo"  # in the root while it is being written: the settings, and a record of each finished subject
 RECORD = "demo.json"
 NOTICE_FILE = "LICENSE-MNI152.txt"
@@ -84,15 +85,29 @@ def write_demo(
         shutil.rmtree(root / STATE, ignore_errors=True)
         return
     template: Template | None = None
-    for done, person in enumerate(people):
-        if person.id not in known:
-            template = template or load_template()
-            known[person.id] = _write_person(root, person, template, seed, image_size)
-        if progress is not None:
-            progress(done + 1, len(people))
+    with _one_thread():
+        for done, person in enumerate(people, start=1):
+            if person.id not in known:
+                template = template or load_template()
+                known[person.id] = _write_person(root, person, template, seed, image_size)
+            if progress is not None:
+                progress(done, len(people))
     _put(root, NOTICE_FILE, NOTICE.encode())
     _put(root, RECORD, _json({**settings, "license": NOTICE, "studies": [known[person.id] for person in people]}))
     shutil.rmtree(root / STATE)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One torch thread: slices are small, and threads that wait for each other on a busy machine take times as long."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _people(seed: int, counts: DemoCounts) -> list[_Person]:

@@ -33,7 +33,9 @@ class MedADLayout(Dataset):
     def pools(self, data_root: Path | None, out: Path) -> Pools:
         """The five lists of ``data_root``/FOLDER/data.json as studies."""
         if data_root is None:
-            raise MissingDataset(f"{self.title}: say where the data lie, with --data-root DIR (DIR/{self.folder}/data.json)")
+            raise MissingDataset(
+                f"{self.title}: say where the data lie: --data-root DIR, for DIR/{self.folder}/data.json"
+            )
         root = data_root / self.folder
         if not (root / "data.json").is_file():
             raise MissingDataset(
@@ -46,7 +48,8 @@ class MedADLayout(Dataset):
             title: tuple(Study(name, (root / "images" / name,), label=label) for name in names[title])
             for title, (_, label) in LISTS.items()
         }
-        return Pools(*studies.values(), kind="official" if official else "custom split", published_unlabeled=self.unlabeled)
+        kind = "official" if official else "custom split"
+        return Pools(*studies.values(), kind=kind, published_unlabeled=self.unlabeled)
 
     def _names(self, path: Path) -> dict[str, list[str]]:
         try:
@@ -61,8 +64,8 @@ class MedADLayout(Dataset):
             if not isinstance(content, dict) or key not in content:
                 where = ".".join(keys[: depth + 1])
                 raise DatasetError(
-                    f'{path}: no "{where}"; the layout is {{"train": {{"0": [...], "unlabeled": {{"0": [...], "1": [...]}}}}, '
-                    '"test": {"0": [...], "1": [...]}}'
+                    f'{path}: no "{where}"; the layout is {{"train": {{"0": [...], "unlabeled": {{"0": [...], '
+                    '"1": [...]}}, "test": {"0": [...], "1": [...]}}'
                 )
             content = content[key]
         if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
@@ -79,5 +82,5 @@ class MedADLayout(Dataset):
         missing = [name for name in seen if not (root / "images" / name).is_file()]
         if missing:
             raise DatasetError(
-                f"{root / 'images'}: {len(missing)} of {len(seen)} listed files are missing, the first is {missing[0]!r}"
+                f"{root / 'images'}: {len(missing)} of {len(seen)} listed files are missing, first {missing[0]!r}"
             )

@@ -1,0 +1,82 @@
+"""What to run, decided before anything heavy is imported or any file is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medad.config import ConfigError, Pipeline, Settings, build, unknown_key
+from medad.registry import datasets, methods
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What was run; with the data's digest it decides whether a result is there already."""
+
+    dataset: str
+    method: str
+    settings: Settings
+    seed: int
+
+    @property
+    def network(self) -> str:
+        """The network's name, or "-" for a method without one."""
+        return str(getattr(self.settings, "network", "-"))
+
+    def describe(self) -> dict[str, Any]:
+        """As plain values."""
+        settings = self.settings.model_dump(mode="json")
+        return {"dataset": self.dataset, "method": self.method, "seed": self.seed, **settings}
+
+    def name(self, data_digest: str) -> str:
+        """A folder name that is the same for the same experiment on the same data, and no other."""
+        text = json.dumps([self.describe(), data_digest], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        parts = [self.dataset, self.method, self.network, f"seed{self.seed}", digest]
+        return "_".join(part for part in parts if part != "-")
+
+
+def plan(pipeline: Pipeline, overrides: Mapping[str, Any]) -> list[Experiment]:
+    """The experiments of a pipeline, in order. Wrong names, keys and values are errors now, not after hours.
+
+    The methods share one list of settings, and each takes the keys it knows. An override that none of them knows is
+    an error; a pipeline file may also hold keys of methods that an option has left out.
+    """
+    if not pipeline.datasets:
+        raise ConfigError(f"no dataset to run on: name some of {', '.join(datasets.names())} with --datasets")
+    for name in pipeline.datasets:
+        datasets.check(name)
+    for name in pipeline.methods:
+        methods.check(name)
+    _check_keys(overrides, pipeline.methods, "--set")
+    _check_keys(pipeline.settings, methods.names(), "pipeline")
+    values = {**pipeline.settings, **overrides}
+    models: dict[str, type[Settings]] = {name: methods.get(name).settings_model for name in pipeline.methods}
+    return [
+        Experiment(dataset, method, settings, seed)
+        for dataset in pipeline.datasets
+        for method, model in models.items()
+        for settings in _each_network(model, values, pipeline.networks)
+        for seed in pipeline.seeds
+    ]
+
+
+def _check_keys(values: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    known = {key for name in names for key in methods.get(name).settings_model.model_fields}
+    for key in values:
+        if key not in known:
+            raise ConfigError(unknown_key(key, sorted(known), f"{where}, for {', '.join(names)}"))
+
+
+def _each_network(model: type[Settings], values: Mapping[str, Any], networks: tuple[str, ...]) -> Iterator[Settings]:
+    own = {key: value for key, value in values.items() if key in model.model_fields}
+    if "network" not in model.model_fields:
+        yield build(model, own, "settings")
+    elif "network" in own:
+        raise ConfigError("settings: name networks with --networks, not as a setting")
+    else:
+        for network in networks:
+            yield build(model, {**own, "network": network}, "settings")

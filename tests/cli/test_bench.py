@@ -1,0 +1,154 @@
+"""`medad bench` end to end, in process, on small data sets in the Med-AD layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from making import FAST, write_med_ad
+from typer.testing import CliRunner, Result
+
+import medad.bench
+from medad.cli import app
+from medad.types import MedadError
+
+COLUMNS = ["dataset", "method", "network", "score", "seed", "auc", "ap", "n_normal", "n_abnormal", "split", "epochs"]
+FAST_OPTIONS = [part for key, value in FAST.items() for part in ("--set", f"{key}={value}")]
+
+
+def bench(tmp_path: Path, *options: str) -> Result:
+    fast = FAST_OPTIONS if "max_intensity" not in options else ["--set", "size=32"]
+    common = ["bench", "--out", str(tmp_path / "out"), "--data-root", str(tmp_path / "data"), *fast]
+    return CliRunner().invoke(app, [*common, *options])
+
+
+def test_custom_counts_run_to_results_and_mlflow(tmp_path: Path) -> None:
+    write_med_ad(tmp_path / "data")
+    done = bench(tmp_path, "--datasets", "braintumor", "--methods", "pca,ddad", "--set", "components=4")
+    assert done.exit_code == 0, done.output
+    results = pd.read_csv(tmp_path / "out" / "results.csv")
+    assert set(COLUMNS) <= set(results.columns)
+    assert list(results["score"]) == ["rec", "single", "rec", "intra", "inter", "r_intra", "r_dual"]
+    assert set(results["split"]) == {"custom split"}
+    assert (results["n_normal"].iloc[0], results["n_abnormal"].iloc[0]) == (6, 4)
+    assert results["auc"].between(0, 1).all()
+    assert "custom split" in done.output
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'out' / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("medad").experiment_id])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    cells = {run.info.run_name.split("_")[1]: run for run in runs if "mlflow.parentRunId" in run.data.tags}
+    assert len(parents) == 1
+    assert len(runs) == 3
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    ddad = cells["ddad"]
+    assert ddad.data.params["members"] == "2"
+    row = results[(results["method"] == "ddad") & (results["score"] == "inter")].iloc[0]
+    assert ddad.data.metrics["braintumor/inter/auc"] == pytest.approx(row["auc"])
+    assert len(client.get_metric_history(ddad.info.run_id, "ndm0/loss")) == FAST["epochs"]
+    names = {item.path for item in client.list_artifacts(ddad.info.run_id)}
+    assert {"panel.png", "results.json", "results.csv"} <= names
+    assert (tmp_path / "out" / "mlflow-artifacts").is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]
+
+
+def test_finished_cells_are_kept_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_med_ad(tmp_path / "data")
+    options = ("--datasets", "braintumor", "--seeds", "0,1", "--set", "scores=[rec,inter]")
+    real = medad.bench.run_experiment
+    calls = []
+
+    def interrupted(experiment, *rest):  # type: ignore[no-untyped-def]
+        calls.append(experiment.seed)
+        if experiment.seed == 1:
+            raise KeyboardInterrupt
+        return real(experiment, *rest)
+
+    monkeypatch.setattr(medad.bench, "run_experiment", interrupted)
+    bench(tmp_path, *options)
+    first = pd.read_csv(tmp_path / "out" / "results.csv")
+    assert list(first["seed"].unique()) == [0]
+    parent = json.loads((tmp_path / "out" / "bench.json").read_text())["run"]
+
+    monkeypatch.setattr(medad.bench, "run_experiment", lambda e, *rest: calls.append(e.seed) or real(e, *rest))
+    done = bench(tmp_path, *options)
+    assert done.exit_code == 0, done.output
+    assert calls == [0, 1, 1]
+    assert "1 experiments run, 1 kept" in done.output
+    both = pd.read_csv(tmp_path / "out" / "results.csv")
+    pd.testing.assert_frame_equal(both[both["seed"] == 0], first)
+    assert list(both["seed"].unique()) == [0, 1]
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'out' / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("medad").experiment_id])
+    status = sorted((run.info.run_name.rsplit("_", 1)[0], run.info.status) for run in runs)
+    assert status == [
+        ("bench", "FINISHED"),
+        ("braintumor_ddad_ae_seed0", "FINISHED"),
+        ("braintumor_ddad_ae_seed1", "FINISHED"),
+        ("braintumor_ddad_ae_seed1", "KILLED"),
+    ]
+    assert json.loads((tmp_path / "out" / "bench.json").read_text())["run"] == parent
+
+
+def test_the_same_seed_gives_the_same_table(tmp_path: Path) -> None:
+    write_med_ad(tmp_path / "data")
+    tables = []
+    for out in ("one", "two"):
+        options = ["--out", str(tmp_path / out), "--datasets", "braintumor", "--no-tracking"]
+        assert bench(tmp_path, *options).exit_code == 0
+        tables.append(pd.read_csv(tmp_path / out / "results.csv").drop(columns="seconds"))
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_a_missing_dataset_is_named_and_skipped(tmp_path: Path) -> None:
+    write_med_ad(tmp_path / "data")
+    options = ("--datasets", "rsna,braintumor", "--methods", "max_intensity", "--no-tracking")
+    done = bench(tmp_path, *options)
+    assert done.exit_code == 0, done.output
+    assert "missing: rsna" in done.output
+    assert "RSNA/data.json" in done.output.replace("\n", "")
+    assert bench(tmp_path, *options, "--strict").exit_code == 1
+
+
+def test_a_failed_cell_does_not_stop_the_others(tmp_path: Path) -> None:
+    folder = write_med_ad(tmp_path / "data")
+    write_med_ad(tmp_path / "data", "LAG")
+    (folder / "images" / "3000.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    done = bench(tmp_path, "--datasets", "braintumor,lag", "--methods", "max_intensity", "--no-tracking")
+    assert done.exit_code == 1
+    assert "3000.png" in done.output
+    assert set(pd.read_csv(tmp_path / "out" / "results.csv")["dataset"]) == {"lag"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--set", "epoch=3"), "Did you mean 'epochs'?"),
+        (("--methods", "pca", "--set", "epochs=3"), "unknown key"),
+        (("--set", "epochs=none"), "epochs='none' is not allowed"),
+        (("--set", "epochs"), "write it as key=value"),
+        (("--set", "scores=[rec,outer]"), "choose from inter, intra"),
+        (("--set", "members=1"), "at least 2 networks"),
+        (("--set", "size=40"), "multiple of 16"),
+        (("--set", "preset=none"), "choose from published"),
+        (("--networks", "aae"), "choose from ae, aeu, memae"),
+        (("--methods", "dadd"), "did you mean 'ddad'?"),
+        (("--datasets", "brain"), "did you mean 'braintumor'?"),
+        (("--set", "anomaly_rate=0.9", "--set", "unlabeled=12"), "choose a rate from"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    write_med_ad(tmp_path / "data")
+    done = bench(tmp_path, "--no-tracking", "--datasets", "braintumor", *options)
+    text = done.output + (str(done.exception) if isinstance(done.exception, MedadError) else "")
+    assert done.exit_code != 0
+    assert said in " ".join(text.split())
+    assert "Traceback" not in done.output
+    assert not isinstance(done.exception, (TypeError, KeyError, ValueError))

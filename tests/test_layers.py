@@ -1,0 +1,89 @@
+"""Imports point strictly down, and heavy ones stay where they belong."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import medad
+
+PACKAGE = Path(medad.__file__).parent
+# Each part may import parts of the rows above it, and of its own part.
+LAYERS = [
+    {"types"},
+    {"registry", "config", "progress"},
+    {"functional"},
+    {"io", "networks", "scores", "tracking", "outputs"},
+    {"data", "training"},
+    {"methods"},
+    {"model", "evaluation", "ledger", "testset"},
+    {"plan"},
+    {"experiment", "scoring"},
+    {"bench", "trainer"},
+    {"cli"},
+]
+LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+ONLY_IN = {"mlflow": {"tracking"}, "highdicom": {"io", "outputs"}, "ray": {"scoring", "experiment"}}
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts != ("__init__.py",))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_every_part_has_a_layer() -> None:
+    assert {part_of(path) for path in FILES} == set(LEVEL)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    here = part_of(path)
+    for name in imported(path):
+        top, *rest = name.split(".")
+        if top == "medad" and rest and rest[0] in LEVEL and rest[0] != here:
+            assert LEVEL[rest[0]] < LEVEL[here], f"{path} imports {name}"
+        if top in ONLY_IN:
+            assert here in ONLY_IN[top], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_print_and_no_assert(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        assert not isinstance(node, ast.Assert), f"{path}:{node.lineno}"
+        assert not (isinstance(node, ast.Name) and node.id == "print"), f"{path}:{node.lineno}"
+
+
+def test_help_and_argument_errors_import_nothing_heavy() -> None:
+    """`medad --help` must answer in under a second: torch, MONAI, MLflow, pandas and numpy cost seconds."""
+    code = (
+        "import sys\n"
+        "from medad.cli import main\n"
+        "sys.argv = ['medad', *sys.argv[1:]]\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    code = stop.code\n"
+        "heavy = {'torch', 'monai', 'mlflow', 'pandas', 'numpy', 'matplotlib', 'sklearn', 'pydicom'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)), 'CODE', code)\n"
+    )
+    for arguments, status in (
+        (["--help"], 0),
+        (["bench", "--help"], 0),
+        (["bench", "--out", "x", "nothing"], 2),
+        (["bench", "--out", "x", "--datasets", "brain"], 2),
+        (["train", "--out", "x"], 2),
+    ):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+        assert f"HEAVY [] CODE {status}" in done.stdout, (arguments, done.stdout, done.stderr)
