@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil, floor
 
 from medad.types import MedadError, Split, Study, TrainingSet
 
@@ -74,5 +75,6 @@ def _infeasible(count: int, rate: float, normal: int, abnormal: int) -> str:
     )
     if count > normal + abnormal:
         return f"{sentence}: set unlabeled to {normal + abnormal} at most"
-    lowest, highest = max(0.0, 1 - normal / count), min(1.0, abnormal / count)
-    return f"{sentence}: choose a rate from {lowest:.3g} to {highest:.3g}, or a smaller unlabeled set"
+    lowest = max(0, ceil(10_000 * Fraction(count - normal, count)))
+    highest = min(10_000, floor(10_000 * Fraction(abnormal, count)))
+    return f"{sentence}: choose a rate from {lowest / 10_000:g} to {highest / 10_000:g}, or a smaller unlabeled set"

@@ -10,19 +10,28 @@ from typing import Any
 import numpy as np
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes, RLELossless
+from pydicom.uid import (
+    UID,
+    JPEG2000TransferSyntaxes,
+    JPEGExtended12Bit,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+    RLELossless,
+)
 
 from medad.io.dicom_header import Header, transfer_syntax
 from medad.io.errors import UnreadableImage
+from medad.io.isolation import in_child
 from medad.io.limits import check_claim, check_present, codestream_size
 from medad.io.picture import Array
 from medad.io.settings import ReadSettings
 
-# Decoders in the order they are asked, so that what else is installed changes nothing. All but the GPL
-# pylibjpeg-libjpeg (needed for 12-bit JPEG Extended only) are permissively licensed.
+# The first of these that is installed decodes, so that what else is there changes nothing. GDCM aborts the process over
+# some damaged data, so it runs in a child. All but the GPL pylibjpeg-libjpeg (needed for 12-bit JPEG Extended only)
+# are permissively licensed.
 _PLUGINS = {
     "1.2.840.10008.1.2.4.50": ("pillow", "gdcm"),
-    "1.2.840.10008.1.2.4.51": ("pillow", "gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.51": ("pillow", "gdcm"),
     "1.2.840.10008.1.2.4.57": ("gdcm", "pylibjpeg"),
     "1.2.840.10008.1.2.4.70": ("gdcm", "pylibjpeg"),
     "1.2.840.10008.1.2.4.80": ("pyjpegls", "gdcm"),
@@ -31,6 +40,7 @@ _PLUGINS = {
     "1.2.840.10008.1.2.4.91": ("pylibjpeg", "gdcm"),
     "1.2.840.10008.1.2.5": ("pylibjpeg", "pydicom"),
 }
+_TAIL = 64  # bytes in which a JPEG, JPEG-LS or JPEG 2000 picture must end, padding included
 _INSTALL = "install python-gdcm, pylibjpeg-openjpeg, pylibjpeg-rle and pyjpegls"
 _GPL = "install pylibjpeg-libjpeg, which is GPL-licensed and so not part of medad, or convert the file"
 
@@ -108,30 +118,25 @@ def frames_of(header: Header, stored: Stored, notes: list[str]) -> Iterator[Arra
     if not stored.syntax.is_encapsulated and stored.samples == 1 and stored.allocated in (8, 16, 32):
         yield from _plain(header, stored)
         return
-    decoder, ready = _decoder(header, stored), [""]
+    decoder, plugin = _decoder(header, stored), ""
     if stored.syntax.is_encapsulated:
         _check_codestreams(header, stored, notes)
         wanted = _PLUGINS.get(str(stored.syntax), ("pylibjpeg",))
-        ready = [name for name in wanted if name in decoder.available_plugins]
-    if not ready:
-        raise _no_decoder(header, stored)
-    last: Exception | None = None
-    for name in ready:
-        try:
-            frames = _decoded(header, stored, decoder, name)
-            first = next(frames)
-        except StopIteration:
-            continue
-        except Exception as error:  # broad on purpose: each codec has its own errors; the next one may cope
-            last = error
-            continue
-        if last is not None:
-            notes.append(f"the first choice of decoder failed: decoded by {name}")
-        yield first
-        yield from frames
-        return
-    twelve_bit = str(stored.syntax) == "1.2.840.10008.1.2.4.51" and stored.bits > 8
-    raise _no_decoder(header, stored) if twelve_bit else _damaged(header, stored, last)
+        if stored.syntax == JPEGExtended12Bit and stored.bits > 8:
+            wanted = ("pylibjpeg",)
+        plugin = next((name for name in wanted if name in decoder.available_plugins), "")
+        if not plugin:
+            raise _no_decoder(header, stored)
+    try:
+        if plugin == "gdcm":
+            yield from in_child(lambda: _decoded(header, stored, decoder, plugin))
+        else:
+            yield from _decoded(header, stored, decoder, plugin)
+    except (MemoryError, UnreadableImage):
+        raise
+    except Exception as error:  # broad on purpose: each codec has its own errors
+        reason = f"its {stored.syntax.name} data cannot be decoded ({type(error).__name__})"
+        raise UnreadableImage(header.path, "corrupt", reason) from None
 
 
 def stored_bits(frame: Array, stored: Stored, out: Array | None = None) -> Array:
@@ -197,7 +202,12 @@ def _check_codestreams(header: Header, stored: Stored, notes: list[str]) -> None
     found = 0
     for code in generate_frames(data, number_of_frames=stored.frames):
         found += 1
-        size = None if stored.syntax == RLELossless else codestream_size(code)
+        if stored.syntax == RLELossless:
+            continue
+        if b"\xff\xd9" not in code[-_TAIL:]:
+            reason = "its compressed picture has no end, and a decoder would make up the rest"
+            raise UnreadableImage(header.path, "truncated", reason)
+        size = codestream_size(code)
         if size is not None and size != (stored.rows, stored.columns):
             said = f"{stored.columns} x {stored.rows}"
             reason = f"its compressed picture is {size[1]} x {size[0]}, its header says {said}"
@@ -210,11 +220,6 @@ def _check_codestreams(header: Header, stored: Stored, notes: list[str]) -> None
 
 def _no_decoder(header: Header, stored: Stored) -> UnreadableImage:
     reason = f"no decoder here reads its transfer syntax {stored.syntax.name}"
-    twelve_bit = str(stored.syntax) == "1.2.840.10008.1.2.4.51"
+    twelve_bit = stored.syntax == JPEGExtended12Bit
     remedy = _GPL if twelve_bit else _INSTALL if str(stored.syntax) in _PLUGINS else "convert it to a known syntax"
     return UnreadableImage(header.path, "unsupported-transfer-syntax", reason, remedy)
-
-
-def _damaged(header: Header, stored: Stored, error: Exception | None) -> UnreadableImage:
-    how = type(error).__name__ if error is not None else "no frames"
-    return UnreadableImage(header.path, "corrupt", f"its {stored.syntax.name} data cannot be decoded ({how})")

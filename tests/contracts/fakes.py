@@ -1,0 +1,70 @@
+"""Fake studies and a fake reader: images that depend on the study alone, so that every fit can be repeated."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from making import FAST
+from torch import Generator, Tensor
+
+from medad.config import Settings, choose
+from medad.methods._method import Load, Method
+from medad.registry import methods, networks
+from medad.types import Study, TrainingSet
+
+SETTINGS = {**FAST, "components": 4}
+
+
+def variants() -> list[tuple[str, str | None]]:
+    """Every method, once for each network where it has one: (method, network)."""
+    found: list[tuple[str, str | None]] = []
+    for name in methods.names():
+        chosen = networks.names() if "network" in methods.get(name).settings_model.model_fields else [None]
+        found += [(name, network) for network in chosen]
+    return found
+
+
+def small(method: str, network: str | None = None, **more: Any) -> Method:
+    """A method that trains in a second."""
+    kind: type[Method] = methods.get(method)
+    settings: Settings = choose(kind.settings_model, {**SETTINGS, "network": network or "ae", **more})
+    return kind(settings)
+
+
+def studies(kind: str, count: int) -> tuple[Study, ...]:
+    return tuple(Study(f"{kind}{index}", (Path(f"{kind}{index}.png"),)) for index in range(count))
+
+
+def training_set(normal: int = 10, unlabeled: int = 6) -> TrainingSet:
+    return TrainingSet(studies("normal", normal), studies("unlabeled", unlabeled))
+
+
+def fake_load(method: Method) -> Load:
+    """Studies -> noise in [-1, 1], seeded by the study's name; no file is read."""
+    shape = (method.settings.channels, method.settings.size, method.settings.size)
+
+    def load(wanted: Sequence[Study]) -> Tensor:
+        seeds = [zlib.crc32(study.id.encode()) for study in wanted]
+        return torch.stack([torch.rand(shape, generator=Generator().manual_seed(seed)) * 2 - 1 for seed in seeds])
+
+    return load
+
+
+def ignore(name: str, value: float, step: int) -> None:
+    """A tracker that forgets."""
+
+
+def fit(method: Method, seed: int = 0, data: TrainingSet | None = None, **more: Any) -> Method:
+    rng = Generator().manual_seed(seed)
+    method.fit(data or training_set(), fake_load(method), **{"track": ignore, "rng": rng, **more})
+    return method.eval()
+
+
+def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    """Whether all parameters and buffers are equal to the last bit."""
+    one, two = first.state_dict(), second.state_dict()
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
