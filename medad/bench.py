@@ -14,11 +14,11 @@ import pandas as pd
 from medad.config import Settings
 from medad.data.datasets._dataset import MissingDataset
 from medad.data.loading import Loader
-from medad.data.splits import Pools
+from medad.data.splits import Pools, compose
 from medad.experiment import finished, run_experiment
 from medad.plan import Experiment
 from medad.progress import progress
-from medad.registry import datasets
+from medad.registry import datasets, methods
 from medad.tracking import Run, Tracker
 from medad.types import MedadError
 
@@ -29,9 +29,10 @@ STATE = "bench.json"
 
 @dataclass
 class Outcome:
-    """What a bench did: the table of all that is finished, and what is not, each with its reason."""
+    """What a bench did: rows and folders of all that is finished, and what is not, each with its reason."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     kept: int = 0
@@ -56,6 +57,7 @@ def run_bench(
     pools = _find(experiments, data_root, out, outcome)
     todo = [one for one in experiments if one.dataset in pools]
     folders = [out / "cells" / one.name(pools[one.dataset].digest()) for one in todo]
+    _rehearse(todo, pools, loader)
     with tracker.run(title, resume=_parent(out), tags={"medad.kind": "bench"}) as parent:
         (out / STATE).write_text(json.dumps({"run": parent.id}) + "\n", encoding="utf-8")
         parent.params({"datasets": ",".join(sorted({one.dataset for one in experiments})), "cells": len(experiments)})
@@ -67,6 +69,7 @@ def run_bench(
                     outcome.kept += 1
                 outcome.rows = _collect(out, folders)
                 advance(1)
+        outcome.folders = [folder for folder in folders if finished(folder) is not None]
         if outcome.rows:
             parent.table("results", pd.DataFrame(outcome.rows))
         for row in outcome.rows:
@@ -85,6 +88,15 @@ def _find(experiments: list[Experiment], data_root: Path | None, out: Path, outc
             outcome.missing[name] = str(error)
             log.warning("skipped: %s", error)
     return pools
+
+
+def _rehearse(experiments: list[Experiment], pools: dict[str, Pools], loader: Callable[[Settings], Loader]) -> None:
+    """Raise now what would end an experiment at its start: a rate that the pool cannot supply, a score, a preset."""
+    for dataset, settings in {(one.dataset, one.settings) for one in experiments}:
+        compose(pools[dataset], settings.anomaly_rate, settings.unlabeled)
+    for method, settings in {(one.method, one.settings) for one in experiments}:
+        methods.get(method)(settings)
+        loader(settings)
 
 
 def _parent(out: Path) -> str | None:

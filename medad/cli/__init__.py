@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import functools
+from collections.abc import Callable
 
 import typer
 
@@ -34,17 +35,27 @@ def _root(
 ) -> None: ...
 
 
+def _handled(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with our own errors as one line, and Ctrl-C as a clean end."""
+
+    @functools.wraps(command)
+    def run(*arguments: object, **options: object) -> None:
+        try:
+            command(*arguments, **options)
+        except MedadError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted; the same command goes on from here", err=True)
+            raise typer.Exit(130) from None
+
+    return run
+
+
 for command in (demo, bench, train, score):
-    app.command()(command)
+    app.command()(_handled(command))
 
 
 def main() -> None:
     """Entry point. Exit codes: 0 all done, 1 done in part, 2 wrong input or settings, 130 interrupted."""
-    try:
-        app()
-    except MedadError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; the same command goes on from here", err=True)
-        sys.exit(130)
+    app()

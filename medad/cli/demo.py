@@ -34,7 +34,7 @@ def demo(
     from medad.model import load
     from medad.scoring import TABLE, score_folder
 
-    cell = next(folder for folder in sorted((out / "cells").iterdir()) if folder.name.startswith("demo_ddad"))
+    cell = outcome.folders[-1]
     inbox = _fill_inbox(out)
     summary = score_folder(load(cell / "model"), inbox, out / "scores")
     typer.echo(f"scored:  {summary.counts['scored']} studies of {inbox}: {out / 'scores' / TABLE}, heatmaps beside it")
@@ -55,6 +55,6 @@ def _fill_inbox(out: Path) -> Path:
         for file in study.files:
             target = inbox / study.id / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+            shutil.copy2(file, target)  # with its time, so that a file scored before is known
     (inbox / "note.txt").write_text("Not an image: it is skipped, and said so.\n", encoding="utf-8")
     return inbox

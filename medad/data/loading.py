@@ -75,6 +75,7 @@ class Loader:
         keep_bytes: int = 4 * 2**30,
     ) -> None:
         self.settings = settings
+        self._prepare = Prepare(settings)
         self.device = device
         self.skip_unreadable = skip_unreadable
         self._room = keep_bytes
@@ -101,7 +102,7 @@ class Loader:
 
     def _read(self, studies: Sequence[Study]) -> list[Tensor | UnreadableImage]:
         with progress("read images", len(studies)) as advance:
-            attempt = _Attempt(Prepare(self.settings), advance)
+            attempt = _Attempt(self._prepare, advance)
             threads = torch.get_num_threads()
             cache = CacheDataset(list(studies), attempt, num_workers=threads, progress=False, copy_cache=False)
             read = [cache[index] for index in range(len(studies))]

@@ -76,5 +76,5 @@ def _infeasible(count: int, rate: float, normal: int, abnormal: int) -> str:
     if count > normal + abnormal:
         return f"{sentence}: set unlabeled to {normal + abnormal} at most"
     lowest = max(0, ceil(10_000 * Fraction(count - normal, count)))
-    highest = min(10_000, floor(10_000 * Fraction(abnormal, count)))
+    highest = max(lowest, min(10_000, floor(10_000 * Fraction(abnormal, count))))
     return f"{sentence}: choose a rate from {lowest / 10_000:g} to {highest / 10_000:g}, or a smaller unlabeled set"

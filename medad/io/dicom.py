@@ -10,8 +10,9 @@ import numpy as np
 
 from medad.io.dicom_geometry import slice_affine, stacked
 from medad.io.dicom_instance import Instance, check_same, opened
+from medad.io.dicom_luts import GRAY_MAX, Lut, Window
 from medad.io.dicom_padding import fill_lowest
-from medad.io.dicom_values import GRAY_MAX, Lut, Window, inverted, published
+from medad.io.dicom_values import inverted, published
 from medad.io.errors import UnreadableImage
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray, turned_to_ras
 from medad.io.settings import ReadSettings

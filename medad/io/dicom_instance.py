@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from pydicom.pixels.processing import apply_color_lut
 
+from medad.io.dicom_codecs import frames_of
 from medad.io.dicom_geometry import Plane, plane_of
-from medad.io.dicom_header import REPAIR, Header, not_an_image, open_dicom
+from medad.io.dicom_header import REPAIR, Header, claims_an_image, not_an_image, open_dicom
 from medad.io.dicom_padding import Padding, padding_of
-from medad.io.dicom_pixels import Stored, check_stored, frames_of, stored_as, stored_bits
+from medad.io.dicom_pixels import Stored, check_stored, stored_as, stored_bits
 from medad.io.dicom_values import Rule, rule_of
 from medad.io.errors import UnreadableImage
 from medad.io.limits import check_claim
@@ -83,6 +84,8 @@ def opened(path: Path, settings: ReadSettings, notes: list[str]) -> Instance:
     """
     header = open_dicom(path, settings)
     if refusal := not_an_image(header):
+        if refusal[0] == "no-pixels" and claims_an_image(header):
+            raise UnreadableImage(path, "no-pixels", "it says that it is an image, but its header describes none")
         raise UnreadableImage(path, *refusal, "leave it out")
     own = [] if getattr(header.tags, "preamble", None) else ["no DICOM preamble: recognized by its tags"]
     stored = stored_as(header, own)

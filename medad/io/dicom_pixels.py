@@ -1,48 +1,23 @@
-"""Stored values of a DICOM object: limits first, then one named decoder, frame by frame."""
+"""How a DICOM object stores its pixels, checked before anything is decoded; and stored bits without their neighbors."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from pydicom.encaps import generate_frames
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     UID,
     JPEG2000TransferSyntaxes,
-    JPEGExtended12Bit,
     JPEGLSTransferSyntaxes,
     JPEGTransferSyntaxes,
-    RLELossless,
 )
 
 from medad.io.dicom_header import Header, transfer_syntax
 from medad.io.errors import UnreadableImage
-from medad.io.isolation import in_child
-from medad.io.limits import check_claim, check_present, codestream_size
+from medad.io.limits import check_claim, check_present
 from medad.io.picture import Array
 from medad.io.settings import ReadSettings
-
-# The first of these that is installed decodes, so that what else is there changes nothing. GDCM aborts the process over
-# some damaged data, so it runs in a child. All but the GPL pylibjpeg-libjpeg (needed for 12-bit JPEG Extended only)
-# are permissively licensed.
-_PLUGINS = {
-    "1.2.840.10008.1.2.4.50": ("pillow", "gdcm"),
-    "1.2.840.10008.1.2.4.51": ("pillow", "gdcm"),
-    "1.2.840.10008.1.2.4.57": ("gdcm", "pylibjpeg"),
-    "1.2.840.10008.1.2.4.70": ("gdcm", "pylibjpeg"),
-    "1.2.840.10008.1.2.4.80": ("pyjpegls", "gdcm"),
-    "1.2.840.10008.1.2.4.81": ("pyjpegls", "gdcm"),
-    "1.2.840.10008.1.2.4.90": ("pylibjpeg", "gdcm"),
-    "1.2.840.10008.1.2.4.91": ("pylibjpeg", "gdcm"),
-    "1.2.840.10008.1.2.5": ("pylibjpeg", "pydicom"),
-}
-_TAIL = 64  # bytes in which a JPEG, JPEG-LS or JPEG 2000 picture must end, padding included
-_INSTALL = "install python-gdcm, pylibjpeg-openjpeg, pylibjpeg-rle and pyjpegls"
-_GPL = "install pylibjpeg-libjpeg, which is GPL-licensed and so not part of medad, or convert the file"
 
 
 @dataclass(frozen=True)
@@ -110,35 +85,6 @@ def check_stored(header: Header, stored: Stored, settings: ReadSettings, notes: 
         notes.append(f"{actual - expected} bytes after the last pixel are ignored")
 
 
-def frames_of(header: Header, stored: Stored, notes: list[str]) -> Iterator[Array]:
-    """Yield each frame as stored, (rows, columns) or (rows, columns, 3), with color as RGB.
-
-    Unused bits are still in place: ``stored_bits`` takes them off.
-    """
-    if not stored.syntax.is_encapsulated and stored.samples == 1 and stored.allocated in (8, 16, 32):
-        yield from _plain(header, stored)
-        return
-    decoder, plugin = _decoder(header, stored), ""
-    if stored.syntax.is_encapsulated:
-        _check_codestreams(header, stored, notes)
-        wanted = _PLUGINS.get(str(stored.syntax), ("pylibjpeg",))
-        if stored.syntax == JPEGExtended12Bit and stored.bits > 8:
-            wanted = ("pylibjpeg",)
-        plugin = next((name for name in wanted if name in decoder.available_plugins), "")
-        if not plugin:
-            raise _no_decoder(header, stored)
-    try:
-        if plugin == "gdcm":
-            yield from in_child(lambda: _decoded(header, stored, decoder, plugin))
-        else:
-            yield from _decoded(header, stored, decoder, plugin)
-    except (MemoryError, UnreadableImage):
-        raise
-    except Exception as error:  # broad on purpose: each codec has its own errors
-        reason = f"its {stored.syntax.name} data cannot be decoded ({type(error).__name__})"
-        raise UnreadableImage(header.path, "corrupt", reason) from None
-
-
 def stored_bits(frame: Array, stored: Stored, out: Array | None = None) -> Array:
     """``frame`` without what lies above or below its stored bits (overlays, garbage). DICOM PS3.5 8.1.1.
 
@@ -157,69 +103,3 @@ def stored_bits(frame: Array, stored: Stored, out: Array | None = None) -> Array
     lowered = np.right_shift(frame, low) if low else frame
     mask = frame.dtype.type(2**stored.bits - 1)
     return np.asarray(np.bitwise_and(lowered, mask, out=out, casting="unsafe"))
-
-
-def _plain(header: Header, stored: Stored) -> Iterator[Array]:
-    """Uncompressed grayscale needs no decoder: views of the file's bytes. Big-endian bytes come in swapped pairs if
-    the data are words. DICOM PS3.5 A.3."""
-    element = header.tags[stored.keyword]
-    letter = "f" if stored.keyword == "FloatPixelData" else "i" if stored.signed else "u"
-    little = stored.syntax.is_little_endian
-    data = element.value
-    if stored.allocated == 8 and not little and element.VR == "OW":
-        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
-    kind = np.dtype(f"{'<' if little else '>'}{letter}{stored.allocated // 8}")
-    count = stored.rows * stored.columns
-    for index in range(stored.frames):
-        frame = np.frombuffer(data, kind, count, index * count * kind.itemsize)
-        yield frame.reshape(stored.rows, stored.columns)
-
-
-def _decoded(header: Header, stored: Stored, decoder: Any, plugin: str) -> Iterator[Array]:
-    options = {}
-    if stored.syntax not in (*JPEG2000TransferSyntaxes, *JPEGLSTransferSyntaxes):
-        options["correct_unused_bits"] = False
-    if str(stored.syntax) != str(header.tags.file_meta.get("TransferSyntaxUID", "")):
-        header.tags.file_meta.TransferSyntaxUID = stored.syntax
-    if stored.frames == 1:
-        yield decoder.as_array(header.tags, index=0, decoding_plugin=plugin, **options)[0]
-        return
-    frames = decoder.iter_array(header.tags, decoding_plugin=plugin, **options)
-    for _, (frame, _) in zip(range(stored.frames), frames, strict=False):
-        yield frame
-
-
-def _decoder(header: Header, stored: Stored) -> Any:
-    try:
-        return get_decoder(stored.syntax)
-    except (NotImplementedError, KeyError, ValueError):
-        raise _no_decoder(header, stored) from None
-
-
-def _check_codestreams(header: Header, stored: Stored, notes: list[str]) -> None:
-    """Refuse fewer frames than claimed, or a codestream of another size than the header's."""
-    data = header.tags.PixelData
-    found = 0
-    for code in generate_frames(data, number_of_frames=stored.frames):
-        found += 1
-        if stored.syntax == RLELossless:
-            continue
-        if b"\xff\xd9" not in code[-_TAIL:]:
-            reason = "its compressed picture has no end, and a decoder would make up the rest"
-            raise UnreadableImage(header.path, "truncated", reason)
-        size = codestream_size(code)
-        if size is not None and size != (stored.rows, stored.columns):
-            said = f"{stored.columns} x {stored.rows}"
-            reason = f"its compressed picture is {size[1]} x {size[0]}, its header says {said}"
-            raise UnreadableImage(header.path, "corrupt", reason)
-    if found < stored.frames:
-        raise UnreadableImage(header.path, "truncated", f"it holds {found} of the {stored.frames} frames it claims")
-    if found > stored.frames:
-        notes.append(f"{found - stored.frames} frames more than claimed are ignored")
-
-
-def _no_decoder(header: Header, stored: Stored) -> UnreadableImage:
-    reason = f"no decoder here reads its transfer syntax {stored.syntax.name}"
-    twelve_bit = stored.syntax == JPEGExtended12Bit
-    remedy = _GPL if twelve_bit else _INSTALL if str(stored.syntax) in _PLUGINS else "convert it to a known syntax"
-    return UnreadableImage(header.path, "unsupported-transfer-syntax", reason, remedy)

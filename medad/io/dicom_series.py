@@ -72,7 +72,7 @@ def header_of(path: Path) -> Slice | Skipped | UnreadableImage:
                 return UnreadableImage(path, "corrupt", "its DICOM header holds no tag that can be read")
             if refusal := not_an_image(header):
                 if refusal[0] == "no-pixels" and claims_an_image(header):
-                    return UnreadableImage(path, *refusal)
+                    return UnreadableImage(path, "no-pixels", "it says that it is an image, but describes no pixels")
                 return Skipped(path, *refusal)
             return _slice(header)
     except UnreadableImage as error:

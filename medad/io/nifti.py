@@ -19,6 +19,7 @@ from medad.io.picture import Array, Picture, all_finite, begin, part_of, to_gray
 from medad.io.settings import ReadSettings
 
 _MAX_OFFSET = 64 * 1024**2
+_MAX_EXCESS = 1024**2
 _REPAIR = "have the sender repair its header"
 
 
@@ -37,7 +38,13 @@ def read_nifti(path: Path, settings: ReadSettings) -> Picture:
         affine = np.asarray(image.affine, np.float64)
         if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
             raise UnreadableImage(file, "corrupt", "its affine has no inverse", _REPAIR)
-        array = _volume(file, image, part, settings, reading)
+        try:
+            array = _volume(file, image, part, settings, reading)
+            _check_end(image, reading["assumed"])
+        except gzip.BadGzipFile:
+            raise UnreadableImage(file, "corrupt", "its compressed data do not match their checksum") from None
+        except OSError:
+            raise UnreadableImage(file, "truncated", "it ends before its voxels do") from None
     array = all_finite(to_gray(array, settings, reading), file, settings, reading)
     turned, turned_affine = turned_to_ras(array, affine, reading)
     return Picture(turned, turned_affine, affine, reading)
@@ -133,6 +140,16 @@ def _volume(file: Path, image: Any, part: int, settings: ReadSettings, reading: 
     slope, intercept = image.dataobj.slope, image.dataobj.inter
     reading["rescale"] = [float(slope), float(intercept)] if (slope, intercept) != (1, 0) else None
     return np.asarray(data, np.float32)[np.newaxis]
+
+
+def _check_end(image: Any, notes: list[str]) -> None:
+    """Read a compressed file of one volume to its end, where the checksum is; Python checks it there."""
+    stream = image.file_map["image"].fileobj
+    if not isinstance(stream, gzip.GzipFile) or math.prod(image.shape[3:]) > 1:
+        return
+    stream.seek(int(image.dataobj.offset) + math.prod(image.shape) * image.get_data_dtype().itemsize)
+    if len(stream.read(_MAX_EXCESS)) == _MAX_EXCESS:
+        notes.append("there is more after the last voxel; it is ignored, and the checksum was not reached")
 
 
 def _flag_codes(header: Any, reading: dict[str, Any]) -> None:

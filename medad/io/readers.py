@@ -14,12 +14,29 @@ import torch
 from monai.data import MetaTensor
 from monai.data.image_reader import ImageReader
 from monai.transforms import LoadImage, LoadImaged
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from medad.io.errors import UnreadableImage
 from medad.io.formats import IMAGES
 from medad.io.picture import Array, Picture
 from medad.io.read import Files, read_picture
 from medad.io.settings import ReadSettings
+
+
+class Reading(dict[str, Any]):
+    """The decisions of one reading: plain JSON. In a batch they stay a list with one entry for each image, since their
+    notes differ in number; torch and MONAI would try to stack them."""
+
+    def __reduce__(self) -> tuple[type[Reading], tuple[dict[str, Any]]]:
+        return Reading, (dict(self),)  # torch loads this with weights_only=True; a plain subclass of dict it would not
+
+
+def _listed(batch: list[Reading], **_: Any) -> list[Reading]:
+    return list(batch)
+
+
+default_collate_fn_map[Reading] = _listed  # torch's documented way to extend default_collate
+torch.serialization.add_safe_globals([Reading])  # so that PersistentDataset can keep it
 
 
 def read_image(files: Files, settings: ReadSettings | None = None) -> MetaTensor:
@@ -49,7 +66,7 @@ def _meta(picture: Picture, name: str) -> dict[str, Any]:
         "spatial_shape": torch.tensor(picture.array.shape[1:]),
         "original_channel_dim": 0,
         "space": "RAS",
-        "reading": picture.reading,
+        "reading": Reading(picture.reading),
         "filename_or_obj": name,
     }
     return {**meta, "patient": picture.patient} if picture.patient else meta
@@ -100,6 +117,22 @@ class StudyReader(ImageReader):
         return _writable(img.picture.array), _meta(img.picture, img.name)
 
 
+class LoadStudy(LoadImage):
+    """MONAI's LoadImage with one of our readers and no other to fall back to: files -> MetaTensor (C, *spatial)."""
+
+    def __init__(self, reader: StudyReader) -> None:
+        with _quiet():
+            super().__init__(reader=reader, image_only=True, ensure_channel_first=False)
+        self.readers = [reader]
+
+    def __call__(self, filename: Any, reader: ImageReader | None = None) -> MetaTensor:
+        """Read, and give ``meta["reading"]`` back the type that LoadImage turned into a plain dict."""
+        image = super().__call__(filename, reader)
+        if isinstance(image, MetaTensor):
+            image.meta["reading"] = Reading(image.meta["reading"])
+        return image
+
+
 class DicomReader(StudyReader):
     """DICOM only."""
 
@@ -124,23 +157,18 @@ class SitkReader(StudyReader):
     formats = ("itk",)
 
 
-def load_image_transform(settings: ReadSettings | None = None, reader: StudyReader | None = None) -> LoadImage:
-    """MONAI's LoadImage with our reader and no other to fall back to: files -> MetaTensor (C, *spatial)."""
-    chosen = reader or StudyReader(settings)
-    with _quiet():
-        loader = LoadImage(reader=chosen, image_only=True, ensure_channel_first=False)
-    loader.readers = [chosen]
-    return loader
+def load_image_transform(settings: ReadSettings | None = None, reader: StudyReader | None = None) -> LoadStudy:
+    """MONAI's LoadImage for every format that medad reads, or for that of ``reader``: files -> MetaTensor."""
+    return LoadStudy(reader or StudyReader(settings))
 
 
 def load_imaged_transform(
     keys: str | Sequence[str], settings: ReadSettings | None = None, reader: StudyReader | None = None
 ) -> LoadImaged:
     """The same for dictionaries: ``keys`` hold files, and are replaced by MetaTensors."""
-    chosen = reader or StudyReader(settings)
     with _quiet():
-        loader = LoadImaged(keys, reader=chosen, image_only=True, ensure_channel_first=False)
-    loader._loader.readers = [chosen]
+        loader = LoadImaged(keys, image_only=True, ensure_channel_first=False)
+    loader._loader = LoadStudy(reader or StudyReader(settings))
     return loader
 
 

@@ -27,13 +27,14 @@ def read_sitk(path: Path, settings: ReadSettings) -> Picture:
     """
     file, _ = part_of(path)
     nrrd = head_of(file).startswith(b"NRRD")
-    fields = _fields(file)
+    fields, header = _fields(file)
     sources = _data_files(file, fields)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(file))
     reader.SetImageIO("NrrdImageIO" if nrrd else "MetaImageIO")
     reader.ReadImageInformation()
-    _check(file, reader, fields, sources, settings)
+    on_disk = sum(source.stat().st_size for source in sources) - (header if sources == [file] else 0)
+    _check(file, reader, fields, on_disk, settings)
     try:
         image = reader.Execute()
     except RuntimeError:
@@ -63,19 +64,23 @@ def _lps(image: Any, spatial: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     return lps
 
 
-def _fields(file: Path) -> dict[str, str]:
-    """The header's fields, names in lower case without spaces."""
+def _fields(file: Path) -> tuple[dict[str, str], int]:
+    """The header's fields, names in lower case without spaces; and its length in bytes."""
     with file.open("rb") as stream:
         start = stream.read(_HEADER_BYTES)
-    fields = {}
-    for line in start.split(b"\n\n")[0].replace(b"\r", b"").split(b"\n"):
+    fields: dict[str, str] = {}
+    length = 0
+    for line in start.split(b"\n"):
+        length += len(line) + 1
+        if not line.strip():
+            break
         name, sign, value = line.decode("latin-1").replace(":=", ":").replace("=", ":", 1).partition(":")
         key = name.strip().replace(" ", "").lower()
         if sign and key not in fields:
             fields[key] = value.strip()
         if key == "elementdatafile":
             break
-    return fields
+    return fields, length
 
 
 def _data_files(file: Path, fields: dict[str, str]) -> list[Path]:
@@ -92,13 +97,12 @@ def _data_files(file: Path, fields: dict[str, str]) -> list[Path]:
     return [file.parent / name]
 
 
-def _check(file: Path, reader: Any, fields: dict[str, str], sources: list[Path], settings: ReadSettings) -> None:
+def _check(file: Path, reader: Any, fields: dict[str, str], on_disk: int, settings: ReadSettings) -> None:
     size = [int(one) for one in reader.GetSize()]
     if reader.GetDimension() > 3:
         reason, remedy = f"it is {reader.GetDimension()}-D", "store each volume in its own file"
         raise UnreadableImage(file, "4d", reason, remedy)
     channels = reader.GetNumberOfComponents()
-    on_disk = sum(source.stat().st_size for source in sources)
     check_claim(file, (channels, *size), settings, on_disk=on_disk)
     if "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()):
         raise UnreadableImage(file, "unsupported-type", "its voxels are complex numbers", "store their magnitude")

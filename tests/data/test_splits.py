@@ -41,14 +41,19 @@ def test_without_a_count_the_pool_is_used_up(rate: float, count: int) -> None:
 
 @pytest.mark.parametrize(
     ("normal", "abnormal", "count", "low", "high"),
-    [(4000, 5012, 4000, "0", "1"), (5606, 3394, 4000, "0", "0.8485"), (832, 900, 1500, "0.4454", "0.6")],
+    [
+        (4000, 5012, 4000, "0", "1"),
+        (5606, 3394, 4000, "0", "0.8485"),
+        (832, 900, 1500, "0.4454", "0.6"),
+        (5, 7, 12, "0.5834", "0.5834"),
+    ],
 )
 def test_an_infeasible_rate_names_the_published_range(
     normal: int, abnormal: int, count: int, low: str, high: str
 ) -> None:
     """The feasible ranges of METHODS.md, to four decimals: RSNA 0-1, VinDr up to 0.8485, LAG 0.4454-0.60."""
     official = pools(normal, abnormal, kind="official", published_unlabeled=count)
-    assert len(compose(official, 0.6).training.unlabeled) == count
+    assert len(compose(official, float(high)).training.unlabeled) == count
     for rate in (0.0, float(low), float(high), 1.0):
         if float(low) <= rate <= float(high):
             compose(official, rate)

@@ -82,9 +82,7 @@ def test_ddad_gives_the_scores_of_the_formulas(network: str, channels: int, memb
 def test_maps_before_refinement(members: int, channels: int, predicts_noise: bool) -> None:
     rng = np.random.default_rng(members)
     images = rng.normal(size=(2, channels, 6, 6)).astype(np.float32)
-    ndm, udm, logs = (
-        [rng.normal(size=images.shape).astype(np.float32) for _ in range(members)] for _ in range(3)
-    )
+    ndm, udm, logs = ([rng.normal(size=images.shape).astype(np.float32) for _ in range(members)] for _ in range(3))
     seen = Evidence(
         torch.from_numpy(images),
         Reconstructions(_stack(ndm), _stack(logs).exp() if predicts_noise else None),

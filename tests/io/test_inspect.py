@@ -1,0 +1,72 @@
+"""`medad inspect`: the table, the JSON and the montage."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import typer
+from numpy.testing import assert_array_equal
+from PIL import Image
+from typer.testing import CliRunner
+
+from medad.cli.inspect import inspect
+from medad.io.inspection import TILE, thumbnail
+
+PIXELS = (np.arange(20, dtype=np.uint16) * 100).reshape(4, 5)
+
+
+@pytest.fixture
+def run():
+    app = typer.Typer()
+    app.command()(inspect)
+    return lambda *arguments: CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def test_everything_is_a_row_and_the_exit_code_tells(dicom, run, tmp_path):
+    dicom("a.dcm", PIXELS, PhotometricInterpretation="MONOCHROME1", bits=12, Modality="CR")
+    (tmp_path / "notes.txt").write_text("hello")
+    good = run(tmp_path, "--json")
+    assert good.exit_code == 0
+    dicom("b.dcm", PIXELS, Rows=99, Modality="CR")
+    done = run(tmp_path, "--json")
+    assert done.exit_code == 1
+    rows = {row["file"]: row for row in json.loads(done.stdout)}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "a.dcm": "read",
+        "b.dcm": "refused",
+        "notes.txt": "skipped",
+    }
+    assert rows["a.dcm"]["values"] == [4095 - 1900, 4095]
+    assert rows["a.dcm"]["shape"] == [1, 5, 4]
+    assert rows["a.dcm"]["reading"]["inverted"] is True
+    assert rows["b.dcm"]["what"] == "truncated"
+    assert rows["b.dcm"]["remedy"]
+
+
+def test_the_table_and_the_montage_of_all_of_pydicoms_files(bundled, run, tmp_path):
+    done = run(bundled, "--png", tmp_path / "m.png")
+    assert done.exit_code == 1
+    for word in ("MONOCHROME1", "inverted", "PALETTE COLOR", "rt-dose", "truncated", "JPEG 2000", "missing-slices"):
+        assert word in done.stdout
+    assert "Traceback" not in done.stdout
+    sheet = np.asarray(Image.open(tmp_path / "m.png"))
+    assert sheet.shape[1] == 8 * TILE
+    assert sheet.std() > 10
+
+
+def test_a_wrong_setting_is_named(run, tmp_path):
+    done = run(tmp_path, "--voi", "windo")
+    assert done.exit_code == 2
+    assert "windo" in done.output
+
+
+def test_a_thumbnail_has_rows_down_and_a_volume_anterior_up_and_right_on_the_left(series, read, volume, dicom):
+    picture = read(dicom("a.dcm", PIXELS), voi="window")
+    assert thumbnail(picture).shape == (4, 5)
+    assert thumbnail(picture)[3, 4] == 255
+    flat = read(series("a", volume))
+    middle = volume[3].astype(float)  # axial, rows to posterior, columns to the left: as DICOM stores it
+    order = np.argsort(thumbnail(flat).ravel(), kind="stable")
+    assert_array_equal(order, np.argsort(middle.ravel(), kind="stable"))
