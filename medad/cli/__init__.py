@@ -10,6 +10,7 @@ import typer
 from medad import __version__
 from medad.cli.bench import bench
 from medad.cli.demo import demo
+from medad.cli.inspect import inspect
 from medad.cli.score import score
 from medad.cli.train import train
 from medad.types import MedadError
@@ -52,7 +53,7 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (demo, bench, train, score):
+for command in (demo, bench, train, score, inspect):
     app.command()(_handled(command))
 
 

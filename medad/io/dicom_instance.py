@@ -11,7 +11,8 @@ from pydicom.pixels.processing import apply_color_lut
 
 from medad.io.dicom_codecs import frames_of
 from medad.io.dicom_geometry import Plane, plane_of
-from medad.io.dicom_header import REPAIR, Header, claims_an_image, not_an_image, open_dicom
+from medad.io.dicom_header import REPAIR, Header, open_dicom
+from medad.io.dicom_kinds import claims_an_image, not_an_image
 from medad.io.dicom_padding import Padding, padding_of
 from medad.io.dicom_pixels import Stored, check_stored, stored_as, stored_bits
 from medad.io.dicom_values import Rule, rule_of

@@ -9,7 +9,8 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 from medad.io.dicom_geometry import Plane, along_normal, plane_of, same_stack
-from medad.io.dicom_header import Header, claims_an_image, not_an_image, open_dicom
+from medad.io.dicom_header import Header, open_dicom
+from medad.io.dicom_kinds import claims_an_image, not_an_image
 from medad.io.errors import UnreadableImage, guarded
 from medad.io.settings import ReadSettings
 from medad.types import Skipped

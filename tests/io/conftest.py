@@ -110,10 +110,3 @@ def read() -> Callable[..., Picture]:
 def bundled() -> Path:
     """The folder of the files that ship inside pydicom."""
     return Path(pydicom.__file__).parent / "data" / "test_files"
-
-
-def pytest_configure() -> None:
-    """pydicom's own complaints about the files that the tests break on purpose are no news."""
-    import logging
-
-    logging.getLogger("pydicom").addHandler(logging.NullHandler())

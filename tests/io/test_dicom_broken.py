@@ -15,6 +15,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGExtended12Bit, RLELossless
 
 from medad.io import UnreadableImage, isolation
+from medad.io.errors import guarded
 from medad.io.isolation import in_child
 
 PIXELS = np.arange(20, dtype=np.uint16).reshape(4, 5)
@@ -178,6 +179,18 @@ def test_nothing_of_the_patient_is_in_errors_or_meta(dicom, read):
         error = refusal(read, path)
         assert not any(secret in str(error) + repr(error.__cause__) for secret in secrets)
         assert error.__suppress_context__ or error.__context__ is None
+
+
+def test_wrong_values_reach_neither_log_nor_warnings(dicom, read, caplog, recwarn):
+    path = dicom("a.dcm", PIXELS)
+    path.write_bytes(path.read_bytes().replace(b"1.2.3.4\0", b"JaneDoe\0"))
+    read(path)
+    assert pydicom.dcmread(path).SeriesInstanceUID == "JaneDoe"  # pydicom would log "Invalid value ...: 'JaneDoe'"
+    assert "Jane" not in caplog.text
+    assert "JaneDoe" in str(recwarn.pop().message)  # and it warns, outside of our readers
+    with guarded(path):
+        assert pydicom.dcmread(path).SeriesInstanceUID == "JaneDoe"
+    assert not recwarn.list
 
 
 def test_an_error_survives_workers():

@@ -8,6 +8,7 @@ from reference.plain import NETWORKS, Weights, asr_net, count_ae, count_asr
 from torch import Generator, Tensor, nn
 from torch.testing import assert_close
 
+from medad.functional.losses import reconstruction_loss
 from medad.networks._refinement import ASRNet
 from medad.registry import networks
 
@@ -57,6 +58,28 @@ def test_equals_the_second_implementation(name: str, size: int, channels: int, t
         assert_close(made[key], value, rtol=0, atol=1e-5, msg=lambda text, key=key: f"{key}: {text}")
     if training:
         assert_close(left_in_batch_norms(network), weights.running, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_learns_by_the_gradients_of_the_second_implementation(name: str) -> None:
+    """In training mode and double precision: mean((x' - x)^2), or with s mean(exp(-s) (x' - x)^2) + mean(s), plus
+    the penalty."""
+    network = filled(networks.get(name)(1, 32), seed=9).double().train()
+    images = noise(7, 6, 1, 32, 32).double()
+    copies = {key: value.clone() for key, value in network.state_dict().items()}
+    for key, _ in network.named_parameters():
+        copies[key].requires_grad_()
+    made = NETWORKS[name](images, Weights(copies), training=True)
+    squares = (made["mean"] - images) ** 2
+    if "log_variance" in made:
+        squares = squares / torch.exp(made["log_variance"]) + made["log_variance"]
+    expected = squares.sum() / images.numel() + made.get("penalty", 0)
+    expected.backward()
+    loss = reconstruction_loss(images, network(images))
+    loss.backward()
+    assert_close(loss, expected)
+    for key, value in network.named_parameters():
+        assert_close(value.grad, copies[key].grad, rtol=1e-6, atol=1e-9, msg=lambda text, key=key: f"{key}: {text}")
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])

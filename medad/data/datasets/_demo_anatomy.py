@@ -26,7 +26,7 @@ Array = NDArray[np.float32]
 FIELD_OF_VIEW_MM = 216.0
 TEMPLATE_CENTER_MM = (0.0, -18.0, 22.0)  # the middle voxel of the 1 mm template, in its own space
 WHITE_MATTER = 222.0  # the template's T1 value in white matter, of 255
-LEVELS_MM = (8.0, 30.0)  # superior coordinate: from the basal ganglia to the roof of the lateral ventricles
+LEVELS_MM = (14.0, 22.0)  # superior coordinate: through the lateral ventricles, as a technologist would aim
 
 ROTATION_DEG = (6.0, 4.0, 5.0)  # pitch, roll and yaw, either way
 SHIFT_MM = (3.0, 3.0, 0.0)

@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 
 BRIGHT = (0.10, 0.22)  # peak of what is added, as a fraction of white-matter intensity
 DARK = (0.16, 0.44)  # peak of what is taken away, likewise
-DIAMETER_MM = (12.0, 36.0)  # of the half-contrast contour, before CSF is left out
+DIAMETER_MM = (18.0, 50.0)  # of the half-contrast contour, before CSF is left out; 18 mm is 5 pixels of 64
 EDGE = (0.08, 0.20)  # steepness of the border, as a fraction of the radius
 LOBES = ((2, 0.18), (3, 0.12), (4, 0.07))  # angular order of the outline and its largest relative amplitude
 TISSUE = 0.85  # share of gray and white matter around the center, at least
