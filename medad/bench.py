@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ import pandas as pd
 from medad.config import Settings
 from medad.data.datasets._dataset import MissingDataset
 from medad.data.loading import Loader
-from medad.data.splits import Pools, compose
+from medad.data.splits import Pools, compose, default_count
 from medad.experiment import finished, run_experiment
+from medad.outputs.plots import save_rate_curves
+from medad.outputs.tables import over_seeds
 from medad.plan import Experiment
 from medad.progress import progress
 from medad.registry import datasets, methods
@@ -25,6 +27,7 @@ from medad.types import MedadError
 log = logging.getLogger(__name__)
 RESULTS = "results.csv"
 STATE = "bench.json"
+RATES = "anomaly_rates.png"
 
 
 @dataclass
@@ -55,7 +58,7 @@ def run_bench(
     out.mkdir(parents=True, exist_ok=True)
     outcome = Outcome()
     pools = _find(experiments, data_root, out, outcome)
-    todo = [one for one in experiments if one.dataset in pools]
+    todo = _same_size([one for one in experiments if one.dataset in pools], pools)
     folders = [out / "cells" / one.name(pools[one.dataset].digest()) for one in todo]
     _rehearse(todo, pools, loader)
     with tracker.run(title, resume=_parent(out), tags={"medad.kind": "bench"}) as parent:
@@ -72,11 +75,30 @@ def run_bench(
         outcome.folders = [folder for folder in folders if finished(folder) is not None]
         if outcome.rows:
             parent.table("results", pd.DataFrame(outcome.rows))
+            if len({row["anomaly_rate"] for row in outcome.rows}) > 1:
+                save_rate_curves(out / RATES, over_seeds(outcome.rows))
+                parent.artifact(out / RATES)
         for row in outcome.rows:
-            name = "/".join(str(row[key]) for key in ("dataset", "method", "network", "score") if row[key] != "-")
+            place = [str(row[key]) for key in ("dataset", "method", "network", "score") if row[key] != "-"]
+            name = "/".join([*place, f"rate{row['anomaly_rate']:g}"])
             parent.metric(f"{name}/auc", row["auc"], row["seed"])
             parent.metric(f"{name}/ap", row["ap"], row["seed"])
     return outcome
+
+
+def _same_size(experiments: list[Experiment], pools: dict[str, Pools]) -> list[Experiment]:
+    """The experiments with one size of the unlabeled set for all anomaly rates of a dataset, where none is given."""
+    rates: dict[str, set[float]] = {}
+    for one in experiments:
+        rates.setdefault(one.dataset, set()).add(one.settings.anomaly_rate)
+
+    def sized(one: Experiment) -> Experiment:
+        if one.settings.unlabeled is not None or len(rates[one.dataset]) == 1:
+            return one
+        count = default_count(pools[one.dataset], sorted(rates[one.dataset]))
+        return replace(one, settings=one.settings.model_copy(update={"unlabeled": count}))
+
+    return [sized(one) for one in experiments]
 
 
 def _find(experiments: list[Experiment], data_root: Path | None, out: Path, outcome: Outcome) -> dict[str, Pools]:

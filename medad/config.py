@@ -46,6 +46,7 @@ class Pipeline(Strict):
     methods: tuple[str, ...] = ("ddad",)
     networks: tuple[str, ...] = ("ae",)
     seeds: tuple[int, ...] = (0,)
+    anomaly_rates: tuple[float, ...] = ()
     settings: dict[str, Any] = {}
 
 

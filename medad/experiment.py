@@ -13,20 +13,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from medad.data.loading import Loader
-from medad.data.splits import Pools, compose
+from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation import rank
 from medad.methods._method import Method
 from medad.model import Card, save
 from medad.outputs.pictures import Case, save_panel
+from medad.outputs.plots import save_histograms
 from medad.plan import Experiment
 from medad.registry import methods
 from medad.testset import ScoredSet, score_set
 from medad.tracking import Run
 from medad.types import TrainingSet
 
-RESULT = "result.json"
+RESULT, PANEL, HISTOGRAMS = "result.json", "panel.png", "histograms.png"
 SCALE_STUDIES = 64  # training normals that the color scale of the maps is taken from
 SCALE_QUANTILE = 0.999
 PANEL_QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.05)
@@ -74,16 +76,18 @@ def run_experiment(
     run.params({**experiment.describe(), **source, "test": len(split.test)})
     method, card = train_model(experiment, split.training, loader, folder / "model", run, source)
     scored = score_set(method, split.test, loader)
-    rows = _rows(experiment, method, pools.kind, scored, time.monotonic() - began)
+    rows = _rows(experiment, method, pools, scored, time.monotonic() - began)
     _write_cases(folder / "cases.csv", scored)
     title = f"{experiment.dataset}, {method.title} {experiment.network}, seed {experiment.seed}"
-    save_panel(folder / "panel.png", list(_panel_cases(scored, loader)), card.map_scale, title)
+    save_panel(folder / PANEL, list(_panel_cases(scored, loader)), card.map_scale, title)
+    save_histograms(folder / HISTOGRAMS, *_judged(scored), title)
     _write_result(folder / RESULT, experiment, rows)
     for row in rows:
         run.metric(f"{experiment.dataset}/{row['score']}/auc", row["auc"])
         run.metric(f"{experiment.dataset}/{row['score']}/ap", row["ap"])
     run.table("results", pd.DataFrame(rows))
-    run.artifact(folder / "panel.png")
+    run.artifact(folder / PANEL)
+    run.artifact(folder / HISTOGRAMS)
     return rows
 
 
@@ -97,8 +101,18 @@ def _map_scale(scored: ScoredSet) -> dict[str, float]:
     return {name: float(np.quantile(one.anomaly_map.numpy(), SCALE_QUANTILE)) for name, one in scored.scores.items()}
 
 
-def _rows(experiment: Experiment, method: Method, kind: str, scored: ScoredSet, seconds: float) -> list[dict[str, Any]]:
+def _judged(scored: ScoredSet) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+    """Labels and scores of the studies, each (S,)."""
     labels = np.array([study.label for study in scored.studies])
+    return labels, {name: scored.members(name).mean(axis=1) for name in scored.scores}
+
+
+def _rows(
+    experiment: Experiment, method: Method, pools: Pools, scored: ScoredSet, seconds: float
+) -> list[dict[str, Any]]:
+    labels, _ = _judged(scored)
+    settings = experiment.settings
+    normal, abnormal = unlabeled_counts(pools, settings.anomaly_rate, settings.unlabeled)
     return [
         {
             "dataset": experiment.dataset,
@@ -107,8 +121,11 @@ def _rows(experiment: Experiment, method: Method, kind: str, scored: ScoredSet, 
             "score": name,
             "seed": experiment.seed,
             **asdict(rank(labels, scored.members(name))),
-            "split": kind,
-            "epochs": getattr(experiment.settings, "epochs", 0),
+            "split": pools.kind,
+            "anomaly_rate": settings.anomaly_rate,
+            "n_unlabeled": normal + abnormal,
+            "n_unlabeled_abnormal": abnormal,
+            "epochs": getattr(settings, "epochs", 0),
             "seconds": round(seconds, 1),
             "title": method.scores[name],
         }
@@ -118,11 +135,8 @@ def _rows(experiment: Experiment, method: Method, kind: str, scored: ScoredSet, 
 
 def _write_cases(path: Path, scored: ScoredSet) -> None:
     """The scores of every test case, for whoever wants to compute something else."""
-    columns: dict[str, Any] = {
-        "id": [study.id for study in scored.studies],
-        "label": [study.label for study in scored.studies],
-        **{name: scored.members(name).mean(axis=1) for name in scored.scores},
-    }
+    labels, scores = _judged(scored)
+    columns: dict[str, Any] = {"id": [study.id for study in scored.studies], "label": labels, **scores}
     pd.DataFrame(columns).to_csv(path, index=False)
 
 

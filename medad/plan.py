@@ -55,11 +55,15 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any]) -> list[Experiment]:
     _check_keys(pipeline.settings, methods.names(), "pipeline")
     values = {**pipeline.settings, **overrides}
     models: dict[str, type[Settings]] = {name: methods.get(name).settings_model for name in pipeline.methods}
+    if pipeline.anomaly_rates and "anomaly_rate" in overrides:
+        raise ConfigError("--set anomaly_rate: name the rates with --anomaly-rates, or set one rate, not both")
+    sweep = [{"anomaly_rate": rate} for rate in pipeline.anomaly_rates] or [{}]
     return [
         Experiment(dataset, method, settings, seed)
         for dataset in pipeline.datasets
         for method, model in models.items()
-        for settings in _each_network(model, values, pipeline.networks)
+        for rate in sweep
+        for settings in _each_network(model, {**values, **rate}, pipeline.networks)
         for seed in pipeline.seeds
     ]
 

@@ -194,7 +194,9 @@ def test_two_workers_run_at_the_same_time_with_one_thread_each() -> None:
         pytest.param(
             1,
             marks=pytest.mark.xfail(
-                strict=True, reason="train() waits for the first task to end before it looks at the second one's error"
+                strict=True,
+                raises=AssertionError,
+                reason="train() waits for the first task to end before it looks at the second one's error",
             ),
         ),
     ],

@@ -74,14 +74,17 @@ def show_results(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from medad.outputs.tables import result_lines
+    from medad.outputs.tables import legend, result_lines
 
     headings, lines = result_lines(rows)
     table = Table(*headings)
     for line in lines:
         table.add_row(*line)
-    width = None if sys.stdout.isatty() else 200
+    width = None if sys.stdout.isatty() else 160
     Console(width=width).print(table)
+    for line in legend(rows):
+        typer.echo(line)
+    typer.echo('AUC and AP: mean ± standard deviation; "a + b": normal + abnormal studies')
 
 
 def ui_command(uri: str) -> str:

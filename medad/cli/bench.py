@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,9 @@ def bench(
     methods: Annotated[str | None, typer.Option(help="Comma-separated, for example ddad,pca.")] = None,
     networks: Annotated[str | None, typer.Option(help="Comma-separated: ae, aeu, memae.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Comma-separated, for example 0,1,2.")] = None,
+    anomaly_rates: Annotated[
+        str | None, typer.Option(help="Comma-separated shares of the unlabeled set that are abnormal: a sweep.")
+    ] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of the datasets, in the Med-AD layout.")] = None,
     settings: common.Set = [],  # noqa: B006 - typer reads it once
     tracking_uri: common.TrackingUri = None,
@@ -36,7 +40,8 @@ def bench(
     """
     from medad.config import parse_overrides, read_pipeline
 
-    grid = _narrowed(read_pipeline(pipeline), datasets, methods, networks, seeds)
+    options = {"datasets": datasets, "methods": methods, "networks": networks, "seeds": seeds}
+    grid = _narrowed(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
     outcome, uri = run_grid(grid, parse_overrides(settings), place, data_root, "bench")
     report(outcome, out, uri)
@@ -44,12 +49,9 @@ def bench(
         raise typer.Exit(1)
 
 
-def _narrowed(
-    pipeline: Pipeline, datasets: str | None, methods: str | None, networks: str | None, seeds: str | None
-) -> Pipeline:
+def _narrowed(pipeline: Pipeline, options: Mapping[str, str | None]) -> Pipeline:
     """The pipeline with what the options say in place of what the file says."""
     from medad.config import Pipeline, build
 
-    options = {"datasets": datasets, "methods": methods, "networks": networks, "seeds": seeds}
     given = {key: common.names(text) for key, text in options.items() if text is not None}
     return build(Pipeline, {**pipeline.model_dump(), **given}, "options")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, floor
@@ -46,18 +47,31 @@ def compose(pools: Pools, anomaly_rate: float, unlabeled: int | None = None) -> 
     n is ``unlabeled``, or the published count of an official split, or the most that the pool supplies at this rate.
     A rate that the pool cannot supply is an error that names the feasible range.
     """
-    rate = Fraction(str(anomaly_rate))
-    normal, abnormal = len(pools.unlabeled_normal), len(pools.unlabeled_abnormal)
-    published = pools.published_unlabeled if pools.kind == "official" else None
-    count = unlabeled or published or _most(normal, abnormal, rate)
-    wanted = int(count * rate)
-    if wanted > abnormal or count - wanted > normal:
-        raise SplitError(_infeasible(count, anomaly_rate, normal, abnormal))
-    chosen = (*pools.unlabeled_normal[: count - wanted], *pools.unlabeled_abnormal[:wanted])
+    normal, abnormal = unlabeled_counts(pools, anomaly_rate, unlabeled)
+    chosen = (*pools.unlabeled_normal[:normal], *pools.unlabeled_abnormal[:abnormal])
     training = TrainingSet(
         tuple(study.unlabeled() for study in pools.normal), tuple(study.unlabeled() for study in chosen)
     )
     return Split(training, (*pools.test_normal, *pools.test_abnormal))
+
+
+def unlabeled_counts(pools: Pools, anomaly_rate: float, unlabeled: int | None = None) -> tuple[int, int]:
+    """How many normal and how many abnormal studies :func:`compose` puts into the unlabeled set."""
+    rate = Fraction(str(anomaly_rate))
+    normal, abnormal = len(pools.unlabeled_normal), len(pools.unlabeled_abnormal)
+    count = unlabeled or default_count(pools, [anomaly_rate])
+    wanted = int(count * rate)
+    if wanted > abnormal or count - wanted > normal:
+        raise SplitError(_infeasible(count, anomaly_rate, normal, abnormal))
+    return count - wanted, wanted
+
+
+def default_count(pools: Pools, rates: Sequence[float]) -> int:
+    """Size of the unlabeled set: the published one of an official split, or the most that serves each of ``rates``."""
+    if pools.kind == "official" and pools.published_unlabeled:
+        return pools.published_unlabeled
+    normal, abnormal = len(pools.unlabeled_normal), len(pools.unlabeled_abnormal)
+    return min(_most(normal, abnormal, Fraction(str(rate))) for rate in rates)
 
 
 def _most(normal: int, abnormal: int, rate: Fraction) -> int:

@@ -39,7 +39,7 @@ def save_heatmap(path: Path, image: Tensor, anomaly_map: Tensor, top: float) -> 
     from PIL import Image
 
     gray = np.repeat(to_gray(image)[..., None], 3, axis=2)
-    heat = np.clip(anomaly_map[0].float().numpy() / top, 0, 1)
+    heat = np.clip(anomaly_map[0].float().numpy() / (top or 1.0), 0, 1)
     colors = matplotlib.colormaps[COLORS](heat)[..., :3]
     opacity = (STRONGEST * heat)[..., None]
     pair = np.concatenate([gray, gray * (1 - opacity) + colors * opacity], axis=1)

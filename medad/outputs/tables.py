@@ -7,8 +7,8 @@ from itertools import groupby
 from statistics import mean, stdev
 from typing import Any
 
-CELL = ("dataset", "split", "method", "network", "score")
-HEADINGS = ("dataset", "split", "method", "network", "score", "AUC", "AP", "± over", "normal + abnormal")
+CELL = ("dataset", "split", "method", "network", "anomaly_rate", "score")
+HEADINGS = ("dataset", "split", "method", "network", "unlabeled", "score", "AUC", "AP", "± over", "test")
 
 Row = dict[str, Any]
 
@@ -24,7 +24,7 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
     return [_summary(list(group)) for _, group in groupby(ordered, key=_cell)]
 
 
-def _cell(row: Row) -> tuple[str, ...]:
+def _cell(row: Row) -> tuple[object, ...]:
     return tuple(row[key] for key in CELL)
 
 
@@ -46,11 +46,12 @@ def with_spread(value: float, std: float | None) -> str:
 
 
 def result_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Headings and cells of the printed table."""
+    """Headings and cells of the printed table; "a + b" are normal and abnormal cases."""
     lines: list[Sequence[str]] = [
         (
-            *(row[key] for key in CELL[:-1]),
-            f"{row['score']}: {row['title']}",
+            *(row[key] for key in ("dataset", "split", "method", "network")),
+            f"{row['n_unlabeled'] - row['n_unlabeled_abnormal']} + {row['n_unlabeled_abnormal']}",
+            row["score"],
             with_spread(row["auc"], row["auc_std"]),
             with_spread(row["ap"], row["ap_std"]),
             row["over"],
@@ -59,3 +60,13 @@ def result_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]
         for row in over_seeds(rows)
     ]
     return HEADINGS, lines
+
+
+def legend(rows: Sequence[Row]) -> list[str]:
+    """What the scores of each method are, a line for each method."""
+    titles: dict[str, dict[str, str]] = {}
+    for row in rows:
+        titles.setdefault(row["method"], {})[row["score"]] = row["title"]
+    return [
+        f"{method}: {'; '.join(f'{score} = {title}' for score, title in own.items())}" for method, own in titles.items()
+    ]

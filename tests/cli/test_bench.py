@@ -50,7 +50,7 @@ def test_custom_counts_run_to_results_and_mlflow(tmp_path: Path) -> None:
     assert ddad.data.metrics["braintumor/inter/auc"] == pytest.approx(row["auc"])
     assert len(client.get_metric_history(ddad.info.run_id, "ndm0/loss")) == FAST["epochs"]
     names = {item.path for item in client.list_artifacts(ddad.info.run_id)}
-    assert {"panel.png", "results.json", "results.csv"} <= names
+    assert {"panel.png", "histograms.png", "results.json", "results.csv"} <= names
     assert (tmp_path / "out" / "mlflow-artifacts").is_dir()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]
 
@@ -104,6 +104,23 @@ def test_the_same_seed_gives_the_same_table(tmp_path: Path) -> None:
         assert bench(tmp_path, *options).exit_code == 0
         tables.append(pd.read_csv(tmp_path / out / "results.csv").drop(columns="seconds"))
     pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_a_sweep_over_anomaly_rates(tmp_path: Path) -> None:
+    """Pool of 5 + 7: the largest unlabeled set that serves the rates 0, 0.5 and 1 has 5 studies."""
+    write_med_ad(tmp_path / "data")
+    options = ("--datasets", "braintumor", "--anomaly-rates", "0,0.5,1", "--set", "scores=[rec,inter]")
+    done = bench(tmp_path, *options)
+    assert done.exit_code == 0, done.output
+    results = pd.read_csv(tmp_path / "out" / "results.csv")
+    rates = results[["anomaly_rate", "n_unlabeled", "n_unlabeled_abnormal"]].drop_duplicates().to_numpy().tolist()
+    assert rates == [[0, 5, 0], [0.5, 5, 2], [1, 5, 5]]
+    rec = results[results["score"] == "rec"]["auc"]
+    assert rec.nunique() == 1  # the NDM sees no unlabeled study
+    assert (tmp_path / "out" / "anomaly_rates.png").read_bytes().startswith(b"\x89PNG")
+    refused = bench(tmp_path, *options, "--set", "unlabeled=6")
+    assert refused.exit_code == 2
+    assert "choose a rate from 0.1667 to 1" in refused.output
 
 
 def test_a_missing_dataset_is_named_and_skipped(tmp_path: Path) -> None:

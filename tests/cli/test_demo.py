@@ -34,7 +34,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result, Result
 def test_it_ends_with_a_table_a_picture_and_what_to_type_next(demo: tuple[Path, Result, Result]) -> None:
     out, first, _ = demo
     assert first.exit_code == 0, first.output
-    for words in ("(single network)", "inter-discrepancy", "maximum intensity", "pca", "mlflow ui", "medad score"):
+    for words in (
+        "reconstruction error (single network)",
+        "inter-discrepancy",
+        "maximum intensity",
+        "pca",
+        "mlflow ui",
+        "medad score",
+    ):
         assert words in first.output
     picture = Path(next(line for line in first.output.splitlines() if line.startswith("picture:")).split()[-1])
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -19,7 +19,7 @@ class Killed(BaseException):
 
 def toy_network(seed: int = 0) -> nn.Module:
     """With a batch norm, whose buffers a checkpoint must hold too."""
-    with torch.random.forkseeded(devices=[]):
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return nn.Sequential(nn.Flatten(), nn.Linear(16, 4), nn.BatchNorm1d(4), nn.Linear(4, 16))
 

@@ -28,10 +28,10 @@ TEMPLATE_CENTER_MM = (0.0, -18.0, 22.0)  # the middle voxel of the 1 mm template
 WHITE_MATTER = 222.0  # the template's T1 value in white matter, of 255
 LEVELS_MM = (14.0, 22.0)  # superior coordinate: through the lateral ventricles, as a technologist would aim
 
-ROTATION_DEG = (6.0, 4.0, 5.0)  # pitch, roll and yaw, either way
-SHIFT_MM = (3.0, 3.0, 0.0)
-SCALE = (0.07, 0.07, 0.05)  # either way
-WARPS_MM = ((4, 5.0, 5.0), (9, 2.5, 4.0), (20, 1.0, 2.5))  # control points a side, amplitude in plane, through plane
+ROTATION_DEG = (4.0, 3.0, 3.0)  # pitch, roll and yaw, either way
+SHIFT_MM = (2.0, 2.0, 0.0)
+SCALE = (0.05, 0.05, 0.05)  # either way
+WARPS_MM = ((4, 4.0, 4.0), (9, 2.0, 3.0), (20, 1.0, 2.5))  # control points a side, amplitude in plane, through plane
 VENTRICLES_MM = ((0.0, -12.0, 18.0), 24.0)  # center and Gaussian radius of the region that widens or narrows
 VENTRICLE_GAIN = (-0.20, 0.35)
 GAMMA = (0.85, 1.35)
