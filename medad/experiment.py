@@ -31,7 +31,7 @@ from medad.types import TrainingSet
 RESULT, PANEL, HISTOGRAMS = "result.json", "panel.png", "histograms.png"
 SCALE_STUDIES = 64  # training normals that the color scale of the maps is taken from
 SCALE_QUANTILE = 0.999
-PANEL_QUANTILES = (0.95, 0.75, 0.5, 0.25, 0.05)
+PANEL_QUANTILES = (1.0, 0.9, 0.75, 0.5, 0.0)
 
 
 def finished(folder: Path) -> list[dict[str, Any]] | None:
@@ -147,18 +147,24 @@ def _write_result(path: Path, experiment: Experiment, rows: list[dict[str, Any]]
 
 
 def _panel_cases(scored: ScoredSet, loader: Loader) -> Iterator[Case]:
-    """Abnormal cases by quantile of the last score, not chosen by eye, and the median normal one."""
+    """Abnormal cases by quantile, not chosen by eye, and the median normal one.
+
+    Where there are masks, abnormal cases are ranked by how well their maps find the mask, else by the last score.
+    """
     last = list(scored.scores)[-1]
+    masks = [loader.mask(study) if study.label else None for study in scored.studies]
     values = scored.members(last).mean(axis=1)
+    found = [scored.localization(index, mask) for index, mask in enumerate(masks)]
     for label, word, quantiles in ((1, "abnormal", PANEL_QUANTILES), (0, "normal", (0.5,))):
-        ranked = sorted((i for i, study in enumerate(scored.studies) if study.label == label), key=lambda i: values[i])
+        group = [index for index, study in enumerate(scored.studies) if study.label == label]
+        by_mask = all(found[index] is not None for index in group)
+        ranked = sorted(group, key=lambda index: (found[index] or 0.0) if by_mask else values[index])
         for quantile in quantiles:
-            study = ranked[round(quantile * (len(ranked) - 1))]
-            slice_ = scored.worst_slice(last, study)
-            mask = loader.mask(scored.studies[study])
+            index = ranked[round(quantile * (len(ranked) - 1))]
+            slice_, mask = scored.worst_slice(last, index), masks[index]
             yield Case(
-                f"{word}, {last} at {quantile:.0%} of them",
-                scored.slices[study][slice_].cpu(),
-                {name: scored.map(name, study, slice_) for name in scored.scores},
+                f"{word}, {quantile:.0%} by {'mask' if by_mask else last}",
+                scored.slices[index][slice_].cpu(),
+                {name: scored.map(name, index, slice_) for name in scored.scores},
                 None if mask is None else mask[slice_, 0],
             )

@@ -43,6 +43,22 @@ class ScoredSet:
         """The map (1, S, S) of one slice."""
         return self.scores[name].anomaly_map[sum(self.counts[:study]) + slice_]
 
+    def localization(self, study: int, mask: Tensor | None) -> float | None:
+        """How well the maps rank the pixels of ``mask`` (N, 1, S, S) above the others: AUROC, the mean over the scores.
+
+        None where there is no mask, or nothing in it.
+        """
+        if mask is None or not 0 < float(mask.mean()) < 1:
+            return None
+        from sklearn.metrics import roc_auc_score
+
+        start = sum(self.counts[:study])
+        part = slice(start, start + self.counts[study])
+        marked = mask.flatten().numpy()
+        return float(
+            np.mean([roc_auc_score(marked, one.anomaly_map[part].flatten().numpy()) for one in self.scores.values()])
+        )
+
 
 def score_set(method: Method, studies: Sequence[Study], loader: Loader) -> ScoredSet:
     """Read and score ``studies``; the scores come back to the CPU."""

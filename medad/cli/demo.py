@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -39,9 +40,20 @@ def demo(
     summary = score_folder(load(cell / "model"), inbox, out / "scores")
     typer.echo(f"scored:  {summary.counts['scored']} studies of {inbox}: {out / 'scores' / TABLE}, heatmaps beside it")
     typer.echo(f"picture: {cell / 'panel.png'}")
+    typer.echo(_verdict(outcome.rows))
     typer.echo("next:    look at the picture and the runs, then")
     typer.echo(f"         medad score {cell / 'model'} FOLDER --out scores")
     typer.echo("         medad train ddad --normal DIR --unlabeled DIR --out my-model")
+
+
+def _verdict(rows: list[dict[str, Any]]) -> str:
+    """What the table says, in a sentence."""
+    ddad = max((row for row in rows if row["method"] == "ddad"), key=lambda row: row["auc"])
+    other = max((row for row in rows if row["method"] != "ddad"), key=lambda row: row["auc"])
+    return (
+        f"result:  best AUC of DDAD {ddad['auc']:.3f} ({ddad['score']}), of the baselines {other['auc']:.3f} "
+        f"({other['method']}). Minutes of training on made-up people: this shows the path, nothing about patients."
+    )
 
 
 def _fill_inbox(out: Path) -> Path:

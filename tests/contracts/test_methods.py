@@ -52,7 +52,7 @@ def test_scores_of_a_batch(variant: tuple[str, str | None]) -> None:
         for values in (one.score, one.anomaly_map, one.members):
             assert values.isfinite().all()
             assert not values.requires_grad
-        assert one.score.std() > 0
+        assert one.anomaly_map.std() > 0  # no constant; the scores of untrained networks may agree to the last digit
 
 
 @every
