@@ -1,4 +1,20 @@
-"""The model folder: weights as safetensors, everything else as JSON. Nothing in it is executed."""
+"""The model folder: weights as safetensors, everything else as JSON. Nothing in it is executed.
+
+Weights made elsewhere can be brought in: write the two files by hand. ``model.json`` holds the fields of :class:`Card`
+(copy one and change it); ``weights.safetensors`` holds these tensors, where M is ``ndm`` or ``udm`` and K counts its
+networks from 0 (NETWORK = M.members.K). Each batch norm is weight, bias, running_mean and running_var.
+
+    NETWORK.encoder.{0,3,6,9}.weight                the four convolutions; {1,4,7,10} their batch norms
+    NETWORK.encoder.13.{weight,bias}                linear to 2048; 14 its batch norm
+    NETWORK.encoder.16.{weight,bias}                linear to 16
+    NETWORK.memory.items                            (25, 16), MemAE only
+    NETWORK.decoder.0.{weight,bias}                 linear to 2048; 1 its batch norm
+    NETWORK.decoder.3.{weight,bias}                 linear to 64 (S / 16)^2
+    NETWORK.decoder.{5,8,11,14}.weight              the transposed convolutions; {6,9,12} their batch norms
+    refiners.SCORE.layers.{0,3,6}.{weight,bias}     ASR-Net of r_intra or r_dual; {1,4} its batch norms
+
+The udm tensors are needed where a score compares the modules. The counters ``num_batches_tracked`` may be left out.
+"""
 
 from __future__ import annotations
 
@@ -94,6 +110,8 @@ def _read_card(path: Path) -> Card:
 
 
 def _fill(method: Method, tensors: dict[str, Tensor], path: Path) -> None:
+    counters = {name: value for name, value in method.state_dict().items() if name.endswith("num_batches_tracked")}
+    tensors = {**counters, **tensors}  # what PyTorch counts and no score depends on
     expected = {name: tuple(value.shape) for name, value in method.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in tensors.items()}
     wrong = [name for name in sorted(expected.keys() | given.keys()) if expected.get(name) != given.get(name)]

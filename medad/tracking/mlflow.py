@@ -97,13 +97,18 @@ class MlflowTracker:
             self._client = MlflowClient(tracking_uri=uri)
             known = self._client.get_experiment_by_name(experiment)
             local = (out / "mlflow-artifacts").resolve().as_uri() if uri.startswith("sqlite:") else None
-            self._experiment = known.experiment_id if known else self._client.create_experiment(experiment, local)
+            self._experiment = known.experiment_id if known else self._create_experiment(experiment, local)
         except (MlflowException, OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise TrackingError(
                 f"cannot track in {uri!r}: {reason}. Give --tracking-uri sqlite:///FILE.db or the http address of a "
                 "running MLflow server, or --no-tracking"
             ) from None
+
+    def _create_experiment(self, name: str, artifacts: str | None) -> str:
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's UI opens on training runs
+        created: str = self._client.create_experiment(name, artifacts, tags=kind)
+        return created
 
     @contextmanager
     def run(
