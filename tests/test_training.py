@@ -187,20 +187,7 @@ def test_two_workers_run_at_the_same_time_with_one_thread_each() -> None:
     assert threads == {1}
 
 
-@pytest.mark.parametrize(
-    "failing",
-    [
-        0,
-        pytest.param(
-            1,
-            marks=pytest.mark.xfail(
-                strict=True,
-                raises=AssertionError,
-                reason="train() waits for the first task to end before it looks at the second one's error",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("failing", [0, 1])
 def test_an_error_in_one_task_stops_the_others_and_comes_out(failing: int) -> None:
     steps = [0, 0, 0]
     tasks = [toy_task(f"t{index}", epochs=60) for index in range(3)]

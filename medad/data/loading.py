@@ -19,6 +19,7 @@ from medad.types import MedadError, Study
 
 log = logging.getLogger(__name__)
 EXAMPLES = 5
+SHARE_OF_MEMORY = 0.25  # of a GPU, for one set of images: a method makes a second copy, and trains beside them
 
 
 class UnreadableStudies(MedadError):
@@ -60,7 +61,7 @@ class _Attempt(Transform):
 
 
 class Loader:
-    """Reads studies for a method: ``loader(studies)`` -> images (N, C, S, S) on ``device``.
+    """Reads studies for a method: ``loader(studies)`` -> images (N, C, S, S) on ``device``, or on the CPU if too many.
 
     A volume gives one image for each slice. What was read is kept, up to ``keep_bytes``, so that the experiments of a
     bench decode a file once. With ``skip_unreadable``, studies that cannot be read are left out and named in the log;
@@ -83,10 +84,20 @@ class Loader:
 
     def __call__(self, studies: Sequence[Study]) -> Tensor:
         """All slices of all studies, in order."""
-        return torch.cat(self.each(studies))
+        images = torch.cat(self._read_once(studies))
+        room = _free_memory(torch.device(self.device)) * SHARE_OF_MEMORY
+        if images.nbytes <= room:
+            return images.to(self.device)
+        log.info(
+            "%d images (%d MiB) do not fit on %s: they stay on the CPU", len(images), images.nbytes >> 20, self.device
+        )
+        return images
 
     def each(self, studies: Sequence[Study]) -> list[Tensor]:
-        """The slices of each study that can be read, (N, C, S, S)."""
+        """The slices of each study that can be read, (N, C, S, S) on ``device``."""
+        return [slices.to(self.device) for slices in self._read_once(studies)]
+
+    def _read_once(self, studies: Sequence[Study]) -> list[Tensor]:
         new = [study for study in studies if study.files not in self._kept]
         read = dict(zip([study.files for study in new], self._read(new), strict=True)) if new else {}
         errors = [one for one in read.values() if isinstance(one, UnreadableImage)]
@@ -105,8 +116,7 @@ class Loader:
             attempt = _Attempt(self._prepare, advance)
             threads = torch.get_num_threads()
             cache = CacheDataset(list(studies), attempt, num_workers=threads, progress=False, copy_cache=False)
-            read = [cache[index] for index in range(len(studies))]
-        return [one.to(self.device) if isinstance(one, Tensor) else one for one in read]
+            return [cache[index] for index in range(len(studies))]
 
     def _keep(self, fresh: dict[tuple[Path, ...], Tensor]) -> None:
         for files, slices in fresh.items():
@@ -129,3 +139,11 @@ class Loader:
         if not self.skip_unreadable:
             raise UnreadableStudies(f"{summary}. Mend or remove them, or leave them out with --skip-unreadable")
         log.warning("left out: %s", summary)
+
+
+def _free_memory(device: torch.device) -> float:
+    """Bytes that tensors on ``device`` may take."""
+    if device.type != "cuda":
+        return float("inf")
+    idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return float(torch.cuda.mem_get_info(device)[0] + idle)

@@ -18,12 +18,18 @@ def blend_patches(images: Tensor, pool: Tensor, generator: Generator) -> tuple[T
     chosen = torch.rand(len(images), generator=generator) < 0.5
     for index in chosen.nonzero().flatten().tolist():
         rows, columns = _square(images.shape[-2], images.shape[-1], generator)
-        donor = pool[int(torch.randint(len(pool), (), generator=generator))]
+        donor = _donor(images[index], pool, generator)
         weight = float(torch.rand((), generator=generator))
         place = (index, slice(None), rows, columns)
         images[place] = torch.lerp(images[place], donor[:, rows, columns].to(images), weight)
         masks[place] = 1
     return images, masks
+
+
+def _donor(image: Tensor, pool: Tensor, generator: Generator) -> Tensor:
+    """A random image of ``pool``; the next one if that is ``image`` itself."""
+    index = int(torch.randint(len(pool), (), generator=generator))
+    return pool[(index + 1) % len(pool)] if torch.equal(pool[index].to(image), image) else pool[index]
 
 
 def _square(height: int, width: int, generator: Generator) -> tuple[slice, slice]:

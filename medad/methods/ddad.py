@@ -14,10 +14,11 @@ from medad.config import ConfigError, Settings
 from medad.functional.losses import focal_loss, reconstruction_loss
 from medad.functional.synthesis import blend_patches
 from medad.methods._method import Load, Method
+from medad.methods._shares import score_in_shares
 from medad.networks._ensemble import Ensemble
 from medad.networks._refinement import ASRNet
 from medad.registry import methods, networks, scores
-from medad.training import Task, Track, TrainingError, adam, spawn, train
+from medad.training import Task, Track, TrainingError, adam, spawn, train, visible
 from medad.types import Evidence, Scored, TrainingSet
 
 
@@ -37,6 +38,7 @@ class DDADSettings(Settings):
     refine_batch_size: int = Field(8, ge=2, description="images in a training batch of ASR-Net")
     refine_learning_rate: float = Field(1e-4, gt=0, description="of ASR-Net (Adam)")
     refine_weight_decay: float = Field(1e-4, ge=0, description="of ASR-Net (Adam)")
+    amp: bool = Field(False, description="compute in bfloat16 where that is safe, on a GPU that has it; not published")
 
     @field_validator("size")
     @classmethod
@@ -76,12 +78,13 @@ class DDAD(Method):
         super().__init__(settings)
         self._read = {name: scores.get(name) for name in settings.scores}
         build = partial(networks.get(settings.network), settings.channels, settings.size)
-        self.ndm = Ensemble(build, settings.members)
         needs_udm = any(read.needs_udm for read in self._read.values())
-        self.udm = Ensemble(build, settings.members) if needs_udm else None
-        self.refiners = nn.ModuleDict(
-            {name: ASRNet(len(read.refines)) for name, read in self._read.items() if read.refines}
-        ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw weights as they are built
+            self.ndm = Ensemble(build, settings.members)
+            self.udm = Ensemble(build, settings.members) if needs_udm else None
+            self.refiners = nn.ModuleDict(
+                {name: ASRNet(len(read.refines)) for name, read in self._read.items() if read.refines}
+            ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.eval()
         try:  # a score that cannot be computed fails now, not after training
             self.score(torch.zeros(1, settings.channels, settings.size, settings.size))
@@ -102,31 +105,42 @@ class DDAD(Method):
                 f"scores that do without (--set scores=[{','.join(ready) or 'rec,intra,r_intra'}])"
             )
         normal = load(data.normal)
+        device = torch.device(getattr(load, "device", normal.device))  # images may stay behind, on the CPU
+        learn = partial(train, track=track, keep=keep, amp=self.settings.amp, devices=visible(device))
+        self.to(device)
         tasks = list(self._module_tasks("ndm", self.ndm, normal, rng))
         if self.udm is not None:
-            tasks += self._module_tasks("udm", self.udm, torch.cat([normal, load(data.unlabeled)]), rng)
-        self.to(normal.device)
-        train(tasks, "train the networks", track=track, keep=keep)
+            tasks += self._module_tasks("udm", self.udm, _joined(normal, load(data.unlabeled)), rng)
+        self._check_refiners(len(normal))
+        learn(tasks, "train the networks")
         self.eval()
         if self.refiners:
-            train(list(self._refiner_tasks(normal, rng)), "train ASR-Net", track=track, keep=keep)
+            learn(list(self._refiner_tasks(normal, rng)), "train ASR-Net")
         self.eval()
+
+    def _check_refiners(self, images: int) -> None:
+        """Said now, and not when the modules are trained."""
+        if self.refiners and images < self.settings.refine_batch_size:
+            raise TrainingError(
+                f"{images} normal images do not fill one batch of {self.settings.refine_batch_size} for ASR-Net; lower "
+                f"it (--set refine_batch_size={max(2, images // 2)}) or give more studies"
+            )
 
     def _module_tasks(self, module: str, ensemble: Ensemble, images: Tensor, rng: Generator) -> Iterator[Task]:
         settings = self.settings
         for index, network in enumerate(ensemble.members):
             generator = spawn(rng)
             _initialize(network, generator)
-            optimizer = adam(network.to(images.device), settings.learning_rate)
             yield Task(
                 f"{module}{index}",
                 network,
                 partial(_loss, network),
                 images,
-                optimizer,
+                adam(network, settings.learning_rate),
                 settings.batch_size,
                 settings.epochs,
                 generator,
+                kin=module,
             )
 
     def _refiner_tasks(self, normal: Tensor, rng: Generator) -> Iterator[Task]:
@@ -154,9 +168,11 @@ class DDAD(Method):
     def _look(self, images: Tensor) -> Evidence:
         return Evidence(images, self.ndm(images), None if self.udm is None else self.udm(images))
 
-    @torch.inference_mode()
     def score(self, images: Tensor) -> dict[str, Scored]:
         """Every score of ``images`` (B, C, S, S) from one pass through the networks."""
+        return score_in_shares(self._score, images)
+
+    def _score(self, images: Tensor) -> dict[str, Scored]:
         seen = self._look(images)
         return {name: self._scored(name, read(seen)) for name, read in self._read.items()}
 
@@ -170,11 +186,23 @@ def _loss(network: nn.Module, batch: Tensor) -> Tensor:
     return reconstruction_loss(batch, network(batch))
 
 
+def _joined(first: Tensor, second: Tensor) -> Tensor:
+    """All images, on the CPU if either part did not fit elsewhere."""
+    home = first.device if first.device == second.device else torch.device("cpu")
+    return torch.cat([first.to(home), second.to(home)])
+
+
 def _initialize(network: nn.Module, generator: Generator) -> None:
-    """PyTorch's default initialization, drawn from ``generator`` and not from the global random state."""
+    """PyTorch's default initialization, drawn from ``generator`` and not from the global random state.
+
+    It is drawn on the CPU, so that a seed gives the same start on every device.
+    """
+    home = next(network.parameters()).device
+    network.cpu()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator.initial_seed())
+        torch.default_generator.manual_seed(generator.initial_seed())  # torch.manual_seed would seed GPUs too
         for module in network.modules():
             reset = getattr(module, "reset_parameters", None)
             if reset is not None:
                 reset()
+    network.to(home)

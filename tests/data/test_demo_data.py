@@ -208,7 +208,8 @@ def test_rescale_gives_the_intensities_back(template: Template) -> None:
     lowest, highest = _demo_formats.GAIN
     gain = float(np.sum(values * measured.image) / np.sum(measured.image**2))
     assert lowest <= gain <= highest
-    np.testing.assert_allclose(values, gain * measured.image, atol=0.51 * stored.slope)
+    # Half a step of rounding, and a little for the gain, which is fitted to the rounded values.
+    np.testing.assert_allclose(values, gain * measured.image, atol=0.55 * stored.slope)
 
 
 def test_dicom_and_nifti_hold_the_same_anatomy_at_the_same_place(template: Template) -> None:

@@ -216,7 +216,6 @@ def test_too_few_images_name_the_setting() -> None:
         fit(small("ddad"), data=training_set(normal=3))
 
 
-@pytest.mark.xfail(strict=True, reason="found after the modules were trained, and blamed on batch_size")
 def test_too_few_images_for_asr_net_name_its_own_setting_before_training() -> None:
     losses: list[float] = []
     with pytest.raises(TrainingError, match="refine_batch_size=") as raised:
@@ -225,7 +224,6 @@ def test_too_few_images_for_asr_net_name_its_own_setting_before_training() -> No
     assert not losses
 
 
-@pytest.mark.xfail(strict=True, reason="PyTorch's layers draw their first weights from the global state")
 def test_building_leaves_the_global_random_state() -> None:
     state = torch.get_rng_state()
     small("ddad")

@@ -89,7 +89,7 @@ def test_ddad_killed_by_the_system_and_continued(tmp_path: Path, uninterrupted: 
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     left = {file.name: torch.load(file, weights_only=True) for file in tmp_path.glob("*.pt")}
-    assert len(left["udm0.pt"]["losses"]) == 2
+    assert len(left["udm0.pt"]["udm0"]["losses"]) == 2
     assert "r_dual.pt" not in left
     losses: Losses = {}
     assert same_weights(fit(ddad(), track=into(losses), keep=tmp_path), uninterrupted[0])

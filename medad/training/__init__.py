@@ -1,0 +1,193 @@
+"""The only optimization loop: tasks run on MONAI's Trainer, together on a GPU, side by side on a CPU."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from medad.progress import Advance, progress
+from medad.training import checkpoints
+from medad.training.stepping import Alone, Stepper, Together
+from medad.training.task import Batches, Task, TrainingError, adam, spawn
+
+__all__ = ["SECONDS_BETWEEN_CHECKPOINTS", "Task", "Track", "TrainingError", "adam", "spawn", "train", "visible"]
+log = logging.getLogger(__name__)
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+Track = Callable[[str, float, int], None]  # name, value, step
+
+
+def visible(device: torch.device) -> list[torch.device]:
+    """The devices that ``device`` stands for: "cuda" for every visible GPU, any other for itself."""
+    if device.type == "cuda" and device.index is None:
+        return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    return [device]
+
+
+def train(
+    tasks: Sequence[Task],
+    what: str,
+    *,
+    track: Track,
+    keep: Path | None = None,
+    together: bool | None = None,
+    amp: bool = False,
+    devices: Sequence[torch.device] = (),
+) -> None:
+    """Train every task to its last epoch; ``track`` gets "NAME/loss" for each epoch.
+
+    On a CPU the tasks share the cores, one thread each: small networks gain little from a second thread and lose much
+    when a core is taken. The result does not depend on how many run at a time. On a GPU, which small networks do not
+    fill, tasks of equal ``kin`` take their steps together; ``together`` asks for it, or not, on any device. Groups of
+    them are spread over ``devices``; other tasks are trained where their networks are.
+
+    With ``keep``, the state of each task is stored there now and then, and a killed training continues from it to the
+    same result. With ``amp``, a GPU that has bfloat16 computes in it where PyTorch holds it for safe.
+    """
+    on_cpu, on_gpu = (tasks[0].device.type == kind for kind in ("cpu", "cuda"))
+    workers = torch.get_num_threads() if on_cpu else max(1, len(devices))
+    total = sum(task.epochs for task in tasks)
+    with _threads(1 if on_cpu else None), progress(what, total) as advance:
+        session = _Session(track, advance, keep, amp and _has_bfloat16(tasks[0].device), threading.Event())
+        _resume(tasks, session)
+        crews = _crews(tasks, on_gpu if together is None else together, devices)
+        with ThreadPoolExecutor(workers) as pool:
+            running = [pool.submit(_run, crew, device, session) for crew, device in crews]
+            try:
+                for future in wait(running, return_when=FIRST_EXCEPTION).done:
+                    future.result()
+            except BaseException:
+                session.stop.set()
+                for future in running:
+                    future.cancel()
+                raise
+
+
+@dataclass(frozen=True)
+class _Session:
+    """What all networks of one call of ``train`` share."""
+
+    track: Track
+    advance: Advance
+    keep: Path | None
+    bfloat16: bool
+    stop: threading.Event
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return True
+    log.warning("amp=true needs a GPU with bfloat16 arithmetic: training in float32 on %s", device)
+    return False
+
+
+def _resume(tasks: Sequence[Task], session: _Session) -> None:
+    if session.keep is None:
+        return
+    states = checkpoints.read(session.keep, [task.name for task in tasks])
+    for task in tasks:
+        if task.name in states:
+            task.restore(states[task.name], session.keep)
+            for epoch, loss in enumerate(task.losses, start=1):
+                session.track(f"{task.name}/loss", loss, epoch)
+            session.advance(len(task.losses))
+
+
+def _crews(
+    tasks: Sequence[Task], together: bool, devices: Sequence[torch.device]
+) -> list[tuple[list[Task], torch.device]]:
+    """The tasks that are not finished, in groups that take the same steps, and where."""
+    groups: dict[Hashable, list[Task]] = {}
+    for task in tasks:
+        if len(task.losses) < task.epochs:
+            shared = (task.kin, id(task.images), task.batch_size, task.epochs, len(task.losses), str(task.optimizer))
+            groups.setdefault(task.name if task.kin is None or not together else shared, []).append(task)
+    return [
+        (group, devices[place % len(devices)] if devices and group[0].kin is not None else group[0].device)
+        for place, group in enumerate(groups.values())
+    ]
+
+
+def _stepper(tasks: Sequence[Task], device: torch.device) -> Stepper:
+    first = tasks[0]
+    if len(tasks) == 1 and device == first.device:
+        return Alone(first.loss, first.optimizer)
+    return Together([task.network for task in tasks], first.loss, [task.optimizer for task in tasks], device)
+
+
+def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None:
+    """Train ``tasks``, which take every step together, from the epoch where they are to the last one."""
+    from ignite.engine import Events
+    from monai.engines import Trainer
+
+    for task in tasks:
+        task.network.train()
+    stepper = _stepper(tasks, device)
+    seen: list[Tensor] = []
+    saved = time.monotonic()
+
+    def step(engine: Any, batches: Tensor) -> None:
+        if session.stop.is_set():
+            engine.terminate()
+            return
+        stepper.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=session.bfloat16):
+            losses = stepper.losses(batches)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        stepper.optimizer.step()
+        seen.append(losses.detach())
+
+    def finish_epoch(engine: Any) -> None:
+        nonlocal saved
+        if session.stop.is_set():
+            return
+        _report(tasks, torch.stack(seen).cpu().double().mean(dim=0).tolist(), session)
+        seen.clear()
+        now, last = time.monotonic(), len(tasks[0].losses) == tasks[0].epochs
+        if session.keep and (now - saved >= SECONDS_BETWEEN_CHECKPOINTS or last):
+            stepper.give_back()
+            checkpoints.write(session.keep, {task.name: task.state() for task in tasks})
+            saved = now
+
+    epochs = tasks[0].epochs - len(tasks[0].losses)
+    engine = Trainer(device, epochs, Batches(tasks, device), iteration_update=step, decollate=False)
+    engine.add_event_handler(Events.EPOCH_COMPLETED, finish_epoch)
+    engine.run()
+    stepper.give_back()
+    for task in tasks:
+        task.network.eval()
+
+
+def _report(tasks: Sequence[Task], losses: Sequence[float], session: _Session) -> None:
+    """Note the losses of an epoch; none may be worthless."""
+    for task, loss in zip(tasks, losses, strict=True):
+        task.losses.append(loss)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"{task.name}: the loss became {loss} in epoch {len(task.losses)}; lower the learning rate, and look "
+                "for constant or extreme images with 'medad inspect'"
+            )
+    for task in tasks:
+        session.track(f"{task.name}/loss", task.losses[-1], len(task.losses))
+    session.advance(len(tasks))

@@ -1,0 +1,48 @@
+"""The state of trainings that were killed: files of {task: state}, each written in one piece or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medad.types import MedadError
+
+State = dict[str, Any]  # tensors, numbers, and lists and dictionaries of them; "losses" holds one number an epoch
+
+
+def write(folder: Path, states: dict[str, State]) -> None:
+    """Store the states of tasks that are trained together in one file: they are at one epoch, or at the one before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first, *others = states
+    path = folder / f"{_stem(first)}{f'+{len(others)}' if others else ''}.pt"
+    part = path.with_suffix(".part")
+    torch.save(states, part)
+    part.replace(path)
+
+
+def read(folder: Path, tasks: Collection[str]) -> dict[str, State]:
+    """The states of those of ``tasks`` that have one: where several files hold a task, the furthest."""
+    stems = {_stem(task) for task in tasks}
+    found: dict[str, State] = {}
+    for path in sorted(folder.glob("*.pt")):
+        if path.stem.partition("+")[0] in stems:
+            states = _load(path)
+            for task in states.keys() & set(tasks):
+                if task not in found or len(states[task]["losses"]) > len(found[task]["losses"]):
+                    found[task] = states[task]
+    return found
+
+
+def _load(path: Path) -> dict[str, State]:
+    try:
+        states: dict[str, State] = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises many kinds for a file that is no checkpoint
+        raise MedadError(f"{path} cannot be read as a checkpoint ({type(error).__name__}): remove it") from error
+    return states
+
+
+def _stem(task: str) -> str:
+    return task.replace("/", "-")

@@ -1,0 +1,132 @@
+"""What is trained: a network, its loss, its images, and the order in which it visits them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.optim import Optimizer
+
+from medad.training.checkpoints import State
+from medad.training.stepping import Loss
+from medad.types import MedadError
+
+
+class TrainingError(MedadError):
+    """Training that cannot start or that has diverged."""
+
+
+@dataclass
+class Task:
+    """One network to train. ``loss`` maps a batch (B, C, H, W) to a scalar; ``generator`` is the only randomness.
+
+    ``images`` (N, C, H, W) stay where they are, in memory; each epoch visits them in a new order and drops the
+    incomplete last batch. Batches are moved to the network's device if the images are elsewhere.
+
+    Tasks of equal ``kin`` may be trained together: their networks have one architecture, and the loss depends on the
+    network's weights and on the batch alone.
+    """
+
+    name: str
+    network: nn.Module
+    loss: Loss
+    images: Tensor
+    optimizer: Optimizer
+    batch_size: int
+    epochs: int
+    generator: Generator
+    losses: list[float] = field(default_factory=list)
+    kin: Hashable = None
+
+    def __post_init__(self) -> None:
+        if len(self.images) < self.batch_size:
+            raise TrainingError(
+                f"{self.name}: {len(self.images)} training images do not fill one batch of {self.batch_size}; "
+                f"lower the batch size (--set batch_size={max(2, len(self.images) // 2)}) or give more studies"
+            )
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self.images) // self.batch_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    def _identity(self) -> dict[str, str | int]:
+        """What decides the result, but for the epochs: more of them go on from fewer."""
+        some = self.images[:: -(-len(self.images) // 16)].cpu().contiguous()
+        return {
+            "seed": self.generator.initial_seed(),
+            "batch size": self.batch_size,
+            "optimizer": str(self.optimizer),
+            "images": f"{tuple(self.images.shape)} {zlib.crc32(some.numpy().tobytes())}",
+        }
+
+    def order(self) -> Tensor:
+        """Which images are in each batch of the next epoch, (batches, batch size)."""
+        order = torch.randperm(len(self.images), generator=self.generator)
+        return order[: len(self) * self.batch_size].view(len(self), -1)
+
+    def state(self) -> State:
+        """What :meth:`restore` needs to go on after the last epoch."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "losses": self.losses,
+            "of": self._identity(),
+        }
+
+    def restore(self, state: State, source: Path) -> None:
+        """Go back to a state, which comes from the folder ``source``. That of another training is refused."""
+        other = [what for what, value in self._identity().items() if state["of"][what] != value]
+        if other or len(state["losses"]) > self.epochs:
+            raise TrainingError(
+                f"{source} holds a checkpoint of {self.name} with other {', '.join(other) or 'epochs'}: "
+                "remove the folder to train anew, or go on with the settings and data it was made with"
+            )
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.losses[:] = state["losses"]
+
+
+def adam(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> Optimizer:
+    """Adam with the betas of DDAD (0.5, 0.999), as one fused kernel."""
+    return torch.optim.Adam(
+        network.parameters(), lr=learning_rate, betas=(0.5, 0.999), weight_decay=weight_decay, fused=True
+    )
+
+
+def spawn(rng: Generator) -> Generator:
+    """A generator of its own, seeded by ``rng``."""
+    return Generator().manual_seed(int(torch.randint(2**62, (), generator=rng)))
+
+
+class Batches:
+    """The epochs of tasks with the same images: a batch for each task, (K, B, C, H, W) on ``device``."""
+
+    def __init__(self, tasks: Sequence[Task], device: torch.device) -> None:
+        self._tasks, self._device = tasks, device
+        images = tasks[0].images
+        self._images = images if images.device.type == "cpu" else images.to(device)
+
+    def __len__(self) -> int:
+        return len(self._tasks[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        orders = torch.stack([task.order() for task in self._tasks], dim=1).to(self._images.device)
+        for chosen in orders:
+            yield _moved(self._images[chosen], self._device)
+
+
+def _moved(batch: Tensor, device: torch.device) -> Tensor:
+    if batch.device.type == "cpu" and device.type == "cuda":  # the copy runs beside the step before
+        return batch.pin_memory().to(device, non_blocking=True)
+    return batch.to(device)
