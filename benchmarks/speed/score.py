@@ -1,0 +1,159 @@
+"""Images per second of DDAD's scores beside a plain loop, in one run, and whether the scores are equal.
+
+    python benchmarks/speed/score.py [--threads 1] [--busy] [--seconds 2] [--rounds 5] [--networks ae,aeu,memae]
+
+The plain loop takes one image at a time through each of the six networks, then through the ASR-Nets, as PyTorch makes
+them: evaluation mode, no gradients, torch's default threads (or --threads) and memory format. medad's way is
+``DDAD.score`` on a batch. The two are timed in turns; the median round counts. Ends with 1 if a score differs by more
+than 1e-4 of itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import statistics
+import sys
+from functools import partial
+from itertools import cycle
+
+import torch
+from _common import in_turns, machine, neighbor, rate, ratio
+from torch import Tensor, nn
+
+from medad.methods.ddad import DDAD, DDADSettings
+from medad.networks._refinement import ASRNet
+
+BATCH = 64
+TOLERANCE = 1e-4  # of a score
+READS = {
+    "6 networks": ("single", "rec", "intra", "inter"),
+    "and ASR-Net (R_dual)": ("single", "rec", "intra", "inter", "r_dual"),
+    "and both ASR-Nets": ("single", "rec", "intra", "inter", "r_intra", "r_dual"),
+}
+
+
+def made(network: str, scores: tuple[str, ...], generator: torch.Generator) -> DDAD:
+    """A method with random weights, whose batch norms have seen images."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        method = DDAD(DDADSettings(network=network, scores=scores))
+    method.train()
+    with torch.no_grad():
+        for _ in range(20):
+            images = torch.rand(BATCH, 1, 64, 64, generator=generator) * 2 - 1
+            for module in (method.ndm, method.udm):
+                module(images)
+            for name, refiner in method.refiners.items():
+                refiner(torch.rand(8, 1 + (name == "r_dual"), 64, 64, generator=generator))
+    return method.eval()
+
+
+class Plain:
+    """The loop that medad is compared with: its own copies of the networks, its own arithmetic."""
+
+    def __init__(self, method: DDAD) -> None:
+        as_made = partial(nn.Module.to, memory_format=torch.contiguous_format)
+        self.ndm = [as_made(copy.deepcopy(network)) for network in method.ndm.members]
+        self.udm = [as_made(copy.deepcopy(network)) for network in method.udm.members]
+        self.refiners = {name: plain_asr_net(refiner) for name, refiner in method.refiners.items()}
+
+    @torch.no_grad()
+    def __call__(self, image: Tensor) -> dict[str, float]:
+        """The scores of one image (1, 1, S, S)."""
+        normative = [network(image) for network in self.ndm]
+        unknown = [network(image) for network in self.udm]
+        members = torch.stack([one.mean for one in normative])
+        logs = [one.log_variance for one in normative]
+        variances = [torch.ones_like(image) if one is None else one.exp() for one in logs]
+        variance = sum(variances) / len(variances)
+        mean = members.mean(0)
+        intra = members.std(0) / variance.sqrt()
+        inter = (torch.stack([one.mean for one in unknown]).mean(0) - mean).abs() / variance.sqrt()
+        single = [((image - one.mean) ** 2 / own).mean() for one, own in zip(normative, variances, strict=True)]
+        maps = {"rec": (image - mean) ** 2 / variance, "intra": intra, "inter": inter}
+        inputs = {"r_intra": intra, "r_dual": torch.cat([inter, intra], 1)}
+        for name, refiner in self.refiners.items():
+            maps[name] = refiner(inputs[name]).softmax(1)[:, 1]
+        return {"single": float(sum(single) / 3), **{name: float(one.mean()) for name, one in maps.items()}}
+
+
+def plain_asr_net(refiner: ASRNet) -> nn.Sequential:
+    """ASR-Net of PyTorch's own layers, with the weights of ``refiner``."""
+    inputs = refiner.layers[0].in_channels
+    layers: list[nn.Module] = []
+    for before in (inputs, 128):
+        layers += [nn.Conv2d(before, 128, 3, padding=1), nn.BatchNorm2d(128), nn.ReLU()]
+    network = nn.Sequential(*layers, nn.Conv2d(128, 2, 3, padding=1))
+    network.load_state_dict(refiner.layers.state_dict())
+    return network.eval()
+
+
+def difference(method: DDAD, plain: Plain, images: Tensor) -> float:
+    """The largest difference of a score, relative to the plain loop's."""
+    ours = method.score(images)
+    worst = 0.0
+    for index in range(0, len(images), 8):
+        for name, value in plain(images[index : index + 1]).items():
+            if name in ours:
+                worst = max(worst, abs(float(ours[name].score[index]) - value) / abs(value))
+    return worst
+
+
+def compare(network: str, what: str, asked: argparse.Namespace) -> dict[str, object]:
+    """One line of the table."""
+    generator = torch.Generator().manual_seed(1)
+    method = made(network, READS[what], generator)
+    plain = Plain(method)
+    images = torch.rand(BATCH, 1, 64, 64, generator=generator) * 2 - 1
+    one_by_one = cycle(images.split(1))
+
+    def plainly() -> int:
+        plain(next(one_by_one))
+        return 1
+
+    def ours() -> int:
+        method.score(images)
+        return BATCH
+
+    turns = {"plain": partial(rate, plainly, asked.seconds), "medad": partial(rate, ours, asked.seconds)}
+    found = in_turns(turns, asked.rounds)
+    row = {
+        "network": network,
+        "what": what,
+        "plain": statistics.median(found["plain"]),
+        "medad": statistics.median(found["medad"]),
+        "ratio": ratio(found["medad"], found["plain"]),
+        "difference": difference(method, plain, images),
+    }
+    print(
+        f"{network:6} {what:22} plain {row['plain']:7.1f} images/s   medad {row['medad']:7.1f}   "
+        f"{row['ratio']:5.1f} times   largest difference {row['difference']:.0e}",
+        flush=True,
+    )
+    return row
+
+
+def main() -> None:
+    """Time, print, and end with 1 if scores differ."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, help="torch threads of both; torch's default without it")
+    parser.add_argument("--busy", action="store_true", help="beside another process that keeps a core busy")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--networks", default="ae,aeu,memae")
+    asked = parser.parse_args()
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    threads = torch.get_num_threads()
+    print(machine(threads, asked.busy))
+    with neighbor(asked.busy):
+        rows = [compare(network, what, asked) for network in asked.networks.split(",") for what in READS]
+    print(json.dumps({"threads": threads, "busy": asked.busy, "rows": rows}))
+    if any(not row["difference"] <= TOLERANCE for row in rows):
+        sys.exit("scores differ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""3 x 3 convolutions with less work than their definition, for scoring on a CPU."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+
+class ManyMaps:
+    """A 3 x 3 convolution of many maps with a third fewer products: (B, C, H + 2, W) -> (B, D, H, W), H even.
+
+    The rows are padded already, the columns are not. It takes the weights as they are now, and gives no gradients.
+    Winograd's F(2, 3) along the rows (Lavin and Gray, CVPR 2016): two rows of the answer from four convolutions of
+    1 x 3 instead of six. It differs by 1e-6 of the largest answer, as another order of summing does.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        above, here, below = torch.split(convolution.weight.detach(), 1, dim=2)
+        filters = (above, (above + here + below) / 2, (above - here + below) / 2, below)
+        self._filters = [one.contiguous(memory_format=torch.channels_last) for one in filters]
+        bias = None if convolution.bias is None else convolution.bias.detach()
+        self._biases = (None, bias, None, None)  # the second part is in both rows
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        """Maps (B, C, H + 2, W) -> (B, D, H, W)."""
+        batch, _, padded, width = maps.shape
+        a, b, c, d = (maps[:, :, row : row + padded - 3 : 2] for row in range(4))
+        sums = (a - c, b + c, c - b, b - d)
+        p, q, r, s = map(self._convolve, sums, self._filters, self._biases)
+        answer = torch.empty_like(p).resize_(batch, q.shape[1], padded - 2, width, memory_format=torch.channels_last)
+        torch.add(p.add_(q), r, out=answer[:, :, 0::2])
+        torch.sub(q.sub_(r), s, out=answer[:, :, 1::2])
+        return answer
+
+    @staticmethod
+    def _convolve(maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return F.conv2d(maps, weight, bias, padding=(0, 1))
+
+
+def to_few_maps(maps: Tensor, convolution: nn.Conv2d) -> Tensor:
+    """A 3 x 3 convolution padded by 1 that gives a few maps: (B, C, H, W) -> (B, D, H, W).
+
+    One product of matrices reads the maps once, for all nine places of the filter; the nine are shifted and summed.
+    """
+    batch, channels, height, width = maps.shape
+    filters = convolution.weight.permute(1, 2, 3, 0).reshape(channels, -1)
+    places = (maps.permute(0, 2, 3, 1).reshape(-1, channels) @ filters).view(batch, height, width, 9, -1)
+    padded = F.pad(places.permute(3, 0, 4, 1, 2), (1, 1, 1, 1))
+    answer = torch.zeros_like(padded[0, :, :, 1:-1, 1:-1])
+    for place in range(9):
+        row, column = divmod(place, 3)
+        answer += padded[place, :, :, row : row + height, column : column + width]
+    return answer if convolution.bias is None else answer + convolution.bias[:, None, None]
