@@ -1,6 +1,6 @@
 """Network-images per second of DDAD's training beside a plain loop, in one run, on the CPU and on any GPU.
 
-    python benchmarks/speed/train.py [--threads 1] [--busy] [--seconds 4] [--rounds 3] [--side 512] [--networks ae,aeu,memae]
+    python benchmarks/speed/train.py [--threads 1] [--busy] [--seconds 4] [--rounds 3] [--side 512] [--networks ae]
 
 The plain loop: images on disk, each opened with PIL in each epoch, made gray, resized, turned into a tensor and
 normalized by a dataset; a DataLoader with one worker; PyTorch's Adam; one network after another; torch's default
