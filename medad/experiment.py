@@ -79,7 +79,7 @@ def run_experiment(
     rows = _rows(experiment, method, pools, scored, time.monotonic() - began)
     _write_cases(folder / "cases.csv", scored)
     title = f"{experiment.dataset}, {method.title} {experiment.network}, seed {experiment.seed}"
-    ranks = "test cases by rank in their class: 100% is where the maps find the mask best, or the highest score"
+    ranks = "by rank in their class: 100% is where the maps find the mask best, or without masks the highest score"
     save_panel(folder / PANEL, list(_panel_cases(scored, loader)), card.map_scale, f"{title}\n{ranks}")
     save_histograms(folder / HISTOGRAMS, *_judged(scored), title)
     _write_result(folder / RESULT, experiment, rows)
@@ -164,7 +164,7 @@ def _panel_cases(scored: ScoredSet, loader: Loader) -> Iterator[Case]:
             index = ranked[round(quantile * (len(ranked) - 1))]
             slice_, mask = scored.worst_slice(last, index), masks[index]
             yield Case(
-                f"{word}, {quantile:.0%} by {'maps on mask' if by_mask else last}",
+                f"{word}, {quantile:.0%}",
                 scored.slices[index][slice_].cpu(),
                 {name: scored.map(name, index, slice_) for name in scored.scores},
                 None if mask is None else mask[slice_, 0],
