@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    """Small tensors are quicker on one thread, by far where another process is busy; tests that need two say so."""
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """One thread, for on cores that others use too, a second one makes small networks many times slower."""
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
