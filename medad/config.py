@@ -112,8 +112,3 @@ def read_pipeline(name: str) -> Pipeline:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
     return build(Pipeline, values, str(path))
-
-
-def choose(model: type[S], values: Mapping[str, Any]) -> S:
-    """A ``model`` from those of ``values`` that it knows; used where several methods share one list of settings."""
-    return build(model, {key: value for key, value in values.items() if key in model.model_fields}, "settings")

@@ -13,6 +13,7 @@ from torch import Tensor
 from medad.data.loading import Loader
 from medad.functional.pooling import pool_slices
 from medad.methods._method import Method
+from medad.methods._shares import joined_scores
 from medad.types import Scored, Study
 
 
@@ -68,9 +69,9 @@ def score_set(method: Method, studies: Sequence[Study], loader: Loader) -> Score
 
 def score_images(method: Method, images: Tensor) -> dict[str, Scored]:
     """Scores of images (N, C, S, S), a batch at a time, on the CPU."""
-    parts = [method.score(batch) for batch in torch.split(images, method.settings.batch_size)]
+    batches = torch.split(images, method.settings.batch_size)
+    return joined_scores([{name: _on_cpu(one) for name, one in method.score(batch).items()} for batch in batches])
 
-    def joined(name: str, what: str) -> Tensor:
-        return torch.cat([getattr(part[name], what) for part in parts]).cpu()
 
-    return {name: Scored(*(joined(name, what) for what in ("score", "anomaly_map", "members"))) for name in parts[0]}
+def _on_cpu(scored: Scored) -> Scored:
+    return Scored(scored.score.cpu(), scored.anomaly_map.cpu(), scored.members.cpu())

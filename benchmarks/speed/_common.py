@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -54,3 +55,14 @@ def machine(threads: int, busy: bool) -> str:
         f"torch {torch.__version__}, {os.cpu_count()} cores, {threads} torch threads, "
         f"{'beside a busy process' if busy else 'no neighbor started'}, load average {load:.1f}"
     )
+
+
+def parser(doc: str, seconds: float, rounds: int) -> argparse.ArgumentParser:
+    """The options that the speed scripts share."""
+    made = argparse.ArgumentParser(description=doc.splitlines()[0])
+    made.add_argument("--threads", type=int, help="torch threads of both; torch's default without it")
+    made.add_argument("--busy", action="store_true", help="beside another process that keeps a core busy")
+    made.add_argument("--seconds", type=float, default=seconds, help="of each turn, about")
+    made.add_argument("--rounds", type=int, default=rounds)
+    made.add_argument("--networks", default="ae,aeu,memae")
+    return made

@@ -19,7 +19,7 @@ from functools import partial
 from itertools import cycle
 
 import torch
-from _common import in_turns, machine, neighbor, rate, ratio
+from _common import in_turns, machine, neighbor, parser, rate, ratio
 from torch import Tensor, nn
 
 from medad.methods.ddad import DDAD, DDADSettings
@@ -137,13 +137,8 @@ def compare(network: str, what: str, asked: argparse.Namespace) -> dict[str, obj
 
 def main() -> None:
     """Time, print, and end with 1 if scores differ."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, help="torch threads of both; torch's default without it")
-    parser.add_argument("--busy", action="store_true", help="beside another process that keeps a core busy")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each turn")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--networks", default="ae,aeu,memae")
-    asked = parser.parse_args()
+    options = parser(__doc__, seconds=2.0, rounds=5)
+    asked = options.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
     threads = torch.get_num_threads()

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _common import in_turns, machine, neighbor, rate, ratio
+from _common import in_turns, machine, neighbor, parser, rate, ratio
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
@@ -150,14 +150,9 @@ def compare(name: str, device: str, paths: list[Path], asked: argparse.Namespace
 
 def main() -> None:
     """Time and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, help="torch threads of both; torch's default without it")
-    parser.add_argument("--busy", action="store_true", help="beside another process that keeps a core busy")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn, about")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--side", type=int, default=512, help="of the images on disk, in pixels")
-    parser.add_argument("--networks", default="ae,aeu,memae")
-    asked = parser.parse_args()
+    options = parser(__doc__, seconds=4.0, rounds=3)
+    options.add_argument("--side", type=int, default=512, help="of the images on disk, in pixels")
+    asked = options.parse_args()
     if asked.threads:
         torch.set_num_threads(asked.threads)
     threads = torch.get_num_threads()

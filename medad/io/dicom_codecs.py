@@ -98,7 +98,7 @@ def _decoded(header: Header, stored: Stored, decoder: Any, plugin: str) -> Itera
 def _decoder(header: Header, stored: Stored) -> Any:
     try:
         return get_decoder(stored.syntax)
-    except (NotImplementedError, KeyError, ValueError):
+    except (NotImplementedError, KeyError, ValueError):  # how pydicom says that it knows no such syntax
         raise _no_decoder(header, stored) from None
 
 

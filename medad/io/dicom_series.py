@@ -128,7 +128,7 @@ def _apart(stack: list[Slice]) -> Iterator[list[Slice]]:
         yield _in_order(stack)
         return
     for index in range(len(_SPLITTERS)):
-        parts = _by(stack, lambda s, at=index: s.marks[at])  # type: ignore[misc]
+        parts = _by(stack, lambda s, at=index: s.marks[at])  # type: ignore[misc]  # mypy cannot infer a default
         if len(parts) > 1 and all(len(part) > 1 and _distinct(part) for part in parts):
             yield from (_in_order(part) for part in parts)
             return

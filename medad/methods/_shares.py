@@ -31,16 +31,16 @@ def score_in_shares(score: Callable[[Tensor], Scores], images: Tensor) -> Scores
     shares = torch.split(images, size) if images.device.type == "cpu" else (images,)
     workers = min(threads, len(shares))
     if workers == 1:
-        return _joined([scored(share) for share in shares])
+        return joined_scores([scored(share) for share in shares])
     try:
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return _joined(list(pool.map(scored, shares)))
+            return joined_scores(list(pool.map(scored, shares)))
     finally:
         torch.set_num_threads(threads)
 
 
-def _joined(parts: list[Scores]) -> Scores:
-    """The scores of all shares, in order."""
+def joined_scores(parts: list[Scores]) -> Scores:
+    """The scores of several batches, in order, as those of one."""
     if len(parts) == 1:
         return parts[0]
 

@@ -84,7 +84,7 @@ class DDAD(Method):
             self.udm = Ensemble(build, settings.members) if needs_udm else None
             self.refiners = nn.ModuleDict(
                 {name: ASRNet(len(read.refines)) for name, read in self._read.items() if read.refines}
-            ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it
         self.eval()
         try:  # a score that cannot be computed fails now, not after training
             self.score(torch.zeros(1, settings.channels, settings.size, settings.size))

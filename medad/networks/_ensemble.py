@@ -17,7 +17,7 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(build() for _ in range(members))
         # Channels-last weights: quicker on a CPU.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it
 
     def forward(self, images: Tensor) -> Reconstructions:
         """Images (B, C, H, W) -> means, and variances where the networks predict them, (K, B, C, H, W)."""

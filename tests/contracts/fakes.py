@@ -11,7 +11,7 @@ import torch
 from making import FAST
 from torch import Generator, Tensor
 
-from medad.config import Settings, choose
+from medad.config import Settings
 from medad.methods._method import Load, Method
 from medad.registry import methods, networks
 from medad.types import Study, TrainingSet
@@ -31,7 +31,9 @@ def variants() -> list[tuple[str, str | None]]:
 def small(method: str, network: str | None = None, **more: Any) -> Method:
     """A method that trains in a second."""
     kind: type[Method] = methods.get(method)
-    settings: Settings = choose(kind.settings_model, {**SETTINGS, "network": network or "ae", **more})
+    values = {**SETTINGS, "network": network or "ae", **more}
+    known = kind.settings_model.model_fields
+    settings: Settings = kind.settings_model(**{key: value for key, value in values.items() if key in known})
     return kind(settings)
 
 
