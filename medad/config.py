@@ -36,6 +36,9 @@ class Settings(Strict):
     unlabeled: int | None = Field(
         None, ge=1, description="studies in the unlabeled set; null: the published count, or all that the rate allows"
     )
+    calibration: float = Field(
+        0.0, ge=0, lt=1, description="share of the known normals held out of training, for thresholds and p-values"
+    )
     batch_size: int = Field(64, ge=2, description="images in a training batch, and in a scoring batch")
 
 

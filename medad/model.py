@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -45,7 +45,13 @@ class ModelError(MedadError):
 
 
 class Card(Strict):
-    """``model.json``: what the model is and what it was made from. ``map_scale``: the top of each map's color scale."""
+    """``model.json``: what the model is and what it was made from.
+
+    ``map_scale``: the top of each map's color scale. For each score, ``percentiles`` are the 101 percentiles (0 to 100)
+    of the studies it was trained on as normal, ``calibration`` the sorted scores of the normals that were held out
+    for calibration (empty if none were), and ``thresholds`` its operating points by name. ``profile`` is what the
+    training images were like: what a gate compares a new study with.
+    """
 
     format: int = FORMAT
     medad: str = __version__
@@ -54,6 +60,10 @@ class Card(Strict):
     seed: int
     trained_on: dict[str, Any]
     map_scale: dict[str, float]
+    percentiles: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    calibration: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    thresholds: dict[str, dict[str, float]] = Field(default_factory=dict)
+    profile: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

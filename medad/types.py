@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +20,9 @@ class Study:
     """One thing that gets one score: a radiograph, a slice, a volume. It holds paths, not pixels.
 
     ``id`` is unique within its dataset or folder and is never a patient's name or number; ``patient`` groups studies
-    of one person; ``label`` is 0 (normal), 1 (abnormal) or None (unknown); ``mask`` marks the abnormal pixels.
+    of one person; ``label`` is 0 (normal), 1 (abnormal) or None (unknown); ``mask`` marks the abnormal pixels, as drawn
+    (``mask_kind`` "pixels") or as filled bounding boxes ("boxes"); ``attributes`` are (name, value) pairs that
+    subgroups are made of, such as ("scanner", "A").
     """
 
     id: str
@@ -28,6 +30,8 @@ class Study:
     patient: str | None = None
     label: int | None = None
     mask: Path | None = None
+    mask_kind: Literal["pixels", "boxes"] = "pixels"
+    attributes: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.files:
@@ -37,7 +41,7 @@ class Study:
 
     def unlabeled(self) -> Study:
         """This study without what a training method must not see."""
-        return replace(self, label=None, mask=None)
+        return replace(self, label=None, mask=None, attributes=())
 
 
 @dataclass(frozen=True)
