@@ -8,6 +8,9 @@ threads (or --threads). medad's way is six networks trained as ``DDAD.fit`` does
 seconds of that are printed beside it). The two are timed in turns; the median round counts. A network-image is one
 image in one training step of one network. The files are --side pixels wide: 512 is what the published protocol stores;
 64, the network's grid, spares the plain loop most of its reading.
+
+"of the limit" is the share of what the cores give in a float32 matrix product, timed in the same turns: the products of
+the networks' layers alone can be no faster, so where it is near 1 nothing but other arithmetic would help.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from _common import in_turns, machine, neighbor, parser, rate, ratio
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch.utils.flop_counter import FlopCounterMode
 
 from medad.data.loading import Loader
 from medad.functional.losses import reconstruction_loss
@@ -116,6 +120,25 @@ class Ours:
         self.epochs = max(1, round(seconds * self() / (STEPS_IN_AN_EPOCH * BATCH)))
 
 
+def operations(name: str) -> float:
+    """Floating-point operations of one network-image: forward and backward."""
+    network, batch = networks.get(name)(1, SIZE).train(), torch.zeros(BATCH, 1, SIZE, SIZE)
+    with FlopCounterMode(display=False) as counter:
+        reconstruction_loss(batch, network(batch)).backward()
+    return counter.get_total_flops() / BATCH
+
+
+def product_rate(device: str, side: int = 1536) -> float:
+    """Floating-point operations per second of a float32 matrix product, on all threads."""
+    square = torch.rand(side, side, device=device)
+
+    def multiply() -> int:
+        (square @ square).sum().item()
+        return 2 * side**3
+
+    return rate(multiply, 0.5)
+
+
 def make(folder: Path, side: int) -> list[Path]:
     """Write smooth gray PNG files."""
     rng = np.random.default_rng(0)
@@ -131,18 +154,22 @@ def compare(name: str, device: str, paths: list[Path], asked: argparse.Namespace
     """One line of the table."""
     ours, plain = Ours(name, paths, device), Plain(name, paths, device)
     ours.settle(asked.seconds)
-    found = in_turns({"plain": partial(rate, plain, asked.seconds), "medad": ours}, asked.rounds)
+    turns = {"plain": partial(rate, plain, asked.seconds), "medad": ours, "products": partial(product_rate, device)}
+    found = in_turns(turns, asked.rounds)
+    needed = operations(name)
     row = {
         "network": name,
         "device": device,
         "plain": statistics.median(found["plain"]),
         "medad": statistics.median(found["medad"]),
         "ratio": ratio(found["medad"], found["plain"]),
+        "of_the_limit": needed * ratio(found["medad"], found["products"]),
         "reading": ours.reading,
     }
     print(
         f"{device:5} {name:6} plain {row['plain']:8.1f} network-images/s   medad {row['medad']:8.1f}   "
-        f"{row['ratio']:5.1f} times   ({len(paths)} files read once in {row['reading']:.1f} s)",
+        f"{row['ratio']:5.1f} times   "
+        f"{row['of_the_limit']:.2f} of the limit   ({len(paths)} files read once in {row['reading']:.1f} s)",
         flush=True,
     )
     return row
