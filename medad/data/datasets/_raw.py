@@ -69,6 +69,8 @@ def need_folder(path: Path, layout: str) -> Path:
 
 def images_in(folder: Path) -> list[Path]:
     """The raster files right in ``folder``, sorted by name."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is missing: a folder of images is expected there")
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in RASTER and not path.name.startswith("."))
 
 
