@@ -8,14 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medad.data.datasets._dataset import About, Dataset, DatasetError, MissingDataset
+from medad.data.datasets._dataset import COUNTED, CUSTOM, About, Dataset, DatasetError, MissingDataset
 from medad.data.datasets._raw import images_in
 from medad.data.splits import Pools
 from medad.registry import datasets
 from medad.types import Study
 
 log = logging.getLogger(__name__)
-COUNTED = "counts as published"
 GOOD = "good"
 Lists = tuple[tuple[Study, ...], tuple[Study, ...], tuple[Study, ...]]
 
@@ -67,7 +66,7 @@ class Classes(Dataset):
             raise DatasetError(f"{self.title} is one dataset for each class: add ':' and one of {', '.join(there)}")
         normal, test_normal, test_abnormal = self.lists(data_root / self.folder)
         sizes = tuple(size for _, size in self.about.counts)
-        kind = COUNTED if sizes == (len(normal), len(test_normal), len(test_abnormal)) else "custom split"
+        kind = COUNTED if sizes == (len(normal), len(test_normal), len(test_abnormal)) else CUSTOM
         return Pools(normal, (), (), test_normal, test_abnormal, kind=kind)
 
 

@@ -14,6 +14,8 @@ from medad.types import MedadError
 if TYPE_CHECKING:
     from medad.data.datasets._raw import RawCase
 
+OFFICIAL, COUNTED, CUSTOM = "official", "counts as published", "custom split"
+
 
 class MissingDataset(MedadError):
     """A dataset that is not where it was looked for."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medad.data.datasets._dataset import About, Dataset, DatasetError, MissingDataset
+from medad.data.datasets._dataset import COUNTED, CUSTOM, OFFICIAL, About, Dataset, DatasetError, MissingDataset
 from medad.data.datasets._prepared import CASES, IMAGES, LISTED, MASKS, MaskKind, PreparedCase, mask_of, read_cases
+from medad.data.datasets._raw import RawCase
 from medad.data.splits import Pools, name_digest
 from medad.types import Study
 
@@ -23,20 +24,21 @@ LISTS = {
 }
 
 
-def prepared_layout(folder: str) -> str:
-    """What lies below the data root, as text."""
+def prepared_layout(folder: str, *, unlabeled: bool = True, masks: bool = False) -> str:
+    """What lies below the data root, as text; ``masks`` are needed where there is localization."""
+    pool = ', "unlabeled": {"0": [...], "1": [...]}' if unlabeled else ""
+    optional = "of every abnormal test image" if masks else "optional"
     return (
         f"{folder}/{IMAGES}/NAME\n"
-        f'{folder}/{LISTED}: {{"train": {{"0": [...], "unlabeled": {{"0": [...], "1": [...]}}}}, '
-        '"test": {"0": [...], "1": [...]}}\n'
-        f"{folder}/{MASKS}/STEM.png (optional: not 0 where the image is abnormal)\n"
+        f'{folder}/{LISTED}: {{"train": {{"0": [...]{pool}}}, "test": {{"0": [...], "1": [...]}}}}\n'
+        f"{folder}/{MASKS}/STEM.png ({optional}; not 0 where the image is abnormal)\n"
         f"{folder}/{CASES} (optional: name,patient,label,mask_kind,attr:...)"
     )
 
 
 @dataclass(frozen=True)
 class MedADLayout(Dataset):
-    """``digests`` recognize the official lists, in the order of LISTS.
+    """``digests`` recognize the official lists, in the order of LISTS; without them, only the counts can be compared.
 
     ``unlabeled`` is the published size of D_u, or None for a dataset that was published without: its data.json may
     leave "unlabeled" out.
@@ -66,13 +68,25 @@ class MedADLayout(Dataset):
             tuple(_study(root, name, label, cases.get(name)) for name in names[title])
             for title, (_, label) in LISTS.items()
         ]
+        if "localization" in self.about.tasks:
+            _check_masks(root, studies[-1])
         _check_patients(root, [*studies[0], *studies[1], *studies[2]], [*studies[3], *studies[4]])
-        kind = "official" if self.official(names) else "custom split"
-        return Pools(*studies, kind=kind, published_unlabeled=self.unlabeled)
+        return Pools(*studies, kind=self.kind(names), published_unlabeled=self.unlabeled)
 
-    def official(self, names: dict[str, list[str]]) -> bool:
-        """Whether these lists are the published ones, name by name and in their order."""
+    def kind(self, names: Mapping[str, list[str]]) -> str:
+        """OFFICIAL if these lists are the published ones, name by name and in their order; COUNTED or CUSTOM."""
+        if self.official(names):
+            return OFFICIAL
+        lengths = {title: len(listed) for title, listed in names.items() if listed}
+        return COUNTED if not self.digests and lengths == dict(self.about.counts) else CUSTOM
+
+    def official(self, names: Mapping[str, list[str]]) -> bool:
+        """Whether the digests of these lists are those of the published ones."""
         return tuple(name_digest(listed) for listed in names.values()) == self.digests
+
+    def own_split(self, cases: Sequence[RawCase]) -> dict[str, list[str]] | None:
+        """The lists where the raw download itself says what is for training and what for the test; else None."""
+        return None
 
     def names(self, path: Path) -> dict[str, list[str]]:
         """The lists of a data.json, in the order of LISTS."""
@@ -113,6 +127,15 @@ class MedADLayout(Dataset):
             raise DatasetError(
                 f"{root / IMAGES}: {len(missing)} of {len(seen)} listed files are missing, first {missing[0]!r}"
             )
+
+
+def _check_masks(root: Path, abnormal: Sequence[Study]) -> None:
+    without = [study.id for study in abnormal if study.mask is None]
+    if without:
+        raise DatasetError(
+            f"{root / MASKS}: {len(without)} of {len(abnormal)} abnormal test images have no mask there, first "
+            f"{mask_of(root, without[0]).name!r}"
+        )
 
 
 def _check_patients(root: Path, training: Sequence[Study], test: Sequence[Study]) -> None:
