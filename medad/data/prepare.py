@@ -57,7 +57,8 @@ def prepare(
 ) -> Prepared:
     """Write ``out``/FOLDER (images, masks, data.json, cases.csv) for dataset ``name`` from its download in ``raw``.
 
-    ``split`` is a data.json, and only its images are prepared; without it all are, and a custom split is drawn.
+    ``split`` is a data.json, and only its images are prepared. Without it the download's own split is taken, where it
+    has one; else all images are prepared and a custom split is drawn.
     A case that cannot be read goes to unreadable.csv. What is there as recorded is kept, so the same call goes on.
 
     Raises:
@@ -68,7 +69,7 @@ def prepare(
     cases = dataset.raw_cases(raw)
     if not isinstance(dataset, MedADLayout):
         raise PrepareError(f"{dataset.title} is read as it was published: there is nothing to prepare")
-    listed = None if split is None else dataset.names(split)
+    listed = dataset.own_split(cases) if split is None else dataset.names(split)
     names = set() if listed is None else {one for titles in listed.values() for one in titles}
     chosen = [case for case in cases if listed is None or case.name in names]
     _check(dataset, cases, chosen, listed)
@@ -79,14 +80,17 @@ def prepare(
     done, unreadable = _prepare_all(chosen, root, preprocessing, workers or cores())
     readable = [case for case in chosen if case.name in done]
     write_cases(root, [_known(case) for case in sorted(readable, key=lambda case: case.name)])
-    if listed is None:
-        listed, notes = custom_split(readable, dict(dataset.about.counts), seed)
+    notes: list[str] = []
+    if split is not None and listed is not None:
+        write_file(root / LISTED, split.read_bytes())
+    elif listed is not None:
+        _write_split(root / LISTED, listed, {})
     else:
-        notes = []
-    _write_split(root / LISTED, listed, split, seed)
+        listed, notes = custom_split(readable, dict(dataset.about.counts), seed)
+        _write_split(root / LISTED, listed, {"split": "custom: drawn by medad data prepare", "seed": seed})
     return Prepared(
         root,
-        "official" if dataset.official(listed) else "custom split",
+        dataset.kind(listed),
         {title: len(one) for title, one in listed.items()},
         sum(not one.kept for one in done.values()),
         sum(one.kept for one in done.values()),
@@ -183,12 +187,9 @@ def _known(case: RawCase) -> PreparedCase:
     return PreparedCase(case.name, patient, case.label, kind, case.attributes)
 
 
-def _write_split(path: Path, lists: Lists, split: Path | None, seed: int) -> None:
-    """data.json: the one that was given, or what was drawn, marked as that."""
-    if split is not None:
-        write_file(path, split.read_bytes())
-        return
-    content: dict[str, Any] = {"split": "custom: drawn by medad data prepare", "seed": seed, "train": {}, "test": {}}
+def _write_split(path: Path, lists: Lists, marks: dict[str, Any]) -> None:
+    """data.json, with ``marks`` that say where its lists come from."""
+    content: dict[str, Any] = {**marks, "train": {}, "test": {}}
     for title, (keys, _) in LISTS.items():
         place = content
         for key in keys[:-1]:

@@ -6,12 +6,12 @@ cases.csv says of each image what its name does not: the columns name, patient (
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from medad.data._cells import read_cells, write_csv
 from medad.data.datasets._dataset import DatasetError
 
 IMAGES, MASKS, CASES, LISTED = "images", "masks", "cases.csv", "data.json"
@@ -40,42 +40,39 @@ def mask_of(root: Path, name: str) -> Path:
 def write_cases(root: Path, cases: Sequence[PreparedCase]) -> None:
     """``root``/cases.csv, complete or not at all."""
     attributes = sorted({key for case in cases for key, _ in case.attributes})
-    part = root / f"{CASES}.part"
-    with part.open("w", encoding="utf-8", newline="") as stream:
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow([*COLUMNS, *(f"{ATTRIBUTE}{key}" for key in attributes)])
-        for case in cases:
-            own = dict(case.attributes)
-            values = [case.name, case.patient or "", case.label, case.mask_kind or ""]
-            table.writerow([*values, *(own.get(key, "") for key in attributes)])
-    part.replace(root / CASES)
+    rows = [
+        (case.name, case.patient or "", case.label, case.mask_kind or "", *(own.get(key, "") for key in attributes))
+        for case in cases
+        for own in [dict(case.attributes)]
+    ]
+    write_csv(root / CASES, (*COLUMNS, *(f"{ATTRIBUTE}{key}" for key in attributes)), rows)
 
 
 def read_cases(root: Path) -> dict[str, PreparedCase]:
-    """The rows of ``root``/cases.csv by name; none where there is no such file."""
+    """The rows of ``root``/cases.csv by name; none where there is no such file.
+
+    Raises:
+        DatasetError, TableError: it is not what write_cases writes.
+    """
     path = root / CASES
     if not path.is_file():
         return {}
+    headings, rows = read_cells(path, COLUMNS[0])
+    absent = [name for name in COLUMNS if name not in headings]
+    if absent:
+        raise DatasetError(f"{path}: no column {', '.join(absent)}; expected {', '.join(COLUMNS)}")
     cases: dict[str, PreparedCase] = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            table = csv.DictReader(stream, strict=True)
-            absent = [name for name in COLUMNS if name not in (table.fieldnames or ())]
-            if absent:
-                raise DatasetError(f"{path}: no column {', '.join(absent)}; expected {', '.join(COLUMNS)}")
-            for row in table:
-                case = _case(row, f"{path}, line {table.line_num}")
-                if case.name in cases:
-                    raise DatasetError(f"{path}, line {table.line_num}: {case.name!r} is there twice")
-                cases[case.name] = case
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: not a CSV table: {error}") from None
+    for number, row in enumerate(rows, start=2):
+        if not row:
+            continue
+        case = _case(dict(zip(headings, row, strict=True)), f"{path}, row {number}")
+        if case.name in cases:
+            raise DatasetError(f"{path}, row {number}: {case.name!r} is there twice")
+        cases[case.name] = case
     return cases
 
 
 def _case(row: dict[str, str], where: str) -> PreparedCase:
-    if None in row or None in row.values():
-        raise DatasetError(f"{where}: it has not as many values as there are columns")
     if row["label"] not in ("0", "1"):
         raise DatasetError(f"{where}: label {row['label']!r} must be 0 or 1")
     kind = next((one for one in MASK_KINDS if one == row["mask_kind"]), None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from medad.data._cells import TableError, read_cells
 from medad.data.datasets._dataset import DatasetError
 
 RASTER = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
@@ -31,22 +31,16 @@ class RawCase:
     attributes: tuple[tuple[str, str], ...] = ()
 
 
-def read_table(path: Path, columns: Sequence[str], layout: str) -> Iterator[dict[str, str]]:
-    """The rows of a CSV file, which must have ``columns``; ``layout`` is told where it is missing."""
-    if not path.is_file():
-        raise DatasetError(f"{path} is missing; the raw download is expected as:\n{layout}")
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        table = csv.DictReader(stream)
-        absent = [name for name in columns if name not in (table.fieldnames or ())]
-        if absent:
-            raise DatasetError(f"{path}: no column {', '.join(absent)}; expected {', '.join(columns)}")
-        try:
-            for row in table:
-                if any(row[name] is None for name in columns):
-                    raise DatasetError(f"{path}, line {table.line_num}: it has fewer values than there are columns")
-                yield {name: row[name].strip() for name in columns}
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise DatasetError(f"{path}, after line {table.line_num}: not a CSV table: {error}") from None
+def read_table(path: Path, columns: Sequence[str], layout: str) -> list[dict[str, str]]:
+    """The rows of a CSV file, which must have ``columns``; ``layout`` is told where it has not."""
+    try:
+        headings, rows = read_cells(path, columns[0])
+    except TableError as error:
+        raise DatasetError(f"{error}. The raw download is expected as:\n{layout}") from None
+    absent = [name for name in columns if name not in headings]
+    if absent:
+        raise DatasetError(f"{path}: no column {', '.join(absent)}. The raw download is expected as:\n{layout}")
+    return [dict(zip(headings, row, strict=True)) for row in rows if row]
 
 
 def numbers(row: dict[str, str], columns: Sequence[str], path: Path) -> tuple[float, ...]:

@@ -148,7 +148,7 @@ def test_rows_of_visas_table_that_cannot_be_used(tmp_path: Path) -> None:
         (text.replace("candle,test,anomaly", "candle,train,anomaly"), "is 'anomaly' in 'train'"),
         (text.replace("Normal/0001.JPG", "Normal/0999.JPG"), r"0999\.JPG is missing"),
         (text.replace("Masks/Anomaly/001.png", "Masks/Anomaly/009.png"), r"009\.png is missing"),
-        (text.replace("object,split", "class,split"), "no column object"),
+        (text.replace("object,split", "class,split"), "no column 'object'"),
     ):
         table.write_text(broken)
         with pytest.raises(DatasetError, match=said):
