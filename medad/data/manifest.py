@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Literal, cast
 from medad.data._cells import read_cells
 from medad.data._rows import (
     CUTS,
+    ROLES,
     ManifestError,
     Role,
     Row,
@@ -106,9 +107,9 @@ class Manifest:
             contents=self.digest(),
         )
 
-    def digest(self) -> str:
+    def digest(self, roles: Collection[str] = ROLES) -> str:
         """12 hex digits of SHA-256 over the rows and the sizes of their files: another place changes nothing."""
-        return name_digest([self.cut, *(_mark(row) for row in self.rows)])
+        return name_digest([self.cut, *(_mark(row) for row in self.rows if row.role in roles)])
 
 
 def _labeled(studies: Iterable[Study], label: int) -> tuple[Study, ...]:

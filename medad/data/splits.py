@@ -79,8 +79,8 @@ def unlabeled_counts(pools: Pools, anomaly_rate: float, unlabeled: int | None = 
 
 def default_count(pools: Pools, rates: Sequence[float]) -> int:
     """Size of the unlabeled set: the published one of an official split, or the most that serves each of ``rates``."""
-    if pools.unknown and len(rates) > 1:
-        raise SplitError("anomaly rates cannot be composed: not every unlabeled study of this set carries a label")
+    if pools.unknown:
+        return len(pools.unknown)
     if pools.kind == "official" and pools.published_unlabeled:
         return pools.published_unlabeled
     normal, abnormal = len(pools.unlabeled_normal), len(pools.unlabeled_abnormal)
