@@ -193,6 +193,10 @@ def test_the_digest_follows_what_the_rows_and_files_say(images: Path, tmp_path: 
     assert digests(GOOD) == first
     for change in (GOOD.replace("t1.png,test,0", "t1.png,test,1"), GOOD.replace(",A,", ",AA,")):
         assert all(new != old for new, old in zip(digests(change), first, strict=True))
+    learned = ("normal", "unlabeled")  # a model does not change with what it is tested on
+    before = read_manifest(written(images, GOOD)).digest(learned)
+    assert read_manifest(written(images, GOOD.replace("t1.png,test,0", "t1.png,test,1"))).digest(learned) == before
+    assert read_manifest(written(images, GOOD.replace(",A,", ",AA,"))).digest(learned) != before
     moved = tmp_path / "elsewhere"
     moved.mkdir()
     for file in images.glob("*.png"):

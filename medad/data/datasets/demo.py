@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from medad.data.datasets._dataset import About, Dataset
-from medad.data.datasets._demo_files import RECORD, DemoCounts, write_demo
+from medad.data.datasets._demo_notice import RECORD
 from medad.data.splits import Pools
 from medad.progress import progress
 from medad.registry import datasets
@@ -53,6 +53,8 @@ class Demo(Dataset):
 
 
 def _make(root: Path) -> None:
+    from medad.data.datasets._demo_files import DemoCounts, write_demo
+
     total = 0
     with progress("make the demo data", sum(vars(DemoCounts()).values())) as advance:
 
