@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ import pandas as pd
 from medad.config import Settings
 from medad.data.datasets._dataset import MissingDataset
 from medad.data.loading import Loader
-from medad.data.splits import Pools, compose, default_count
+from medad.data.splits import Pools, SplitError, compose, default_count
 from medad.experiment import finished, run_experiment
 from medad.outputs.plots import save_rate_curves
 from medad.outputs.tables import over_seeds
@@ -50,14 +51,15 @@ def run_bench(
     tracker: Tracker,
     loader: Callable[[Settings], Loader],
     title: str = "bench",
+    own: Mapping[str, Pools] = MappingProxyType({}),
 ) -> Outcome:
-    """Run what is not finished; write ``out``/results.csv after each experiment.
+    """Run what is not finished; write ``out``/results.csv after each experiment. ``own`` are data sets by manifest.
 
     A dataset that is missing, or an experiment that fails, is reported in the outcome and does not stop the others.
     """
     out.mkdir(parents=True, exist_ok=True)
     outcome = Outcome()
-    pools = _find(experiments, data_root, out, outcome)
+    pools = {**_find([one for one in experiments if one.dataset not in own], data_root, out, outcome), **own}
     todo = _same_size([one for one in experiments if one.dataset in pools], pools)
     folders = [out / "cells" / one.name(pools[one.dataset].digest()) for one in todo]
     _rehearse(todo, pools, loader)
@@ -75,12 +77,14 @@ def run_bench(
         outcome.folders = [folder for folder in folders if finished(folder) is not None]
         if outcome.rows:
             parent.table("results", pd.DataFrame(outcome.rows))
-            if len({row["anomaly_rate"] for row in outcome.rows}) > 1:
-                save_rate_curves(out / RATES, over_seeds(outcome.rows))
+            composed = [row for row in outcome.rows if row["anomaly_rate"] is not None]
+            if len({row["anomaly_rate"] for row in composed}) > 1:
+                save_rate_curves(out / RATES, over_seeds(composed))
                 parent.artifact(out / RATES)
         for row in outcome.rows:
             place = [str(row[key]) for key in ("dataset", "method", "network", "score") if row[key] != "-"]
-            name = "/".join([*place, f"rate{row['anomaly_rate']:g}"])
+            rate = row["anomaly_rate"]
+            name = "/".join([*place, "as_it_came" if rate is None else f"rate{rate:g}"])
             parent.metric(f"{name}/auc", row["auc"], row["seed"])
             parent.metric(f"{name}/ap", row["ap"], row["seed"])
     return outcome
@@ -93,9 +97,9 @@ def _same_size(experiments: list[Experiment], pools: dict[str, Pools]) -> list[E
         rates.setdefault(one.dataset, set()).add(one.settings.anomaly_rate)
 
     def sized(one: Experiment) -> Experiment:
-        if one.settings.unlabeled is not None or len(rates[one.dataset]) == 1:
+        if len(rates[one.dataset]) == 1:
             return one
-        count = default_count(pools[one.dataset], sorted(rates[one.dataset]))
+        count = one.settings.unlabeled or default_count(pools[one.dataset], sorted(rates[one.dataset]))
         return replace(one, settings=one.settings.model_copy(update={"unlabeled": count}))
 
     return [sized(one) for one in experiments]
@@ -113,7 +117,15 @@ def _find(experiments: list[Experiment], data_root: Path | None, out: Path, outc
 
 
 def _rehearse(experiments: list[Experiment], pools: dict[str, Pools], loader: Callable[[Settings], Loader]) -> None:
-    """Raise now what would end an experiment at its start: a rate that the pool cannot supply, a score, a preset."""
+    """Raise now what would end an experiment at its start: nothing to test on, a wrong rate, score or preset."""
+    for name in {one.dataset for one in experiments}:
+        found = {"test_normal": "normal test", "test_abnormal": "abnormal test", "normal": "known normal"}
+        lacking = [word for part, word in found.items() if not getattr(pools[name], part)]
+        if lacking:
+            raise SplitError(f"{name}: a benchmark needs {' and '.join(lacking)} studies, and there are none")
+        rates = {one.settings.anomaly_rate for one in experiments if one.dataset == name}
+        if pools[name].unknown and len(rates) > 1:
+            raise SplitError(f"{name}: no anomaly rates can be composed, for not every unlabeled study has a label")
     for dataset, settings in {(one.dataset, one.settings) for one in experiments}:
         compose(pools[dataset], settings.anomaly_rate, settings.unlabeled)
     for method, settings in {(one.method, one.settings) for one in experiments}:

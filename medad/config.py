@@ -101,13 +101,13 @@ def home(folder: str) -> Path:
 
 
 def read_pipeline(name: str) -> Pipeline:
-    """The pipeline called ``name`` (a name in pipelines/, or the path of a YAML file)."""
+    """The pipeline called ``name`` (a name in pipelines/ or benchmarks/, or the path of a YAML file)."""
     path = Path(name)
+    named = {file.stem: file for folder in ("pipelines", "benchmarks") for file in sorted(home(folder).glob("*.yaml"))}
     if path.suffix not in (".yaml", ".yml"):
-        path = home("pipelines") / f"{name}.yaml"
+        path = named.get(name, path)
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in home("pipelines").glob("*.yaml")))
-        raise ConfigError(f"no pipeline {name!r}: give the path of a .yaml file, or one of {known}")
+        raise ConfigError(f"no pipeline {name!r}: give the path of a .yaml file, or one of {', '.join(named)}")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:

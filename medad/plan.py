@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,20 +35,24 @@ class Experiment:
         """A folder name that is the same for the same experiment on the same data, and no other."""
         text = json.dumps([self.describe(), data_digest], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        parts = [self.dataset, self.method, self.network, f"seed{self.seed}", digest]
+        parts = [self.dataset.replace(":", "-"), self.method, self.network, f"seed{self.seed}", digest]
         return "_".join(part for part in parts if part != "-")
 
 
-def plan(pipeline: Pipeline, overrides: Mapping[str, Any]) -> list[Experiment]:
+def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] = ()) -> list[Experiment]:
     """The experiments of a pipeline, in order. Wrong names, keys and values are errors now, not after hours.
 
     The methods share one list of settings, and each takes the keys it knows. An override that none of them knows is
-    an error; a pipeline file may also hold keys of methods that an option has left out.
+    an error; a pipeline file may also hold keys of methods that an option has left out. ``own`` are the names of
+    manifests, which no file registers.
     """
     if not pipeline.datasets:
         raise ConfigError(f"no dataset to run on: name some of {', '.join(datasets.names())} with --datasets")
     for name in pipeline.datasets:
-        datasets.check(name)
+        if name in own and name in datasets.names():
+            raise ConfigError(f"the manifest is called {name!r} like a data set: name it in a column 'dataset'")
+        if name not in own:
+            datasets.check(name)
     for name in pipeline.methods:
         methods.check(name)
     _check_keys(overrides, pipeline.methods, "--set")

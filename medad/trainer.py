@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medad.data.loading import Loader
+from medad.data.manifest import KIND, Manifest
 from medad.data.splits import compose, name_digest
 from medad.experiment import counts, train_model
 from medad.io import UnreadableImage, discover
@@ -27,9 +28,17 @@ class NoStudies(MedadError):
 
 
 def training_set(
-    experiment: Experiment, normal: Path | None, unlabeled: Path | None, data_root: Path | None, out: Path
+    experiment: Experiment,
+    normal: Path | None,
+    unlabeled: Path | None,
+    data_root: Path | None,
+    out: Path,
+    manifest: Manifest | None = None,
 ) -> tuple[TrainingSet, dict[str, Any]]:
-    """What to learn from, and where it comes from: folders if ``normal`` is given, else the experiment's dataset."""
+    """What to learn from, and where it comes from: a manifest, folders if ``normal`` is given, or the dataset."""
+    if manifest is not None:
+        data, digest = manifest.training(), manifest.digest(("normal", "unlabeled"))
+        return data, {"dataset": manifest.name, "split": KIND, "digest": digest, **counts(data)}
     if normal is None:
         pools = datasets.get(experiment.dataset).pools(data_root, out)
         data = compose(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled).training

@@ -29,7 +29,14 @@ def test_the_published_pipeline_is_the_default() -> None:
     assert [defaults[key] for key in refine] == [100, 8, 1e-4, 1e-4, 0.6]
 
 
-@pytest.mark.parametrize("path", sorted(home("pipelines").glob("*.yaml")), ids=lambda path: path.stem)
+FILES = [path for folder in ("pipelines", "benchmarks") for path in sorted(home(folder).glob("*.yaml"))]
+
+
+def test_a_name_stands_for_one_file() -> None:
+    assert len({path.stem for path in FILES}) == len(FILES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_pipeline_can_be_planned(path: Path) -> None:
     pipeline = read_pipeline(path.stem)
     assert plan(pipeline.model_copy(update={"datasets": pipeline.datasets or ("demo",)}), {})
@@ -62,7 +69,7 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_an_unknown_pipeline_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="one of ddad, demo"):
+    with pytest.raises(ConfigError, match=r"one of ddad, demo, .*ocssl"):
         read_pipeline("none")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import typer
 
 from medad import __version__
+from medad.cli import data
 from medad.cli.bench import bench
 from medad.cli.demo import demo
 from medad.cli.inspect import inspect
@@ -55,6 +56,11 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
 
 for command in (demo, bench, train, score, inspect):
     app.command()(_handled(command))
+
+data_app = typer.Typer(help="Data sets: list, get, prepare and check them, and make a manifest of your own scans.")
+for name, of_data in data.COMMANDS.items():
+    data_app.command(name)(_handled(of_data))
+app.add_typer(data_app, name="data", no_args_is_help=True)
 
 
 def main() -> None:

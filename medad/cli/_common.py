@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from medad.data.manifest import Manifest
     from medad.tracking import Tracker
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for everything that is written.")]
@@ -28,15 +29,24 @@ ExperimentName = Annotated[
     str | None, typer.Option("--experiment", help="MLflow experiment. Default: MLFLOW_EXPERIMENT_NAME, else medad.")
 ]
 NoTracking = Annotated[bool, typer.Option("--no-tracking", help="Record nothing in MLflow.")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Your own data: a manifest (CSV or Parquet), or the folder that holds one."),
+]
 SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="Leave out studies that cannot be read.")]
+
+
+def log_to_stderr() -> None:
+    """medad's own log from INFO on, that of libraries from WARNING on."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("medad").setLevel(logging.INFO)
 
 
 def start(threads: int, device: str) -> str:
     """Log to standard error, calm the libraries, choose threads and device; the device's name."""
     from medad.config import ConfigError
 
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("medad").setLevel(logging.INFO)
+    log_to_stderr()
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     import torch
@@ -49,6 +59,15 @@ def start(threads: int, device: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"--device {device}: {str(error).splitlines()[0]}") from None
     return device
+
+
+def read_own(path: Path | None) -> Manifest | None:
+    """The manifest that --data names."""
+    if path is None:
+        return None
+    from medad.data.manifest import read_manifest
+
+    return read_manifest(path)
 
 
 def open_tracker(out: Path, uri: str | None, experiment: str | None, off: bool) -> tuple[Tracker, str]:
@@ -74,15 +93,17 @@ def show_results(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from medad.outputs.published import published_lines, read_published
     from medad.outputs.tables import legend, result_lines
 
-    headings, lines = result_lines(rows)
+    figures = read_published()
+    headings, lines = result_lines(rows, figures)
     table = Table(*headings)
     for line in lines:
         table.add_row(*line)
     width = None if sys.stdout.isatty() else 160
     Console(width=width).print(table)
-    for line in legend(rows):
+    for line in (*legend(rows), *published_lines(rows, figures)):
         typer.echo(line)
     typer.echo('AUC and AP: mean ± standard deviation; "a + b": normal + abnormal studies')
 

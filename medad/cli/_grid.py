@@ -14,6 +14,7 @@ from medad.cli import _common as common
 if TYPE_CHECKING:
     from medad.bench import Outcome
     from medad.config import Pipeline, Settings
+    from medad.data.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,20 @@ class Place:
 
 
 def run_grid(
-    grid: Pipeline, overrides: Mapping[str, Any], place: Place, data_root: Path | None, title: str
+    grid: Pipeline,
+    overrides: Mapping[str, Any],
+    place: Place,
+    data_root: Path | None,
+    title: str,
+    manifest: Manifest | None = None,
 ) -> tuple[Outcome, str]:
-    """The outcome, and the tracking URI."""
+    """The outcome, and the tracking URI. A manifest is one more data set, called by its name."""
+    from medad.data.datasets._classes import expand
     from medad.plan import plan
 
-    experiments = plan(grid, overrides)
+    own = {manifest.name: manifest.pools()} if manifest else {}
+    grid = grid.model_copy(update={"datasets": (*expand(grid.datasets, data_root), *own)})
+    experiments = plan(grid, overrides, own)
     device = common.start(place.threads, place.device)
     from medad.bench import run_bench
     from medad.data.loading import Loader
@@ -48,7 +57,9 @@ def run_grid(
         sees = (settings.size, settings.channels, settings.preset)
         return loaders.setdefault(sees, Loader(settings, device))
 
-    outcome = run_bench(experiments, place.out, data_root=data_root, tracker=tracker, loader=loader, title=title)
+    outcome = run_bench(
+        experiments, place.out, data_root=data_root, tracker=tracker, loader=loader, title=title, own=own
+    )
     return outcome, uri
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def bench(
     out: common.Out,
-    pipeline: Annotated[str, typer.Argument(help="A name in pipelines/ or a YAML file.")] = "ddad",
+    pipeline: Annotated[str, typer.Argument(help="A name in pipelines/ or benchmarks/, or a YAML file.")] = "ddad",
     datasets: Annotated[str | None, typer.Option(help="Comma-separated, for example rsna,braintumor.")] = None,
     methods: Annotated[str | None, typer.Option(help="Comma-separated, for example ddad,pca.")] = None,
     networks: Annotated[str | None, typer.Option(help="Comma-separated: ae, aeu, memae.")] = None,
@@ -26,6 +26,7 @@ def bench(
         str | None, typer.Option(help="Comma-separated shares of the unlabeled set that are abnormal: a sweep.")
     ] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of the datasets, in the Med-AD layout.")] = None,
+    manifest: common.Data = None,
     settings: common.Set = [],  # noqa: B006 - typer reads it once
     tracking_uri: common.TrackingUri = None,
     experiment: common.ExperimentName = None,
@@ -42,8 +43,11 @@ def bench(
 
     options = {"datasets": datasets, "methods": methods, "networks": networks, "seeds": seeds}
     grid = _narrowed(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
+    if manifest is not None and datasets is None:
+        grid = grid.model_copy(update={"datasets": ()})
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
-    outcome, uri = run_grid(grid, parse_overrides(settings), place, data_root, "bench")
+    own = common.read_own(manifest)
+    outcome, uri = run_grid(grid, parse_overrides(settings), place, data_root, "bench", own)
     report(outcome, out, uri)
     if outcome.failed or (strict and outcome.missing):
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ def train(
     normal: Annotated[Path | None, typer.Option(help="Folder of known-normal studies.")] = None,
     unlabeled: Annotated[Path | None, typer.Option(help="Folder of unlabeled studies.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Train on a dataset's training set instead.")] = None,
+    manifest: common.Data = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of the datasets, in the Med-AD layout.")] = None,
     network: Annotated[str | None, typer.Option(help="ae, aeu or memae.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
@@ -34,12 +35,14 @@ def train(
     from medad.config import ConfigError, parse_overrides, read_pipeline
     from medad.plan import plan
 
-    if (normal is None) == (dataset is None):
-        raise ConfigError("say what to train on: --normal DIR (and --unlabeled DIR), or --dataset NAME")
+    if (normal, dataset, manifest).count(None) != 2:
+        raise ConfigError("say what to train on: --normal DIR (and --unlabeled DIR), --data MANIFEST or --dataset NAME")
+    own = common.read_own(manifest)
     grid = read_pipeline(pipeline)
     chosen = (network,) if network else grid.networks[:1]
-    grid = grid.model_copy(update={"datasets": (dataset or "demo",), "seeds": (seed,), "networks": chosen})
-    planned = plan(grid, parse_overrides(settings))
+    name = own.name if own else dataset or "demo"
+    grid = grid.model_copy(update={"datasets": (name,), "seeds": (seed,), "networks": chosen})
+    planned = plan(grid, parse_overrides(settings), (own.name,) if own else ())
     if len(planned) != 1:
         raise ConfigError(f"{pipeline} names {len(planned)} methods; 'medad train' trains one")
     one = planned[0]
@@ -47,7 +50,7 @@ def train(
     from medad.data.loading import Loader
     from medad.trainer import train_one, training_set
 
-    data, source = training_set(one, normal, unlabeled, data_root, out)
+    data, source = training_set(one, normal, unlabeled, data_root, out, own)
     tracker, uri = common.open_tracker(out, tracking_uri, experiment, no_tracking)
     folder = train_one(one, data, source, Loader(one.settings, device, skip_unreadable), out, tracker)
     typer.echo(f"model: {folder}")

@@ -7,6 +7,8 @@ from itertools import groupby
 from statistics import mean, stdev
 from typing import Any
 
+from medad.outputs.published import Figure, beside, sources
+
 CELL = ("dataset", "split", "method", "network", "anomaly_rate", "score")
 HEADINGS = ("dataset", "split", "method", "network", "unlabeled", "score", "AUC", "AP", "± over", "test")
 
@@ -45,21 +47,33 @@ def with_spread(value: float, std: float | None) -> str:
     return f"{value:.3f}" if std is None else f"{value:.3f} ± {std:.3f}"
 
 
-def result_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Headings and cells of the printed table; "a + b" are normal and abnormal cases."""
+def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Headings and cells of the printed table; "a + b" are normal and abnormal cases.
+
+    Where any of ``figures`` belongs to a cell, there is a column of published AUCs.
+    """
+    known = sources(rows, figures)
     lines: list[Sequence[str]] = [
         (
             *(row[key] for key in ("dataset", "split", "method", "network")),
-            f"{row['n_unlabeled'] - row['n_unlabeled_abnormal']} + {row['n_unlabeled_abnormal']}",
+            _unlabeled(row),
             row["score"],
             with_spread(row["auc"], row["auc_std"]),
             with_spread(row["ap"], row["ap_std"]),
             row["over"],
             f"{row['n_normal']} + {row['n_abnormal']}",
+            *([beside(row, "auc", figures, known)] if known else []),
         )
         for row in over_seeds(rows)
     ]
-    return HEADINGS, lines
+    return (*HEADINGS, *(["published AUC"] if known else [])), lines
+
+
+def _unlabeled(row: Row) -> str:
+    """ "1600 + 2400", or "812 unknown" where nobody knows the labels."""
+    abnormal = row["n_unlabeled_abnormal"]
+    unknown = abnormal is None
+    return f"{row['n_unlabeled']} unknown" if unknown else f"{row['n_unlabeled'] - abnormal} + {abnormal}"
 
 
 def legend(rows: Sequence[Row]) -> list[str]:

@@ -25,12 +25,11 @@ import numpy as np
 
 from medad.data.datasets import _demo_formats as formats
 from medad.data.datasets._demo_anatomy import Template, draw_subject, load_template
-from medad.data.datasets._demo_notice import NOTICE
+from medad.data.datasets._demo_notice import NOTICE, RECORD
 from medad.types import MedadError
 
 VERSION = 1  # raise it whenever a change alters the bytes: finished data of the same version is left alone
 STATE = ".medad-demo"  # in the root while it is being written: the settings, and a record of each finished subject
-RECORD = "demo.json"
 NOTICE_FILE = "LICENSE-MNI152.txt"
 
 

@@ -1,4 +1,6 @@
-"""The notice that goes with images made from the MNI152 template."""
+"""The notice that goes with images made from the MNI152 template, and the name of the file that lists them."""
+
+RECORD = "demo.json"
 
 NOTICE = """\
 The images of this folder are simulated from the ICBM 152 nonlinear average brain (2009 release a), read from the

@@ -1,0 +1,193 @@
+"""medad data: what data sets there are, how to get and prepare them, whether they are sound, and your own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from medad.data.datasets._dataset import Dataset
+
+Root = Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: as many as there are cores.")]
+
+
+def listing(data_root: Root = None) -> None:
+    """List the data sets, and what of them is below --data-root."""
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from medad.registry import datasets
+
+    table = Table("name", "title", "modality", *(["found"] if data_root else []))
+    for name in datasets.names():
+        dataset = datasets.get(name)
+        found = [_found(dataset, data_root)] if data_root else []
+        table.add_row(name, dataset.title, dataset.about.modality, *found)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    if data_root is None:
+        typer.echo("what is on disk: medad data list --data-root DIR; how to get one: medad data info NAME")
+
+
+def _found(dataset: Dataset, data_root: Path) -> str:
+    """One cell: not there, broken, or the kind of its split and how many images its lists have."""
+    from medad.data._subjects import of_dataset
+
+    found = list(of_dataset(dataset, data_root))
+    if not found:
+        return "not there"
+    broken = [one for one in found if one.defects]
+    if broken:
+        return f"broken: {broken[0].defects[0].splitlines()[0]}"
+    sizes = " + ".join(str(sum(len(one.lists.get(title, ())) for one in found)) for title in found[0].lists)
+    parts = f"{len(found)} classes, " if len(found) > 1 else ""
+    return f"{parts}{', '.join(sorted({one.kind for one in found}))}: {sizes}"
+
+
+def info(name: Annotated[str, typer.Argument(help="As 'medad data list' names it.")]) -> None:
+    """Say what a data set is, where to get it, under which terms, and how to lay it out."""
+    from medad.registry import datasets
+
+    about = datasets.get(name).about
+    typer.echo(f"{about.title} ({about.modality})")
+    typer.echo(f"cite:     {about.citation}")
+    typer.echo(f"license:  {about.license}")
+    typer.echo(f"get it:   {about.source}")
+    if about.counts:
+        typer.echo(f"counts:   {', '.join(f'{title} {count}' for title, count in about.counts)}")
+    typer.echo(f"preset:   {about.preset} suits its scans where the published protocol is not wanted")
+    for title, layout in (("the download (RAW)", about.raw_layout), ("below --data-root", about.prepared_layout)):
+        typer.echo(f"{title}:")
+        for line in layout.splitlines():
+            typer.echo(f"    {line}")
+
+
+def prepare(
+    name: Annotated[str, typer.Argument(help="As 'medad data list' names it.")],
+    raw: Annotated[Path, typer.Argument(help="Folder of the download, unpacked.")],
+    out: Annotated[Path, typer.Argument(help="Data root: the data set gets a folder below it.")],
+    split: Annotated[Path | None, typer.Option(help="The official data.json; without it a split is drawn.")] = None,
+    preprocessing: Annotated[str, typer.Option(help="published: as in the paper; clinical: VOI window.")] = "published",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of a drawn split.")] = 0,
+    workers: Workers = 0,
+) -> None:
+    """Make the images, masks and lists that 'medad bench' reads from a download.
+
+    Exit code 1: an image could not be read, or the split names one that is not there. The same command goes on after
+    an interruption.
+    """
+    from medad.cli import _common as common
+    from medad.config import ConfigError
+    from medad.data._preparing import VOI
+    from medad.data.prepare import UNREADABLE
+    from medad.data.prepare import prepare as run
+
+    for what, path in (("RAW", raw), ("--split", split)):
+        if path is not None and not path.exists():
+            raise ConfigError(f"{what} {path}: there is no such file or folder")
+    chosen = next((one for one in VOI if one == preprocessing), None)
+    if chosen is None:
+        raise ConfigError(f"--preprocessing {preprocessing!r} is not allowed: choose from {', '.join(VOI)}")
+    common.log_to_stderr()
+    done = run(name, raw, out, split=split, preprocessing=chosen, workers=workers, seed=seed)
+    for note in done.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"{done.made} images made, {done.kept} kept from before, {done.unreadable} unreadable: {done.root}")
+    typer.echo(f"{done.kind}{'' if done.complete else ', incomplete'}: {_sizes(done.lists)}")
+    if done.unreadable:
+        typer.echo(f"unreadable: {done.root / UNREADABLE}", err=True)
+    if done.absent:
+        typer.echo(f"{done.absent} images of the split are not in the download", err=True)
+    typer.echo(f"next: medad data check {done.root}")
+    if not done.complete:
+        raise typer.Exit(1)
+
+
+def _sizes(lists: dict[str, int]) -> str:
+    return ", ".join(f"{title} {count}" for title, count in lists.items())
+
+
+def check(
+    root: Annotated[Path, typer.Argument(help="A manifest, a prepared data set, or a folder of these.")],
+    workers: Workers = 0,
+) -> None:
+    """Decode every file; find what is missing, broken, listed twice or on two sides; recognize the official split.
+
+    Exit code 1: there are defects; 2: there is nothing to check.
+    """
+    from medad.cli import _common as common
+    from medad.data._subjects import subjects
+    from medad.data.check import check as run
+
+    common.log_to_stderr()
+    sound = True
+    for subject in subjects(root):
+        found = run(subject, workers)
+        typer.echo(f"{found.name}: {found.kind}; {_sizes(found.counts)}")
+        for note in found.notes:
+            typer.echo(f"  note: {note}")
+        for defect in found.defects:
+            typer.echo(f"  defect: {defect}")
+        typer.echo(f"  {len(found.defects)} defects" if found.defects else "  no defects")
+        sound = sound and not found.defects
+    if not sound:
+        raise typer.Exit(1)
+
+
+def init(
+    out: Annotated[Path, typer.Argument(help="Folder for manifest.csv.")],
+    normal: Annotated[Path | None, typer.Option(help="Folder of known-normal studies.")] = None,
+    unlabeled: Annotated[Path | None, typer.Option(help="Folder of unlabeled studies.")] = None,
+    test_normal: Annotated[Path | None, typer.Option(help="Folder of normal studies to test on.")] = None,
+    test_abnormal: Annotated[Path | None, typer.Option(help="Folder of abnormal studies to test on.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet instead: file (or folder), role, label, patient, mask, ...")
+    ] = None,
+    slices: Annotated[
+        bool, typer.Option("--slices/--volumes", help="A study for each slice, or for each volume.")
+    ] = False,
+    drop_shared: Annotated[
+        bool, typer.Option("--drop-shared", help="Leave out of training who is in the test, instead of refusing.")
+    ] = False,
+    workers: Workers = 0,
+) -> None:
+    """Find the studies in your own folders, and write a manifest: what 'medad train --data' and 'bench --data' read.
+
+    Exit code 1: some files are left out because they are broken; they are named in left_out.csv.
+    """
+    from medad.cli import _common as common
+    from medad.config import ConfigError
+
+    given = (normal, unlabeled, test_normal, test_abnormal)
+    if (table is None) == (given == (None,) * 4):
+        raise ConfigError("say where the studies are: --normal DIR (--unlabeled DIR, ...), or --table FILE")
+    from medad.data._sources import of_table
+    from medad.data.init import LEFT_OUT, MANIFEST, folders
+    from medad.data.init import init as run
+
+    common.log_to_stderr()
+    sources = folders(*given) if table is None else list(of_table(table))
+    built = run(sources, out, slices=slices, drop_shared=drop_shared, workers=workers)
+    broken = sum(one.broken for one in built.left_out)
+    typer.echo(f"{_sizes(built.counts)} ({built.manifest.cut}): {out / MANIFEST}")
+    if built.dropped:
+        typer.echo(f"{built.dropped} files left out of training: their patients are in the test")
+    if built.left_out:
+        typer.echo(f"{len(built.left_out)} other files, {broken} of them broken: {out / LEFT_OUT}")
+    typer.echo(f"next: medad data check {out}")
+    if broken:
+        raise typer.Exit(1)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": listing,
+    "info": info,
+    "prepare": prepare,
+    "check": check,
+    "init": init,
+}
