@@ -49,6 +49,7 @@ def train_model(
 
     What a killed training needs to go on lies in ``folder``/checkpoints until the model is written.
     """
+    run.data(source["dataset"], source["digest"], "training", counts(data))
     method: Method = methods.get(experiment.method)(experiment.settings)
     checkpoints = folder / "checkpoints"
     rng = torch.Generator().manual_seed(experiment.seed)
@@ -63,6 +64,7 @@ def train_model(
     )
     save(folder, method, card)
     shutil.rmtree(checkpoints, ignore_errors=True)
+    run.model(folder, "-".join(part for part in (experiment.method, experiment.network) if part != "-"))
     return method, card
 
 
@@ -77,6 +79,7 @@ def run_experiment(
     method, card = train_model(experiment, split.training, loader, folder / "model", run, source)
     normal, abnormal = unlabeled_counts(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
     about = {"split": pools.kind, "n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
+    run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
     return evaluate_model(experiment, method, card, split.test, loader, folder, run, about=about, began=began)
 
 
@@ -104,13 +107,15 @@ def evaluate_model(
     ranks = "by rank in their class: 100% is where the maps find the mask best, or without masks the highest score"
     save_panel(folder / PANEL, list(_panel_cases(scored, loader)), card.map_scale, f"{title}\n{ranks}")
     save_histograms(folder / HISTOGRAMS, *_judged(scored), title)
-    _write_result(folder / RESULT, experiment, rows)
     for row in rows:
         run.metric(f"{experiment.dataset}/{row['score']}/auc", row["auc"])
         run.metric(f"{experiment.dataset}/{row['score']}/ap", row["ap"])
-    run.table("results", pd.DataFrame(rows))
+    pd.DataFrame(rows).to_csv(folder / "results.csv", index=False)
+    run.table(folder / "results.csv")
+    run.table(folder / "cases.csv", without=("id",))
     run.artifact(folder / PANEL)
     run.artifact(folder / HISTOGRAMS)
+    _write_result(folder / RESULT, experiment, rows)
     return rows
 
 
