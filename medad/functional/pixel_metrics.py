@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from medad.functional.intervals import Floats, UndefinedMetric
+
 BITS = 20
 BINS = 1 << BITS
 FPR_LIMIT = 0.3
-
-Floats = NDArray[np.float64]
 
 
 def bins_of(values: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -43,7 +43,7 @@ class PixelHistogram:
         self.counts = np.zeros(BINS, dtype=np.int64)
 
     def add(self, maps: NDArray[np.float32]) -> None:
-        """Count the pixels of ``maps`` (...). Raises ValueError if one is not finite."""
+        """Count the pixels of ``maps`` (...). Raises UndefinedMetric if one is not finite."""
         _check_finite(maps)
         np.add.at(self.counts, bins_of(maps), 1)
 
@@ -51,7 +51,7 @@ class PixelHistogram:
         """The lowest edge of a bin that at least ``level`` of the pixels do not exceed."""
         total = int(self.counts.sum())
         if not total:
-            raise ValueError("a quantile needs at least one pixel")
+            raise UndefinedMetric("a quantile needs at least one pixel")
         needed = max(1, int(np.ceil(level * total)))
         return upper_edge(int(np.searchsorted(np.cumsum(self.counts), needed)))
 
@@ -94,7 +94,8 @@ class PixelMetrics:
         """Count one study: the maps (N, H, W) of its N slices, and what is marked in them (all False: a normal one).
 
         Raises:
-            ValueError: the shapes differ, or a value is not finite.
+            ValueError: the shapes differ.
+            UndefinedMetric: a value is not finite.
         """
         if maps.shape != mask.shape or maps.ndim != 3:
             raise ValueError(f"maps and mask must both be (N, H, W), got {maps.shape} and {mask.shape}")
@@ -130,11 +131,13 @@ class PixelMetrics:
         """The metrics over all that was added.
 
         Raises:
-            ValueError: there is no marked pixel, or no unmarked one.
+            UndefinedMetric: there is no marked pixel, or no unmarked one.
         """
         n_normal, n_abnormal = int(self._normal.sum()), int(self._abnormal.sum())
         if not n_normal or not n_abnormal:
-            raise ValueError(f"pixel metrics need marked and unmarked pixels; there are {n_abnormal} and {n_normal}")
+            raise UndefinedMetric(
+                f"pixel metrics need marked and unmarked pixels; there are {n_abnormal} and {n_normal}"
+            )
         used = np.flatnonzero(self._normal + self._abnormal)[::-1]  # from the highest value down
         normal, abnormal = self._normal[used], self._abnormal[used]
         false, true = normal.cumsum(), abnormal.cumsum()
@@ -172,4 +175,4 @@ def points_into(maps: NDArray[np.float32], boxes: NDArray[np.bool_]) -> bool:
 
 def _check_finite(maps: NDArray[np.float32]) -> None:
     if not np.isfinite(maps).all():
-        raise ValueError(f"{int((~np.isfinite(maps)).sum())} pixels of an anomaly map are not finite")
+        raise UndefinedMetric(f"{int((~np.isfinite(maps)).sum())} pixels of an anomaly map are not finite")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
+from medad.functional.intervals import UndefinedMetric
 from medad.functional.pixel_metrics import (
     BINS,
     PixelHistogram,
@@ -61,7 +63,7 @@ def slow_aupro(pairs: Pairs, limit: float = 0.3) -> float:
     for threshold in np.unique(values)[::-1]:
         points.append((float(np.mean(normal >= threshold)), float(np.mean([np.mean(r >= threshold) for r in regions]))))
     area = 0.0
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if x0 >= limit:
             break
         end = min(x1, limit)
@@ -175,12 +177,12 @@ def test_what_pixels_do_not_define_is_refused() -> None:
     for mask, said in ((empty, "0 and 16"), (~empty, "16 and 0")):
         metrics = PixelMetrics()
         metrics.add(maps, mask)
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(UndefinedMetric, match=said):
             metrics.result()
     with pytest.raises(ValueError, match=r"\(N, H, W\)"):
         PixelMetrics().add(maps, empty[0])
     for add in (lambda bad: PixelMetrics().add(bad, empty), PixelHistogram().add, lambda bad: points_into(bad, empty)):
-        with pytest.raises(ValueError, match="1 pixels of an anomaly map are not finite"):
+        with pytest.raises(UndefinedMetric, match="1 pixels of an anomaly map are not finite"):
             add(np.where(np.arange(16).reshape(1, 4, 4) == 3, np.nan, maps))
-    with pytest.raises(ValueError, match="at least one pixel"):
+    with pytest.raises(UndefinedMetric, match="at least one pixel"):
         PixelHistogram().quantile(0.5)
