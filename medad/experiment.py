@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from medad.data.loading import Loader
+from medad.data.seen import write_marks
 from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation import rank
 from medad.methods._method import Method
@@ -31,6 +32,7 @@ from medad.types import Study, TrainingSet
 RESULT, PANEL, HISTOGRAMS = "result.json", "panel.png", "histograms.png"
 SCALE_STUDIES = 64  # training normals that the color scale of the maps is taken from
 SCALE_QUANTILE = 0.999
+SETTINGS = ("anomaly_rate", "seconds", "confidence", "prevalence")  # of a row, beside its metrics
 PANEL_QUANTILES = (1.0, 0.9, 0.75, 0.5, 0.0)
 
 
@@ -62,9 +64,9 @@ def train_model(
         trained_on=source,
         map_scale=_map_scale(score_set(method, data.normal[:SCALE_STUDIES], loader)),
     )
+    write_marks(folder, (*data.normal, *data.unlabeled), source["dataset"])
     save(folder, method, card)
     shutil.rmtree(checkpoints, ignore_errors=True)
-    run.model(folder, "-".join(part for part in (experiment.method, experiment.network) if part != "-"))
     return method, card
 
 
@@ -79,6 +81,7 @@ def run_experiment(
     method, card = train_model(experiment, split.training, loader, folder / "model", run, source)
     normal, abnormal = unlabeled_counts(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
     about = {"split": pools.kind, "n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
+    run.model(folder / "model", experiment.title)
     run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
     return evaluate_model(experiment, method, card, split.test, loader, folder, run, about=about, began=began)
 
@@ -108,8 +111,8 @@ def evaluate_model(
     save_panel(folder / PANEL, list(_panel_cases(scored, loader)), card.map_scale, f"{title}\n{ranks}")
     save_histograms(folder / HISTOGRAMS, *_judged(scored), title)
     for row in rows:
-        run.metric(f"{experiment.dataset}/{row['score']}/auc", row["auc"])
-        run.metric(f"{experiment.dataset}/{row['score']}/ap", row["ap"])
+        for name, value in figures(row).items():
+            run.metric(f"{experiment.dataset}/{row['score']}/{name}", value)
     pd.DataFrame(rows).to_csv(folder / "results.csv", index=False)
     run.table(folder / "results.csv")
     run.table(folder / "cases.csv", without=("id",))
@@ -117,6 +120,11 @@ def evaluate_model(
     run.artifact(folder / HISTOGRAMS)
     _write_result(folder / RESULT, experiment, rows)
     return rows
+
+
+def figures(row: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of a result row, by name; of what was run and how many cases there are, nothing."""
+    return {key: value for key, value in row.items() if isinstance(value, float) and key not in SETTINGS}
 
 
 def counts(data: TrainingSet) -> dict[str, int]:

@@ -26,6 +26,11 @@ class Experiment:
         """The network's name, or "-" for a method without one."""
         return str(getattr(self.settings, "network", "-"))
 
+    @property
+    def title(self) -> str:
+        """Method and network, as "ddad-ae"."""
+        return self.method if self.network == "-" else f"{self.method}-{self.network}"
+
     def describe(self) -> dict[str, Any]:
         """As plain values."""
         settings = self.settings.model_dump(mode="json")
