@@ -23,7 +23,8 @@ LAYERS = [
     {"model", "evaluation", "ledger", "testset"},
     {"plan"},
     {"experiment", "scoring", "serving"},
-    {"bench", "trainer"},
+    {"bench", "evaluator", "trainer"},
+    {"clinical"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
