@@ -12,6 +12,7 @@ from medad.cli.bench import bench
 from medad.cli.demo import demo
 from medad.cli.evaluate import evaluate
 from medad.cli.inspect import inspect
+from medad.cli.report import report
 from medad.cli.run import run
 from medad.cli.score import score
 from medad.cli.track import track
@@ -56,7 +57,7 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (demo, bench, train, evaluate, run, score, inspect, track):
+for command in (demo, bench, train, evaluate, run, score, report, inspect, track):
     app.command()(_handled(command))
 
 

@@ -110,7 +110,7 @@ def _columns() -> list[Column]:
         Column("second", text("second"), number=False),
         Column("AUC", number("auc_first")),
         Column("AUC", number("auc_second")),
-        Column("difference (95 % interval)", interval("difference", "low", "high")),
+        Column("difference (95 % interval)", interval("difference", "low", "high", joint=" to ")),
         Column("p", lambda row: p_value(row["p"])),
         Column("p, Holm", lambda row: p_value(row["p_holm"])),
     ]

@@ -139,5 +139,7 @@ def _loss_figure(family: str, lines: Mapping[str, Sequence[tuple[int, float]]], 
     said = "; ".join(f"{name} from {line[0][1]:.3g} to {line[-1][1]:.3g}" for name, line in lines.items())
     epochs = max(line[-1][0] for line in lines.values())
     return Figure(
-        Markup(drawn[0]), f"Training loss of {family}, {len(lines)} networks", f"Training loss over {epochs} epochs. {said}."
+        Markup(drawn[0]),
+        f"Training loss of {family}, {len(lines)} networks",
+        f"Training loss over {epochs} epochs. {said}.",
     )

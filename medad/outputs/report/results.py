@@ -18,14 +18,14 @@ def runs_table(results: Results) -> Table:
     columns = [
         Column("model", text("group"), number=False),
         Column("split", text("split"), number=False),
-        Column("digest", text("digest"), number=False),
+        Column("digest of lists", text("digest"), number=False),
         Column("known normal", text("known_normal")),
         Column(f"unlabeled ({STUDIES})", _sum("n_unlabeled_normal", "n_unlabeled_abnormal")),
         Column(f"test ({STUDIES})", _sum("n_normal", "n_abnormal")),
         Column("calibration", text("calibration")),
         Column("seeds", text("seeds")),
         Column("epochs", text("epochs")),
-        Column("minutes a cell", number("minutes", 1)),
+        Column("minutes each", number("minutes", 1)),
     ]
     rows = [_run(group) for group in results.groups]
     note = (
@@ -99,7 +99,10 @@ def _summary(dataset: str, groups: Sequence[Group]) -> Table:
     ]
     tested = dict.fromkeys(_sum("n_normal", "n_abnormal")(group.first.rows[0]) for group in groups)
     caption = f"{dataset}: {' or '.join(tested)} test studies ({STUDIES})"
-    return Table("summary", caption, columns, blocks, bars=("auc", "auc_low", "auc_high"))
+    note = (
+        "AUC and AP are those of the lowest seed, with the interval over cases; over seeds: mean ± standard deviation."
+    )
+    return Table("summary", caption, columns, blocks, note=note, bars=("auc", "auc_low", "auc_high"))
 
 
 def _over_seeds(group: Group, row: Row) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pandas as pd
 Row = Mapping[str, Any]
 DASH = "\u2013"
 ABSENT = DASH
+MINUS = "\u2212"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of a formula
 
 
@@ -77,14 +78,14 @@ def number(key: str, digits: int = 3) -> Callable[[Row], str]:
     return lambda row: fixed(row.get(key), digits)
 
 
-def interval(key: str, low: str, high: str, digits: int = 3) -> Callable[[Row], str]:
+def interval(key: str, low: str, high: str, digits: int = 3, joint: str = DASH) -> Callable[[Row], str]:
     """ "0.812 (0.790-0.834)", with a dash, or without the interval where there is none."""
 
     def show(row: Row) -> str:
         value = fixed(row.get(key), digits)
         if value == ABSENT or fixed(row.get(low), digits) == ABSENT:
             return value
-        return f"{value} ({fixed(row[low], digits)}{DASH}{fixed(row[high], digits)})"
+        return f"{value} ({fixed(row[low], digits)}{joint}{fixed(row[high], digits)})"
 
     return show
 
@@ -93,7 +94,7 @@ def fixed(value: object, digits: int = 3) -> str:
     """A number with ``digits`` after the point; what is no finite number is absent."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return ABSENT
-    return f"{value:.{digits}f}"
+    return f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def write_csv(tables: Sequence[Table], folder: Path) -> list[Path]:
