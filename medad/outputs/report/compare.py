@@ -64,11 +64,10 @@ def _table(title: str, family: Sequence[Group]) -> Table | None:
         row["p_holm"] = float(corrected)
     rows.sort(key=lambda row: (row["p_holm"], row["p"]))
     different = sum(row["p_holm"] < LEVEL for row in rows)
-    left_out = f" The {SHOWN} with the lowest p are shown; the CSV file has all." if len(rows) > SHOWN else ""
     note = (
         f"{different} of {len(rows)} pairs differ (Holm corrected p < {LEVEL:g}), on {len(labels)} cases"
-        f"{', clustered by patient' if clusters is not None else ''}. Paired DeLong test of the mean AUC over the "
-        f"seeds at hand, for these trained models: what another training run would do is not in it.{left_out}"
+        f"{', clustered by patient' if clusters is not None else ''}."
+        f"{f' The {SHOWN} with the lowest p are shown; the CSV file has all.' if len(rows) > SHOWN else ''}"
     )
     place = {"family": title}
     return Table("comparisons", title, _columns(), [Block("", rows[:SHOWN])], place, note, left_out=rows[SHOWN:])

@@ -146,8 +146,8 @@ def _section(group: Group, budget: int, drawing: Drawing) -> Section:
 def _brief(group: Group) -> str:
     """The range of the AUCs, for who skims the folded groups."""
     aucs = [row["auc"] for cell in group.cells for row in cell.rows if row["auc"] is not None]
-    span = f"AUC {fixed(min(aucs))} to {fixed(max(aucs))}" if aucs else "no AUC"
-    return f"{span}, {_plural('seed', len(group.cells))} {seeds_text(group)}"
+    span = " to ".join(dict.fromkeys(fixed(end(aucs)) for end in (min, max))) if aucs else "undefined"
+    return f"AUC {span}, {_plural('seed', len(group.cells))} {seeds_text(group)}"
 
 
 def _untested(folder: Path, place: Path, card: dict[str, Any], drawing: Drawing) -> Untested:

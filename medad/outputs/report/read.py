@@ -87,11 +87,16 @@ def _places(folder: Path) -> list[Path]:
 
 def _grouped(cells: list[Cell]) -> list[Group]:
     groups: dict[str, list[Cell]] = {}
-    for cell in sorted(cells, key=lambda cell: (cell.rows[0]["dataset"], cell.seed)):
+    for cell in sorted(cells, key=_order):
         groups.setdefault(_key(cell), []).append(cell)
     titles = _titles([group[0] for group in groups.values()])
     numbered = enumerate(zip(titles, groups.values(), strict=True), 1)
     return [Group(title, group, f"group-{number}") for number, (title, group) in numbered]
+
+
+def _order(cell: Cell) -> tuple[str, str, str, float, int]:
+    row = cell.rows[0]
+    return row["dataset"], row["method"], row["network"], row.get("anomaly_rate") or 0.0, cell.seed
 
 
 def _key(cell: Cell) -> str:

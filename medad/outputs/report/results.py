@@ -99,10 +99,7 @@ def _summary(dataset: str, groups: Sequence[Group]) -> Table:
     ]
     tested = dict.fromkeys(_sum("n_normal", "n_abnormal")(group.first.rows[0]) for group in groups)
     caption = f"{dataset}: {' or '.join(tested)} test studies ({STUDIES})"
-    note = (
-        "AUC and AP are those of the lowest seed, with the interval over cases; over seeds: mean ± standard deviation."
-    )
-    return Table("summary", caption, columns, blocks, note=note, bars=("auc", "auc_low", "auc_high"))
+    return Table("summary", caption, columns, blocks, bars=("auc", "auc_low", "auc_high"))
 
 
 def _over_seeds(group: Group, row: Row) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Drawing:
         with matplotlib.rc_context(STYLE):
             figure = Figure(figsize=size)
             FigureCanvasSVG(figure)
-            axis = figure.add_axes((0.155, 0.165, 0.825, 0.805))
+            axis = figure.add_axes((0.155, 0.165, 0.815, 0.805))
             yield axis, drawn
             written = io.StringIO()
             figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
