@@ -45,16 +45,16 @@ class Settings(Strict):
 class Evaluation(Strict):
     """How results are judged. None of it touches training; a finished cell is judged anew where it changed."""
 
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of every interval")
-    resamples: int = Field(2000, ge=100, le=100_000, description="bootstrap resamples, for AP and F1")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="confidence of every interval")
+    resamples: int = Field(default=2000, ge=100, le=100_000, description="bootstrap resamples, for AP and F1")
     specificities: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        (0.9, 0.95), description="operating points made from held-out normals: 0.95 flags 5 % of them at most"
+        default=(0.9, 0.95), description="operating points made from held-out normals: 0.95 flags 5 % of them at most"
     )
     sensitivities: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        (0.9,), description="operating points made from the abnormal studies of a validation set"
+        default=(0.9,), description="operating points made from the abnormal studies of a validation set"
     )
     prevalence: float | None = Field(
-        None, gt=0, lt=1, description="share of abnormal studies where the model is to be used, for PPV and NPV"
+        default=None, gt=0, lt=1, description="share of abnormal studies where the model is to be used, for PPV and NPV"
     )
 
 
