@@ -63,7 +63,7 @@ def run_bench(
         parent.params({"datasets": ",".join(sorted({one.dataset for one in experiments})), "cells": len(experiments)})
         with progress(title, len(todo)) as advance:
             for experiment, folder in zip(todo, folders, strict=True):
-                if finished(folder) is None:
+                if finished(folder, experiment.evaluation) is None:
                     _run_cell(experiment, pools[experiment.dataset], folder, loader, tracker, parent, outcome)
                 else:
                     outcome.kept += 1

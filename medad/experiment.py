@@ -9,18 +9,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
+from medad.config import Evaluation
 from medad.data.calibration import hold_out
 from medad.data.loading import Loader
 from medad.data.seen import write_marks
 from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation.collecting import TestScores, panel_cases, picture, score_test, write_cases
-from medad.evaluation.normals import check_calibration, describe_normals
+from medad.evaluation.normals import check_calibration, describe_normals, normal_thresholds
 from medad.evaluation.ranking import judge
 from medad.methods._method import Method
-from medad.model import Card, save
+from medad.model import CARD, Card, load, save
 from medad.outputs import cases as pictures
 from medad.outputs.pictures import save_panel
 from medad.outputs.plots import save_histograms
@@ -34,11 +36,14 @@ RESULT, CASES, PANEL, HISTOGRAMS = "result.json", "cases.csv", "panel.png", "his
 SETTINGS = ("anomaly_rate", "seconds", "confidence", "prevalence")  # of a row, beside its metrics
 
 
-def finished(folder: Path) -> list[dict[str, Any]] | None:
-    """The result rows in ``folder``, or None if the experiment has not finished."""
+def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[str, Any]] | None:
+    """The result rows in ``folder``, or None if the experiment has not finished, or was judged in another way."""
     if not (folder / RESULT).is_file():
         return None
-    rows: list[dict[str, Any]] = json.loads((folder / RESULT).read_text(encoding="utf-8"))["rows"]
+    content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    if evaluation is not None and content.get("evaluation") != evaluation.model_dump(mode="json"):
+        return None
+    rows: list[dict[str, Any]] = content["rows"]
     return rows
 
 
@@ -79,12 +84,30 @@ def run_experiment(
     split = compose(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
     source = {"dataset": experiment.dataset, "split": pools.kind, "digest": pools.digest(), **counts(split.training)}
     run.params({**experiment.describe(), **source, "test": len(split.test)})
-    method, card = train_model(experiment, split.training, loader, folder / "model", run, source)
+    made = (experiment, split.training, loader, folder / "model", run, source)
+    method, card = _trained(experiment, loader, folder / "model", source) or train_model(*made)
     normal, abnormal = unlabeled_counts(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
     about = {"split": pools.kind, "n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
     run.model(folder / "model", experiment.title)
     run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
     return evaluate_model(experiment, method, card, split.test, loader, folder, run, about=about, began=began)
+
+
+def _trained(
+    experiment: Experiment, loader: Loader, folder: Path, source: dict[str, Any]
+) -> tuple[Method, Card] | None:
+    """The model that the same experiment left in ``folder``, with its thresholds as they are asked for now."""
+    if not (folder / CARD).is_file():
+        return None
+    model = load(folder, loader.device)
+    settings = experiment.settings.model_dump(mode="json")
+    if model.card.settings != settings or model.card.trained_on != source:
+        return None
+    calibration = {name: np.array(values) for name, values in model.card.calibration.items()}
+    thresholds = {name: normal_thresholds(values, experiment.evaluation) for name, values in calibration.items()}
+    card = model.card.model_copy(update={"thresholds": thresholds})
+    save(folder, model.method, card)
+    return model.method, card
 
 
 def evaluate_model(
@@ -172,5 +195,7 @@ def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, 
 
 def _write_result(path: Path, experiment: Experiment, rows: list[dict[str, Any]]) -> None:
     part = path.with_suffix(".part")
-    part.write_text(json.dumps({"experiment": experiment.describe(), "rows": rows}, indent=2) + "\n", encoding="utf-8")
+    evaluation = experiment.evaluation.model_dump(mode="json")
+    content = {"experiment": experiment.describe(), "evaluation": evaluation, "rows": rows}
+    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     part.replace(path)

@@ -9,6 +9,7 @@ import typer
 
 from medad import __version__
 from medad.cli.bench import bench
+from medad.cli.compare import compare
 from medad.cli.demo import demo
 from medad.cli.evaluate import evaluate
 from medad.cli.inspect import inspect
@@ -57,7 +58,7 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (demo, bench, train, evaluate, run, score, report, inspect, track):
+for command in (demo, bench, train, evaluate, run, score, report, inspect, track, compare):
     app.command()(_handled(command))
 
 

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +33,7 @@ ExperimentName = Annotated[
 ]
 NoTracking = Annotated[bool, typer.Option("--no-tracking", help="Record nothing in MLflow.")]
 SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="Leave out studies that cannot be read.")]
+WIDTH = 180  # of a table that is not printed to a terminal
 
 
 def start(threads: int, device: str) -> str:
@@ -104,22 +106,29 @@ def names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def show_results(rows: list[dict[str, Any]]) -> None:
-    """Print the result table to standard output."""
+def show_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """Print a table to standard output."""
     from rich.console import Console
     from rich.table import Table
 
-    from medad.outputs.tables import legend, result_lines
-
-    headings, lines = result_lines(rows)
     table = Table(*headings)
     for line in lines:
         table.add_row(*line)
-    width = None if sys.stdout.isatty() else 160
+    width = None if sys.stdout.isatty() else WIDTH
     Console(width=width).print(table)
+
+
+def show_results(rows: list[dict[str, Any]]) -> None:
+    """Print the result table to standard output."""
+    from medad.outputs.tables import legend, result_lines
+
+    show_table(*result_lines(rows))
     for line in legend(rows):
         typer.echo(line)
-    typer.echo('AUC and AP: mean ± standard deviation; "a + b": normal + abnormal studies')
+    typer.echo(
+        f"AUC and AP: [{rows[0]['confidence']:.0%} interval over cases] ± standard deviation over seeds or networks; "
+        '"a + b": normal + abnormal studies'
+    )
 
 
 def ui_command(uri: str) -> str:
