@@ -30,8 +30,24 @@ def without_password(uri: str) -> str:
 
 def connect(uri: str) -> MlflowClient:
     """A client for the store or server at ``uri``."""
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for noisy, level in (("mlflow", logging.WARNING), ("alembic", logging.WARNING), ("urllib3", logging.ERROR)):
+        logging.getLogger(noisy).setLevel(level)
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def silent(error: Exception) -> bool:
+    """Whether it is a server that does not answer, or is in trouble itself."""
+    from requests import RequestException
+
+    return isinstance(error.__context__, RequestException) or bool(re.search(r"error code 5\d\d", str(error)))
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in a line."""
+    from requests import RequestException
+
+    if isinstance(error.__context__, RequestException):
+        return f"the server does not answer ({type(error.__context__).__name__})"
+    return without_password(next(iter(str(error).splitlines()), type(error).__name__))

@@ -9,8 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from medad.tracking.client import connect, without_password
-from medad.tracking.journal import Event, read
+from medad.tracking.client import connect, reason, without_password
+from medad.tracking.journal import Event, TrackingError, read
 from medad.tracking.models import log_model, register
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,19 @@ class MlflowStore:
         return created
 
     def send(self, journal: Path) -> None:
-        """Send what is new in the journal to its run, which is made if it is not there."""
+        """Send what is new in the journal to its run, which is made if it is not there.
+
+        Raises:
+            TrackingError: the server does not answer, or refuses.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._send(journal)
+        except MlflowException as error:
+            raise TrackingError(reason(error)) from error
+
+    def _send(self, journal: Path) -> None:
         sent = self._sent(journal)
         events, end = read(journal, sent["offset"])
         run_id = self._run_of(journal)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medad import __version__
+from medad.tracking.client import reason, without_password
 from medad.tracking.journal import TrackingError
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def fetch_model(client: MlflowClient, uri: str, into: Path) -> Path:
                     raise TrackingError(f"{uri} is no model of medad")
                 shutil.copytree(found[0], target, dirs_exist_ok=True)
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"cannot get {uri} from {client.tracking_uri}: {str(error).splitlines()[0]}") from None
+        place = without_password(client.tracking_uri)
+        raise TrackingError(f"cannot get {uri} from {place}: {reason(error)}") from None
     return target
 
 

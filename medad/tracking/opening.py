@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from pathlib import Path
 
-from medad.tracking.client import connect, without_password
+from medad.tracking.client import connect, reason, silent, without_password
 from medad.tracking.journal import TrackingError
 from medad.tracking.mlflow import MlflowStore
 from medad.tracking.models import fetch_model
@@ -32,13 +31,12 @@ def open_tracker(uri: str, experiment: str, out: Path) -> Tracker:
     try:
         return Tracker(MlflowStore(uri, experiment, out))
     except (MlflowException, OSError, ValueError) as error:
-        reason = without_password(str(error).splitlines()[0])
-        if _passing(error):
-            log.warning("no tracking for now, the work goes on: %s", reason)
-            return Tracker(trouble=reason)
+        if silent(error):
+            log.warning("no tracking for now, the work goes on: %s", reason(error))
+            return Tracker(trouble=reason(error))
         raise TrackingError(
-            f"cannot track in {without_password(uri)!r}: {reason}. Give --tracking-uri sqlite:///FILE.db or the http "
-            "address of a running MLflow server, or --no-tracking"
+            f"cannot track in {without_password(uri)!r}: {reason(error)}. Give --tracking-uri sqlite:///FILE.db or the "
+            "http address of a running MLflow server, or --no-tracking"
         ) from None
 
 
@@ -52,10 +50,3 @@ def fetch(model: str, uri: str | None, out: Path) -> Path:
     if not chosen:
         raise TrackingError(f"{model}: say where it is, with --tracking-uri or MLFLOW_TRACKING_URI")
     return fetch_model(connect(chosen), model, out / "models")
-
-
-def _passing(error: Exception) -> bool:
-    """Whether it is a server that does not answer, or is in trouble itself."""
-    from requests import RequestException
-
-    return isinstance(error.__context__, RequestException) or bool(re.search(r"error code 5\d\d", str(error)))
