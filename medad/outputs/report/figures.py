@@ -125,12 +125,13 @@ def losses(metrics: Mapping[str, Sequence[tuple[int, float]]], drawing: Drawing)
     """Training curves, (epoch, loss) by the metric's name: a figure for each family of networks."""
     families: dict[str, dict[str, Sequence[tuple[int, float]]]] = {}
     for name, line in metrics.items():
-        if name.endswith("/loss") and len(line) > 1:
-            families.setdefault(name.removesuffix("/loss").rstrip("0123456789"), {})[name] = line
-    return [_loss_figure(family, lines, drawing) for family, lines in families.items()]
+        network, _, what = name.rpartition("/")
+        if what == "loss" and len(line) > 1:
+            families.setdefault(network.rstrip("0123456789"), {})[network] = line
+    return [_loss_figure(lines, drawing) for lines in families.values()]
 
 
-def _loss_figure(family: str, lines: Mapping[str, Sequence[tuple[int, float]]], drawing: Drawing) -> Figure:
+def _loss_figure(lines: Mapping[str, Sequence[tuple[int, float]]], drawing: Drawing) -> Figure:
     with drawing.axes((2.5, 1.9)) as (axis, drawn):
         for place, line in enumerate(lines.values()):
             axis.plot(*zip(*line, strict=True), color=SERIES[place % len(SERIES)], linewidth=1)
@@ -140,6 +141,6 @@ def _loss_figure(family: str, lines: Mapping[str, Sequence[tuple[int, float]]], 
     epochs = max(line[-1][0] for line in lines.values())
     return Figure(
         Markup(drawn[0]),
-        f"Training loss of {family}, {len(lines)} networks",
+        f"Training loss of {', '.join(lines)}",
         f"Training loss over {epochs} epochs. {said}.",
     )
