@@ -20,6 +20,7 @@ from medad.data.manifest import Manifest
 from medad.evaluator import evaluate_one
 from medad.experiment import counts
 from medad.model import load
+from medad.outputs.report import write_report
 from medad.plan import Experiment
 from medad.tracking import Run, Tracker
 from medad.trainer import train_one
@@ -45,7 +46,12 @@ class Clinical:
 
     def identity(self) -> dict[str, Any]:
         """What a folder of results belongs to."""
-        return {"experiment": self.experiment.describe(), "data": self.manifest.digest(), "model": self.register}
+        return {
+            "experiment": self.experiment.describe(),
+            "evaluation": self.experiment.evaluation.model_dump(mode="json"),
+            "data": self.manifest.digest(),
+            "model": self.register,
+        }
 
 
 def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> list[str]:
@@ -58,9 +64,7 @@ def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> lis
     out.mkdir(parents=True, exist_ok=True)
     done = _done(clinical)
     with clinical.tracker.run("clinical", out, name=title) as parent:
-        parent.params(
-            {**clinical.experiment.describe(), "data": clinical.manifest.digest(), "stages": ",".join(stages)}
-        )
+        parent.params({**clinical.experiment.describe(), "data": clinical.manifest.digest(), "stages": stages})
         for stage in stages:
             if stage in done:
                 clinical.said.append(f"{stage}: finished before")
@@ -119,8 +123,8 @@ def _counted(role: str, studies: tuple[Study, ...]) -> dict[str, Any]:
 
 def _train(clinical: Clinical, parent: Run) -> str:
     data = clinical.manifest.training()
-    source = {"dataset": clinical.manifest.name, "split": "manifest", "digest": clinical.manifest.pools().digest()}
-    source |= counts(data)
+    pools = clinical.manifest.pools()
+    source = {"dataset": clinical.manifest.name, "split": pools.kind, "digest": pools.digest(), **counts(data)}
     folder = train_one(clinical.experiment, data, source, clinical.loader, clinical.out, clinical.tracker, parent)
     return f"model in {folder}"
 
@@ -132,13 +136,16 @@ def _evaluate(clinical: Clinical, parent: Run) -> str:
     folder = clinical.out / "model"
     model = load(folder, clinical.loader.device)
     name, loader = clinical.manifest.name, clinical.loader
-    rows = evaluate_one(model, folder, name, pools, loader, clinical.out, clinical.tracker, parent)
+    made = (name, pools, loader, clinical.out, clinical.tracker, clinical.experiment.evaluation, parent)
+    rows = evaluate_one(model, folder, *made)
     return "AUC " + ", ".join(f"{row['score']} {row['auc']:.3f}" for row in rows)
 
 
 def _report(clinical: Clinical, parent: Run) -> str:
-    with clinical.tracker.run("report", clinical.out, parent):
-        return "left out"
+    with clinical.tracker.run("report", clinical.out, parent) as run:
+        page = write_report(clinical.out)
+        run.artifact(page)
+    return str(page)
 
 
 def _register(clinical: Clinical, parent: Run) -> str:

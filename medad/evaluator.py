@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from medad.config import Evaluation
 from medad.data.loading import Loader
 from medad.data.seen import seen
 from medad.data.splits import Pools
@@ -34,9 +35,10 @@ def evaluate_one(
     loader: Loader,
     out: Path,
     tracker: Tracker,
+    evaluation: Evaluation,
     parent: Run | None = None,
 ) -> list[dict[str, Any]]:
-    """Judge the ``model`` of ``folder`` by the test studies of ``pools``; write what a bench writes for a cell to ``out``.
+    """Judge the ``model`` of ``folder`` by the test studies of ``pools``; write to ``out`` what a bench cell holds.
 
     What is there already is kept; the result of another model or of other data is never overwritten.
 
@@ -45,15 +47,22 @@ def evaluate_one(
     """
     studies = _testable(folder, dataset, pools)
     identity = {"model": model.digest, "dataset": dataset, "data": pools.digest()}
-    kept = _kept(out, identity)
+    experiment = Experiment(dataset, model.card.method, model.method.settings, model.card.seed, evaluation)
+    kept = _kept(out, identity, evaluation)
     with tracker.run("evaluate", out, parent) as run:
         run.params({"dataset": dataset, "digest": pools.digest(), "test": len(studies), "model": model.digest})
         run.params({"method": model.card.method, "seed": model.card.seed, **model.card.settings})
         run.data(dataset, pools.digest(), "testing", {"studies": len(studies)})
         if folder.resolve() != (out / "model").resolve():
             shutil.copytree(folder, out / "model", dirs_exist_ok=True)
-        run.model(out / "model", _experiment(model, dataset).title)
-        return kept or _evaluate(model, dataset, pools, studies, loader, out, run, identity)
+        run.model(out / "model", experiment.title)
+        if kept is not None:
+            return kept
+        (out / IDENTITY).write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
+        unlabeled = model.card.trained_on.get("unlabeled")
+        about = {"split": pools.kind, "n_unlabeled": unlabeled, "n_unlabeled_abnormal": None}
+        began = time.monotonic()
+        return evaluate_model(experiment, model.method, model.card, studies, loader, out, run, about=about, began=began)
 
 
 def _testable(folder: Path, dataset: str, pools: Pools) -> tuple[Study, ...]:
@@ -72,7 +81,7 @@ def _testable(folder: Path, dataset: str, pools: Pools) -> tuple[Study, ...]:
     return studies
 
 
-def _kept(out: Path, identity: dict[str, str]) -> list[dict[str, Any]] | None:
+def _kept(out: Path, identity: dict[str, str], evaluation: Evaluation) -> list[dict[str, Any]] | None:
     """What the same evaluation left in ``out``, if it was finished."""
     if not (out / IDENTITY).is_file():
         if finished(out):
@@ -80,26 +89,4 @@ def _kept(out: Path, identity: dict[str, str]) -> list[dict[str, Any]] | None:
         return None
     if json.loads((out / IDENTITY).read_text(encoding="utf-8")) != identity:
         raise EvaluationError(f"{out} holds the evaluation of another model, or by other data: choose a new --out")
-    return finished(out)
-
-
-def _evaluate(
-    model: Model,
-    dataset: str,
-    pools: Pools,
-    studies: tuple[Study, ...],
-    loader: Loader,
-    out: Path,
-    run: Run,
-    identity: dict[str, str],
-) -> list[dict[str, Any]]:
-    (out / IDENTITY).write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
-    about = {"split": pools.kind, "n_unlabeled": model.card.trained_on.get("unlabeled"), "n_unlabeled_abnormal": None}
-    began = time.monotonic()
-    return evaluate_model(
-        _experiment(model, dataset), model.method, model.card, studies, loader, out, run, about=about, began=began
-    )
-
-
-def _experiment(model: Model, dataset: str) -> Experiment:
-    return Experiment(dataset, model.card.method, model.method.settings, model.card.seed)
+    return finished(out, evaluation)

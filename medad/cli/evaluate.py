@@ -19,6 +19,7 @@ def evaluate(
     data: Annotated[Path | None, typer.Option(help="Manifest (CSV or Parquet) with test rows of both classes.")] = None,
     dataset: Annotated[str | None, typer.Option(help="A dataset's test set instead.")] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of the datasets, in the Med-AD layout.")] = None,
+    settings: common.Set = [],  # noqa: B006 - typer reads it once
     tracking_uri: common.TrackingUri = None,
     experiment: common.ExperimentName = None,
     no_tracking: common.NoTracking = False,
@@ -29,13 +30,14 @@ def evaluate(
 
     Studies that the model has learned from, or whose patients it has, are refused.
     """
-    from medad.config import ConfigError
+    from medad.config import ConfigError, Evaluation, build, parse_overrides
     from medad.registry import datasets
 
     if (data is None) == (dataset is None):
         raise ConfigError("say what to judge by: --data MANIFEST, or --dataset NAME")
     if dataset is not None:
         datasets.check(dataset)
+    evaluation = build(Evaluation, parse_overrides(settings), "--set")
     device = common.start(threads, device)
     from medad.data.loading import Loader
     from medad.evaluator import evaluate_one
@@ -45,7 +47,8 @@ def evaluate(
     folder = common.model_folder(model, out, tracking_uri)
     loaded = load(folder, device)
     tracked = common.open_tracker(out, tracking_uri, experiment, no_tracking)
-    rows = evaluate_one(loaded, folder, name, pools, Loader(loaded.method.settings, device), out, tracked.tracker)
+    loader = Loader(loaded.method.settings, device)
+    rows = evaluate_one(loaded, folder, name, pools, loader, out, tracked.tracker, evaluation)
     tracked.tracker.catch_up(out)
     common.show_results(rows)
     typer.echo(f"results: {out}")

@@ -53,12 +53,20 @@ def _value(row: Row, metric: str) -> str:
     return " ".join(parts)
 
 
+def _unlabeled(row: Row) -> str:
+    """ "160 + 40", or the sum where nobody knows the labels."""
+    total, abnormal = row.get("n_unlabeled"), row.get("n_unlabeled_abnormal")
+    if total is None or abnormal is None:
+        return "-" if total is None else str(total)
+    return f"{total - abnormal} + {abnormal}"
+
+
 def result_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Headings and cells of the printed table; "a + b" are normal and abnormal cases."""
     lines: list[Sequence[str]] = [
         (
             *(row[key] for key in ("dataset", "split", "method", "network")),
-            f"{row['n_unlabeled'] - row['n_unlabeled_abnormal']} + {row['n_unlabeled_abnormal']}",
+            _unlabeled(row),
             row["score"],
             _value(row, "auc"),
             _value(row, "ap"),
