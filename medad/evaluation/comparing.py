@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 
 from medad.config import Evaluation
-from medad.evaluation.ranking import SEED, clusters_of
+from medad.evaluation.ranking import SEED
 from medad.functional.bootstrap import compare_aps
 from medad.functional.delong import compare_aucs
-from medad.functional.intervals import Floats, Ints, UndefinedMetric
+from medad.functional.intervals import Floats, Ints, UndefinedMetric, clusters_of
 from medad.outputs.report.read import Group, read_results
 from medad.progress import progress
 from medad.types import MedadError

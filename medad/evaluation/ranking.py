@@ -10,7 +10,7 @@ import numpy as np
 from medad.config import Evaluation
 from medad.functional.bootstrap import bootstrap_intervals
 from medad.functional.delong import auc_covariance, auc_interval
-from medad.functional.intervals import Floats, Interval, Ints, check_cases
+from medad.functional.intervals import Floats, Interval, Ints, check_cases, clusters_of
 from medad.functional.proportions import predictive_values, proportion
 
 SEED = 0  # of the bootstrap: the same cases give the same interval
@@ -57,14 +57,6 @@ def judge(
             for key, value in _point(name, threshold, labels, scores.mean(axis=1), clusters, evaluation).items()
         },
     }
-
-
-def clusters_of(patients: Sequence[str | None]) -> Ints | None:
-    """A number for each study's patient (N,), a study of an unknown patient by itself; None if no two share one."""
-    names = [f"study {place}" if patient is None else f"of {patient}" for place, patient in enumerate(patients)]
-    if len(set(names)) == len(names):
-        return None
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def _point(

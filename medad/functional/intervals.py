@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,3 +58,11 @@ def cluster_index(clusters: Ints | None, cases: int) -> Ints:
     if clusters is None:
         return np.arange(cases, dtype=np.int64)
     return np.unique(clusters, return_inverse=True)[1].astype(np.int64)
+
+
+def clusters_of(patients: Sequence[str | None]) -> Ints | None:
+    """A number for each study's patient (N,), a study of an unknown patient by itself; None if no two share one."""
+    names = [f"study {place}" if patient is None else f"of {patient}" for place, patient in enumerate(patients)]
+    if len(set(names)) == len(names):
+        return None
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)

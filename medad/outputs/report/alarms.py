@@ -61,7 +61,7 @@ def alarm_figure(group: Group, drawing: Drawing) -> Figure | None:
         f"{name} {', '.join(f'{shares[alpha == GRID][0]:.1%} at {alpha:.0%}' for alpha in ALPHAS)}"
         for name, shares in flagged.items()
     )
-    caption = "Calibration of the false-alarm rate; the band holds 95 % of models whose promise holds"
+    caption = "Calibration of the false-alarm rate; the band holds 95% of models whose promise holds"
     alt = f"Share of {sizes[1]} test normals flagged, against the false-alarm rate asked for. {said}."
     return Figure(Markup(drawn[0]), caption, alt, list(flagged))
 
@@ -96,8 +96,8 @@ def alarm_table(group: Group) -> Table | None:
     columns = [
         Column("score", text("score"), number=False),
         Column("asked for", number("alpha", 2)),
-        Column("normals flagged (95 %)", interval("normals", "normals_low", "normals_high")),
-        Column("abnormals flagged (95 %)", interval("abnormals", "abnormals_low", "abnormals_high")),
+        Column(f"normals flagged ({CONFIDENCE:.0%})", interval("normals", "normals_low", "normals_high")),
+        Column(f"abnormals flagged ({CONFIDENCE:.0%})", interval("abnormals", "abnormals_low", "abnormals_high")),
     ]
     note = (
         f"Flagged: a conformal p-value, among {least} normals that training never saw, of at most the rate asked for. "

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medad.functional.intervals import CONFIDENCE, clusters_of
 from medad.outputs import cases as pictures
 
 ATTRIBUTE = "attr:"
@@ -44,6 +45,11 @@ class Cell:
     def seed(self) -> int:
         """The seed of the experiment."""
         return int(self.experiment.get("seed", 0))
+
+    @property
+    def confidence(self) -> float:
+        """The confidence of its intervals."""
+        return float(self.rows[0].get("confidence") or CONFIDENCE)
 
     @property
     def scores(self) -> list[str]:
@@ -132,11 +138,10 @@ def _read_cases(path: Path, scores: list[str]) -> pd.DataFrame | None:
     return table
 
 
-def clusters_of(cases: pd.DataFrame) -> NDArray[np.int64] | None:
-    """A number for the patient of each case (N,), or None where not every case says whose it is."""
-    if "patient" not in cases.columns or (cases["patient"] == "").any():
-        return None
-    return pd.factorize(cases["patient"])[0].astype(np.int64)
+def patients(cases: pd.DataFrame) -> NDArray[np.int64] | None:
+    """A number for the patient of each case (N,), or None if no two cases are known to share one."""
+    named = cases["patient"] if "patient" in cases.columns else [""] * len(cases)
+    return clusters_of([str(name) or None for name in named])
 
 
 def read_picture(cell: Cell, name: object) -> bytes | None:

@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 
 from medad.functional.delong import compare_aucs
 from medad.functional.intervals import UndefinedMetric
-from medad.outputs.report.cell import clusters_of
+from medad.outputs.report.cell import patients
 from medad.outputs.report.read import Group
 from medad.outputs.report.table import Block, Column, Table, interval, number, text
 
@@ -50,11 +50,12 @@ def _table(title: str, family: Sequence[Group]) -> Table | None:
         return None
     usable = cases["label"].isin([0, 1]).to_numpy()
     usable = usable & np.all([np.isfinite(item.values).all(axis=1) for item in items], axis=0)
-    labels, clusters = cases.loc[usable, "label"].to_numpy(np.int64), clusters_of(cases[usable])
+    labels, clusters = cases.loc[usable, "label"].to_numpy(np.int64), patients(cases[usable])
+    confidence = family[0].first.confidence
     rows: list[dict[str, Any]] = []
     for first, second in combinations(items, 2):
         try:
-            found = compare_aucs(labels, first.values[usable], second.values[usable], clusters)
+            found = compare_aucs(labels, first.values[usable], second.values[usable], clusters, confidence)
         except UndefinedMetric:
             continue
         rows.append({"first": first.name, "second": second.name, **_plain(found)})
@@ -70,7 +71,15 @@ def _table(title: str, family: Sequence[Group]) -> Table | None:
         f"{f' The {SHOWN} with the lowest p are shown; the CSV file has all.' if len(rows) > SHOWN else ''}"
     )
     place = {"family": title}
-    return Table("comparisons", title, _columns(), [Block("", rows[:SHOWN])], place, note, left_out=rows[SHOWN:])
+    return Table(
+        "comparisons",
+        title,
+        _columns(f"{confidence:.0%} interval"),
+        [Block("", rows[:SHOWN])],
+        place,
+        note,
+        left_out=rows[SHOWN:],
+    )
 
 
 def _items(group: Group, several: bool) -> list[_Item]:
@@ -103,13 +112,13 @@ def _plain(found: Any) -> dict[str, float]:
     }
 
 
-def _columns() -> list[Column]:
+def _columns(sure: str) -> list[Column]:
     return [
         Column("first", text("first"), number=False),
         Column("second", text("second"), number=False),
         Column("AUC", number("auc_first")),
         Column("AUC", number("auc_second")),
-        Column("difference (95 % interval)", interval("difference", "low", "high", joint=" to ")),
+        Column(f"difference ({sure})", interval("difference", "low", "high", joint=" to ")),
         Column("p", lambda row: p_value(row["p"])),
         Column("p, Holm", lambda row: p_value(row["p_holm"])),
     ]

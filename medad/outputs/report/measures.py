@@ -25,17 +25,18 @@ def points_table(group: Group) -> Table | None:
     ]
     if not rows:
         return None
+    sure = f"{group.first.confidence:.0%}"
     columns = [
         Column("score", text("score"), number=False),
         Column("point", text("point"), number=False),
         Column("threshold", number("threshold", 4)),
-        Column("sensitivity (95 %)", interval("sensitivity", "sensitivity_low", "sensitivity_high")),
-        Column("specificity (95 %)", interval("specificity", "specificity_low", "specificity_high")),
+        Column(f"sensitivity ({sure})", interval("sensitivity", "sensitivity_low", "sensitivity_high")),
+        Column(f"specificity ({sure})", interval("specificity", "specificity_low", "specificity_high")),
     ]
     if any(row.get("ppv") is not None for row in rows):
         columns += [
-            Column("PPV (95 %)", interval("ppv", "ppv_low", "ppv_high")),
-            Column("NPV (95 %)", interval("npv", "npv_low", "npv_high")),
+            Column(f"PPV ({sure})", interval("ppv", "ppv_low", "ppv_high")),
+            Column(f"NPV ({sure})", interval("npv", "npv_low", "npv_high")),
         ]
         columns += [Column("at a prevalence of", number("prevalence"))]
     note = (
@@ -63,7 +64,12 @@ def pixels_table(group: Group) -> Table | None:
     columns = [Column("score", text("score"), number=False)]
     columns += [Column(heading, number(key)) for key, heading in shown.items()]
     if any(row.get("pointing") is not None for row in measured):
-        columns += [Column("pointing hit rate (95 %)", interval("pointing", "pointing_low", "pointing_high"))]
+        columns += [
+            Column(
+                f"pointing hit rate ({group.first.confidence:.0%})",
+                interval("pointing", "pointing_low", "pointing_high"),
+            )
+        ]
     counted = ", ".join(
         f"{measured[0][key]} studies with {what}"
         for key, what in (("n_masks", "masks"), ("n_boxes", "boxes"))

@@ -66,7 +66,7 @@ def pictured(cell: Cell, budget: int) -> Pictured | None:
     if not kinds:
         return None
     note = (
-        f"{(cell.pictured or {}).get('rule', '')} Seed {cell.seed}. Maps are colored from 0 to the value that 0.1 % of "
+        f"{(cell.pictured or {}).get('rule', '')} Seed {cell.seed}. Maps are colored from 0 to the value that 0.1% of "
         "the pixels of training normals exceed."
     )
     if left_out:

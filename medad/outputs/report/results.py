@@ -87,10 +87,11 @@ def summary_tables(results: Results) -> list[Table]:
 
 
 def _summary(dataset: str, groups: Sequence[Group]) -> Table:
+    sure = f"{groups[0].first.confidence:.0%} interval"
     columns = [
         Column("score", text("score"), number=False),
-        Column("AUC (95 % interval)", interval("auc", "auc_low", "auc_high")),
-        Column("AP (95 % interval)", interval("ap", "ap_low", "ap_high")),
+        Column(f"AUC ({sure})", interval("auc", "auc_low", "auc_high")),
+        Column(f"AP ({sure})", interval("ap", "ap_low", "ap_high")),
         Column("AUC over seeds", _spread("auc")),
         Column("AP over seeds", _spread("ap")),
     ]
@@ -125,11 +126,12 @@ def seeds_table(group: Group) -> Table | None:
     """Every seed of a group with its own intervals, or None for a single one."""
     if len(group.cells) < 2:
         return None
+    sure = f"{group.first.confidence:.0%} interval"
     columns = [
         Column("score", text("score"), number=False),
         Column("seed", text("seed")),
-        Column("AUC (95 % interval)", interval("auc", "auc_low", "auc_high")),
-        Column("AP (95 % interval)", interval("ap", "ap_low", "ap_high")),
+        Column(f"AUC ({sure})", interval("auc", "auc_low", "auc_high")),
+        Column(f"AP ({sure})", interval("ap", "ap_low", "ap_high")),
     ]
     rows = [row for name in dict.fromkeys(row["score"] for row in group.first.rows) for row in _each(group, name)]
     return Table("seeds", "Each seed by itself", columns, [Block("", rows)], {"group": group.title})

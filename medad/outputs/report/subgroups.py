@@ -9,7 +9,7 @@ import pandas as pd
 
 from medad.functional.delong import auc_interval
 from medad.functional.intervals import UndefinedMetric
-from medad.outputs.report.cell import ATTRIBUTE, Cell, clusters_of
+from medad.outputs.report.cell import ATTRIBUTE, Cell, patients
 from medad.outputs.report.read import Group
 from medad.outputs.report.table import Block, Column, Row, Table, interval, number, text
 
@@ -31,11 +31,12 @@ def subgroup_table(group: Group) -> Table | None:
             blocks.append(Block(column, rows))
     if not blocks and not kept:
         return None
+    sure = f"{cell.confidence:.0%}"
     columns = [
         Column("subgroup", text("subgroup"), number=False),
         Column("normal", number("n_normal", 0)),
         Column("abnormal", number("n_abnormal", 0)),
-        *(Column(f"AUC {name} (95 %)", interval(name, f"{name}_low", f"{name}_high")) for name in cell.scores),
+        *(Column(f"AUC {name} ({sure})", interval(name, f"{name}_low", f"{name}_high")) for name in cell.scores),
     ]
     note = (
         "A dash: fewer than two cases of a class. Many subgroups were looked at; small ones differ by chance. "
@@ -98,7 +99,7 @@ def _row(cell: Cell, attribute: str, subgroup: str, members: np.ndarray[tuple[in
     }
     for name in cell.scores:
         try:
-            found = auc_interval(labels, own[[name]].to_numpy(np.float64), clusters_of(own))
+            found = auc_interval(labels, own[[name]].to_numpy(np.float64), patients(own), cell.confidence)
         except UndefinedMetric:
             row |= {name: None, f"{name}_low": None, f"{name}_high": None}
         else:
