@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -42,6 +42,30 @@ class Settings(Strict):
     batch_size: int = Field(64, ge=2, description="images in a training batch, and in a scoring batch")
 
 
+class Evaluation(Strict):
+    """How results are judged. None of it touches training; a finished cell is judged anew where it changed."""
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="confidence of every interval")
+    resamples: int = Field(default=2000, ge=100, le=100_000, description="bootstrap resamples, for AP and F1")
+    specificities: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(0.9, 0.95), description="operating points made from held-out normals: 0.95 flags 5 % of them at most"
+    )
+    sensitivities: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        default=(0.9,), description="operating points made from the abnormal studies of a validation set"
+    )
+    prevalence: float | None = Field(
+        default=None, gt=0, lt=1, description="share of abnormal studies where the model is to be used, for PPV and NPV"
+    )
+
+
+class Tracking(Strict):
+    """Where runs go, unless an option or the environment says otherwise; ``model`` is a name in the registry."""
+
+    uri: str | None = None
+    experiment: str | None = None
+    model: str | None = None
+
+
 class Pipeline(Strict):
     """What to run: a file in pipelines/ or of the user's own."""
 
@@ -51,6 +75,9 @@ class Pipeline(Strict):
     seeds: tuple[int, ...] = (0,)
     anomaly_rates: tuple[float, ...] = ()
     settings: dict[str, Any] = {}
+    data: str | None = Field(None, description="the manifest of an experiment of stages")
+    stages: tuple[Literal["check", "train", "evaluate", "report", "register"], ...] = ()
+    tracking: Tracking = Tracking()
 
 
 S = TypeVar("S", bound=Strict)

@@ -5,26 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from medad.config import ConfigError, Pipeline, Settings, build, unknown_key
+from medad.config import ConfigError, Evaluation, Pipeline, Settings, build, unknown_key
 from medad.registry import datasets, methods
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What was run; with the data's digest it decides whether a result is there already."""
+    """What was run; with the data's digest it decides whether a result is there already.
+
+    ``evaluation`` is how it is judged: no part of what was run.
+    """
 
     dataset: str
     method: str
     settings: Settings
     seed: int
+    evaluation: Evaluation = field(default_factory=Evaluation)
 
     @property
     def network(self) -> str:
         """The network's name, or "-" for a method without one."""
         return str(getattr(self.settings, "network", "-"))
+
+    @property
+    def title(self) -> str:
+        """Method and network, as "ddad-ae"."""
+        return self.method if self.network == "-" else f"{self.method}-{self.network}"
 
     def describe(self) -> dict[str, Any]:
         """As plain values."""
@@ -42,9 +51,9 @@ class Experiment:
 def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] = ()) -> list[Experiment]:
     """The experiments of a pipeline, in order. Wrong names, keys and values are errors now, not after hours.
 
-    The methods share one list of settings, and each takes the keys it knows. An override that none of them knows is
-    an error; a pipeline file may also hold keys of methods that an option has left out. ``own`` are the names of
-    manifests, which no file registers.
+    The methods and the evaluation share one list of settings, and each takes the keys it knows. An override that none
+    of them knows is an error; a pipeline file may also hold keys of methods that an option has left out. ``own``
+    are the names of manifests, which no file registers.
     """
     if not pipeline.datasets:
         raise ConfigError(f"no dataset to run on: name some of {', '.join(datasets.names())} with --datasets")
@@ -61,9 +70,11 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] 
     models: dict[str, type[Settings]] = {name: methods.get(name).settings_model for name in pipeline.methods}
     if pipeline.anomaly_rates and "anomaly_rate" in overrides:
         raise ConfigError("--set anomaly_rate: name the rates with --anomaly-rates, or set one rate, not both")
+    judged = {key: value for key, value in values.items() if key in Evaluation.model_fields}
+    evaluation = build(Evaluation, judged, "settings")
     sweep = [{"anomaly_rate": rate} for rate in pipeline.anomaly_rates] or [{}]
     return [
-        Experiment(dataset, method, settings, seed)
+        Experiment(dataset, method, settings, seed, evaluation)
         for dataset in pipeline.datasets
         for method, model in models.items()
         for rate in sweep
@@ -74,6 +85,7 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] 
 
 def _check_keys(values: Mapping[str, Any], names: Sequence[str], where: str) -> None:
     known = {key for name in names for key in methods.get(name).settings_model.model_fields}
+    known |= set(Evaluation.model_fields)
     for key in values:
         if key not in known:
             raise ConfigError(unknown_key(key, sorted(known), f"{where}, for {', '.join(names)}"))

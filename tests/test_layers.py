@@ -20,10 +20,11 @@ LAYERS = [
     {"io", "networks", "scores", "tracking", "outputs"},
     {"data", "training"},
     {"methods"},
-    {"model", "evaluation", "ledger", "testset"},
-    {"plan"},
-    {"experiment", "scoring"},
-    {"bench", "trainer"},
+    {"model", "ledger", "testset"},
+    {"plan", "evaluation"},
+    {"experiment", "scoring", "serving"},
+    {"bench", "evaluator", "trainer"},
+    {"clinical"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

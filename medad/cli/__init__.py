@@ -10,9 +10,14 @@ import typer
 from medad import __version__
 from medad.cli import data
 from medad.cli.bench import bench
+from medad.cli.compare import compare
 from medad.cli.demo import demo
+from medad.cli.evaluate import evaluate
 from medad.cli.inspect import inspect
+from medad.cli.report import report
+from medad.cli.run import run
 from medad.cli.score import score
+from medad.cli.track import track
 from medad.cli.train import train
 from medad.types import MedadError
 
@@ -54,7 +59,7 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (demo, bench, train, score, inspect):
+for command in (demo, bench, train, evaluate, run, score, report, inspect, track, compare):
     app.command()(_handled(command))
 
 data_app = typer.Typer(help="Data sets: list, get, prepare and check them, and make a manifest of your own scans.")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from medad.config import Tracking
     from medad.data.manifest import Manifest
     from medad.tracking import Tracker
 
@@ -34,6 +38,7 @@ Data = Annotated[
     typer.Option("--data", help="Your own data: a manifest (CSV or Parquet), or the folder that holds one."),
 ]
 SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="Leave out studies that cannot be read.")]
+WIDTH = 180  # of a table that is not printed to a terminal
 
 
 def log_to_stderr() -> None:
@@ -70,17 +75,49 @@ def read_own(path: Path | None) -> Manifest | None:
     return read_manifest(path)
 
 
-def open_tracker(out: Path, uri: str | None, experiment: str | None, off: bool) -> tuple[Tracker, str]:
-    """The tracker, and the URI to show to the user ("" where nothing is tracked)."""
-    if off:
-        from medad.tracking import MemoryTracker
+@dataclass(frozen=True)
+class Tracked:
+    """A tracker, with what to tell the user about it."""
 
-        return MemoryTracker(), ""
-    from medad.tracking.mlflow import MlflowTracker, resolve_uri
+    tracker: Tracker
+    uri: str = ""
+    experiment: str = ""
+
+    def close(self, out: Path) -> None:
+        """Say where the runs are; exit with 1 if not all of it got there."""
+        if self.uri and self.tracker.trouble is None:
+            typer.echo(f"runs:    {ui_command(self.uri)}")
+        if self.tracker.trouble is not None:
+            shown = f"--tracking-uri {self.uri} --experiment {shlex.quote(self.experiment)}"
+            typer.echo(f"tracking is incomplete: {self.tracker.trouble}", err=True)
+            typer.echo(f"all results are in {out}; send what is missing later with", err=True)
+            typer.echo(f"    medad track {shlex.quote(str(out))} {shown}", err=True)
+            raise typer.Exit(1)
+
+
+def open_tracker(
+    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
+) -> Tracked:
+    """The options, else the environment, else the pipeline's ``tracking`` block, say where runs go."""
+    if off:
+        from medad.tracking import Tracker
+
+        return Tracked(Tracker())
+    from medad.tracking import client, opening
 
     out.mkdir(parents=True, exist_ok=True)
-    chosen = resolve_uri(uri, out)
-    return MlflowTracker(chosen, experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "medad", out), chosen
+    chosen = opening.resolve_uri(uri, block.uri if block else None, out)
+    name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or (block and block.experiment) or "medad"
+    return Tracked(opening.open_tracker(chosen, name, out), client.without_password(chosen), name)
+
+
+def model_folder(model: Path, out: Path, uri: str | None) -> Path:
+    """``model`` itself, or what is behind models:/NAME@ALIAS, copied below ``out``."""
+    if not str(model).startswith("models:/"):
+        return model
+    from medad.tracking.opening import fetch
+
+    return fetch(str(model), uri, out)
 
 
 def names(text: str | None) -> list[str] | None:
@@ -88,24 +125,31 @@ def names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def show_results(rows: list[dict[str, Any]]) -> None:
-    """Print the result table to standard output."""
+def show_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """Print a table to standard output."""
     from rich.console import Console
     from rich.table import Table
 
+    table = Table(*headings)
+    for line in lines:
+        table.add_row(*line)
+    width = None if sys.stdout.isatty() else WIDTH
+    Console(width=width).print(table)
+
+
+def show_results(rows: list[dict[str, Any]]) -> None:
+    """Print the result table to standard output."""
     from medad.outputs.published import published_lines, read_published
     from medad.outputs.tables import legend, result_lines
 
     figures = read_published()
-    headings, lines = result_lines(rows, figures)
-    table = Table(*headings)
-    for line in lines:
-        table.add_row(*line)
-    width = None if sys.stdout.isatty() else 160
-    Console(width=width).print(table)
+    show_table(*result_lines(rows, figures))
     for line in (*legend(rows), *published_lines(rows, figures)):
         typer.echo(line)
-    typer.echo('AUC and AP: mean ± standard deviation; "a + b": normal + abnormal studies')
+    typer.echo(
+        f"AUC and AP: [{rows[0]['confidence']:.0%} interval over cases] ± standard deviation over seeds or networks; "
+        '"a + b": normal + abnormal studies'
+    )
 
 
 def ui_command(uri: str) -> str:

@@ -36,8 +36,8 @@ def run_grid(
     data_root: Path | None,
     title: str,
     manifest: Manifest | None = None,
-) -> tuple[Outcome, str]:
-    """The outcome, and the tracking URI. A manifest is one more data set, called by its name."""
+) -> tuple[Outcome, common.Tracked]:
+    """The outcome, and where it was recorded. A manifest is one more data set, called by its name."""
     from medad.data.datasets._classes import expand
     from medad.plan import plan
 
@@ -48,7 +48,7 @@ def run_grid(
     from medad.bench import run_bench
     from medad.data.loading import Loader
 
-    tracker, uri = common.open_tracker(place.out, place.tracking_uri, place.experiment, place.no_tracking)
+    tracked = common.open_tracker(place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking)
 
     loaders: dict[tuple[object, ...], Loader] = {}
 
@@ -58,13 +58,13 @@ def run_grid(
         return loaders.setdefault(sees, Loader(settings, device))
 
     outcome = run_bench(
-        experiments, place.out, data_root=data_root, tracker=tracker, loader=loader, title=title, own=own
+        experiments, place.out, data_root=data_root, tracker=tracked.tracker, loader=loader, title=title, own=own
     )
-    return outcome, uri
+    return outcome, tracked
 
 
-def report(outcome: Outcome, out: Path, uri: str) -> None:
-    """Print the table, what is missing or failed, and where to look."""
+def report(outcome: Outcome, out: Path) -> None:
+    """Print the table, what is missing or failed, and where to look; write the report."""
     if outcome.rows:
         common.show_results(outcome.rows)
     for name, reason in outcome.missing.items():
@@ -73,5 +73,7 @@ def report(outcome: Outcome, out: Path, uri: str) -> None:
         typer.echo(f"failed: {name}: {reason}", err=True)
     typer.echo(f"{outcome.run} experiments run, {outcome.kept} kept from before, {len(outcome.failed)} failed")
     typer.echo(f"results: {out / 'results.csv'}")
-    if uri:
-        typer.echo(f"runs:    {common.ui_command(uri)}")
+    if outcome.rows:
+        from medad.outputs.report import write_report
+
+        typer.echo(f"report:  {write_report(out)}")

@@ -47,8 +47,9 @@ def bench(
         grid = grid.model_copy(update={"datasets": ()})
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
     own = common.read_own(manifest)
-    outcome, uri = run_grid(grid, parse_overrides(settings), place, data_root, "bench", own)
-    report(outcome, out, uri)
+    outcome, tracked = run_grid(grid, parse_overrides(settings), place, data_root, "bench", own)
+    report(outcome, out)
+    tracked.close(out)
     if outcome.failed or (strict and outcome.missing):
         raise typer.Exit(1)
 

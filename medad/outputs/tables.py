@@ -11,6 +11,7 @@ from medad.outputs.published import Figure, beside, sources
 
 CELL = ("dataset", "split", "method", "network", "anomaly_rate", "score")
 HEADINGS = ("dataset", "split", "method", "network", "unlabeled", "score", "AUC", "AP", "± over", "test")
+COMPARED = ("dataset", "first", "second", "metric", "first", "second", "difference", "p", "p (Holm)")
 
 Row = dict[str, Any]
 
@@ -18,8 +19,8 @@ Row = dict[str, Any]
 def over_seeds(rows: Sequence[Row]) -> list[Row]:
     """One row for each dataset, method, network and score: the mean over seeds, and the standard deviation.
 
-    With one seed, the deviation is the one over the networks that are judged one by one, where there are several;
-    the column "over" says which it is.
+    An interval is that of one model over cases: with several seeds there is none. With one seed, the deviation is the
+    one over the networks that are judged one by one, where there are several; the column "over" says which it is.
     """
     first = {_cell(row): place for place, row in reversed(list(enumerate(rows)))}
     ordered = sorted(rows, key=lambda row: first[_cell(row)])
@@ -37,14 +38,29 @@ def _summary(group: list[Row]) -> Row:
         values = [row[metric] for row in group]
         summary[metric] = mean(values)
         summary[f"{metric}_std"] = stdev(values) if several else group[0][f"{metric}_std"]
+        if several:
+            summary[f"{metric}_low"] = summary[f"{metric}_high"] = None
     if not several and summary["auc_std"] is not None:
         summary["over"] = "networks"
     return summary
 
 
-def with_spread(value: float, std: float | None) -> str:
-    """ "0.812 ± 0.011", or "0.812" where there is no deviation."""
-    return f"{value:.3f}" if std is None else f"{value:.3f} ± {std:.3f}"
+def _value(row: Row, metric: str) -> str:
+    """ "0.812 [0.790, 0.832] ± 0.011": the interval over cases where there is one, the deviation where there is one."""
+    parts = [f"{row[metric]:.3f}"]
+    if row.get(f"{metric}_low") is not None:
+        parts.append(f"[{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]")
+    if row[f"{metric}_std"] is not None:
+        parts.append(f"± {row[f'{metric}_std']:.3f}")
+    return " ".join(parts)
+
+
+def _unlabeled(row: Row) -> str:
+    """ "1600 + 2400", or "812 unknown" where nobody knows the labels."""
+    total, abnormal = row.get("n_unlabeled"), row.get("n_unlabeled_abnormal")
+    if total is None or abnormal is None:
+        return "-" if total is None else f"{total} unknown"
+    return f"{total - abnormal} + {abnormal}"
 
 
 def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
@@ -58,8 +74,8 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
             *(row[key] for key in ("dataset", "split", "method", "network")),
             _unlabeled(row),
             row["score"],
-            with_spread(row["auc"], row["auc_std"]),
-            with_spread(row["ap"], row["ap_std"]),
+            _value(row, "auc"),
+            _value(row, "ap"),
             row["over"],
             f"{row['n_normal']} + {row['n_abnormal']}",
             *([beside(row, "auc", figures, known)] if known else []),
@@ -69,11 +85,25 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
     return (*HEADINGS, *(["published AUC"] if known else [])), lines
 
 
-def _unlabeled(row: Row) -> str:
-    """ "1600 + 2400", or "812 unknown" where nobody knows the labels."""
-    abnormal = row["n_unlabeled_abnormal"]
-    unknown = abnormal is None
-    return f"{row['n_unlabeled']} unknown" if unknown else f"{row['n_unlabeled'] - abnormal} + {abnormal}"
+def comparison_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Headings and cells of the printed table of paired tests."""
+    lines: list[Sequence[str]] = []
+    for row in rows:
+        names = [
+            f"{row[key]} ({row[f'folder_{key}']})" if f"folder_{key}" in row else row[key]
+            for key in ("first", "second")
+        ]
+        if row["p"] is None:
+            lines.append((row["dataset"], *names, row["metric"].upper(), "", "", "not tested", "", ""))
+            continue
+        difference = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+        values = (f"{row['value_first']:.3f}", f"{row['value_second']:.3f}", difference)
+        lines.append((row["dataset"], *names, row["metric"].upper(), *values, _p(row["p"]), _p(row["p_holm"])))
+    return COMPARED, lines
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def legend(rows: Sequence[Row]) -> list[str]:
