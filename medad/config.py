@@ -41,6 +41,11 @@ class Settings(Strict):
     )
     batch_size: int = Field(64, ge=2, description="images in a training batch, and in a scoring batch")
 
+    @property
+    def architecture(self) -> str:
+        """What tables call the network; "-" for a method without one."""
+        return str(getattr(self, "network", "-"))
+
 
 class Pipeline(Strict):
     """What to run: a file in pipelines/ or of the user's own."""

@@ -24,7 +24,7 @@ class Experiment:
     @property
     def network(self) -> str:
         """The network's name, or "-" for a method without one."""
-        return str(getattr(self.settings, "network", "-"))
+        return self.settings.architecture
 
     def describe(self) -> dict[str, Any]:
         """As plain values."""
