@@ -68,7 +68,9 @@ def _drawn(image: Gray, shape: str, box: tuple[int, ...], **more: int) -> Gray:
     return np.asarray(canvas) > 0
 
 
-def write_textures(root: Path, normal: int = 24, good: int = 8, each: int = 4, side: int = 128, name: str = "weave") -> Path:
+def write_textures(
+    root: Path, normal: int = 24, good: int = 8, each: int = 4, side: int = 128, name: str = "weave"
+) -> Path:
     """A class with ``normal`` training images, ``good`` normal test images and ``each`` of every defect; its folder."""
     rng = np.random.default_rng(5)
     folder = root / name
