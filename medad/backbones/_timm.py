@@ -76,8 +76,10 @@ class AnyTimm(Backbone):
         places = tuple(place for place, stride in enumerate(strides) if FINEST <= stride <= COARSEST)
         if not places:
             raise BackboneError(f"{self.title} has no feature map of stride 4 to 16 (it has {strides})")
+        network: nn.Module
         if tensors is None:
-            return self._create(places)
+            network = self._create(places)
+            return network
         with torch.random.fork_rng(devices=[]):
             state = torch.get_rng_state()
             start = dict(self._create(places).named_parameters())
