@@ -35,7 +35,7 @@ class Experiment:
         """A folder name that is the same for the same experiment on the same data, and no other."""
         text = json.dumps([self.describe(), data_digest], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        parts = [self.dataset, self.method, self.network, f"seed{self.seed}", digest]
+        parts = [self.dataset.replace(":", "-"), self.method, self.network, f"seed{self.seed}", digest]
         return "_".join(part for part in parts if part != "-")
 
 

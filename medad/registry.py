@@ -66,8 +66,23 @@ class Registry(Generic[T]):
         return self._things[name]
 
 
+class PartedRegistry(Registry[Any]):
+    """Things some of which have parts: "NAME:PART" is what ``part(PART)`` of the thing called NAME gives."""
+
+    def check(self, name: str) -> str:
+        """``name`` if there is a thing of the name before the colon."""
+        super().check(name.partition(":")[0])
+        return name
+
+    def get(self, name: str) -> Any:
+        """The thing called ``name``, or a part of it."""
+        whole, colon, part = name.partition(":")
+        thing = super().get(whole)
+        return thing.part(part) if colon else thing
+
+
 networks: Registry[Any] = Registry("network", "medad.networks")
 scores: Registry[Any] = Registry("score", "medad.scores")
 methods: Registry[Any] = Registry("method", "medad.methods")
-datasets: Registry[Any] = Registry("dataset", "medad.data.datasets")
+datasets = PartedRegistry("dataset", "medad.data.datasets")
 backbones: Registry[Any] = Registry("backbone", "medad.backbones")

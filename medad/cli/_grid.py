@@ -32,8 +32,10 @@ def run_grid(
     grid: Pipeline, overrides: Mapping[str, Any], place: Place, data_root: Path | None, title: str
 ) -> tuple[Outcome, str]:
     """The outcome, and the tracking URI."""
+    from medad.data.datasets._classes import expand
     from medad.plan import plan
 
+    grid = grid.model_copy(update={"datasets": expand(grid.datasets, data_root)})
     experiments = plan(grid, overrides)
     device = common.start(place.threads, place.device)
     from medad.bench import run_bench

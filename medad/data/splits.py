@@ -20,6 +20,8 @@ class Pools:
     """A dataset on disk, before the unlabeled set is composed; every study carries its label.
 
     ``published_unlabeled`` is the size of the unlabeled set in the paper; ``kind`` is "official" or says what it is.
+    ``unknown`` is an unlabeled set whose labels nobody knows: it is taken as it is, and the two pools are empty.
+    ``contents`` is a digest of what the files hold, where that is known.
     """
 
     normal: tuple[Study, ...]
@@ -29,11 +31,15 @@ class Pools:
     test_abnormal: tuple[Study, ...]
     kind: str = field(default="custom split", kw_only=True)
     published_unlabeled: int | None = field(default=None, kw_only=True)
+    unknown: tuple[Study, ...] = field(default=(), kw_only=True)
+    contents: str = field(default="", kw_only=True)
 
     def digest(self) -> str:
         """First 12 hex digits of SHA-256 over all study names and their places."""
         lists = (self.normal, self.unlabeled_normal, self.unlabeled_abnormal, self.test_normal, self.test_abnormal)
-        return name_digest(["\t".join(study.id for study in studies) for studies in lists])
+        own = [self.unknown] if self.unknown else []
+        names = ["\t".join(study.id for study in studies) for studies in (*lists, *own)]
+        return name_digest([*names, self.contents] if self.contents else names)
 
 
 def name_digest(names: list[str]) -> str:
@@ -45,10 +51,11 @@ def compose(pools: Pools, anomaly_rate: float, unlabeled: int | None = None) -> 
     """The split whose unlabeled set has n studies, int(n * anomaly_rate) of them abnormal, in list order.
 
     n is ``unlabeled``, or the published count of an official split, or the most that the pool supplies at this rate.
-    A rate that the pool cannot supply is an error that names the feasible range.
+    A rate that the pool cannot supply is an error that names the feasible range. Studies of unknown labels are taken
+    in list order, whatever the rate.
     """
     normal, abnormal = unlabeled_counts(pools, anomaly_rate, unlabeled)
-    chosen = (*pools.unlabeled_normal[:normal], *pools.unlabeled_abnormal[:abnormal])
+    chosen = (*pools.unlabeled_normal[:normal], *pools.unlabeled_abnormal[:abnormal], *pools.unknown[:unlabeled])
     training = TrainingSet(
         tuple(study.unlabeled() for study in pools.normal), tuple(study.unlabeled() for study in chosen)
     )
@@ -56,7 +63,11 @@ def compose(pools: Pools, anomaly_rate: float, unlabeled: int | None = None) -> 
 
 
 def unlabeled_counts(pools: Pools, anomaly_rate: float, unlabeled: int | None = None) -> tuple[int, int]:
-    """How many normal and how many abnormal studies :func:`compose` puts into the unlabeled set."""
+    """How many normal and how many abnormal studies :func:`compose` puts into the unlabeled set, as far as is known."""
+    if pools.unknown:
+        if unlabeled is not None and unlabeled > len(pools.unknown):
+            raise SplitError(f"there are {len(pools.unknown)} unlabeled studies: set unlabeled to that at most")
+        return 0, 0
     rate = Fraction(str(anomaly_rate))
     normal, abnormal = len(pools.unlabeled_normal), len(pools.unlabeled_abnormal)
     count = unlabeled or default_count(pools, [anomaly_rate])
@@ -68,6 +79,8 @@ def unlabeled_counts(pools: Pools, anomaly_rate: float, unlabeled: int | None = 
 
 def default_count(pools: Pools, rates: Sequence[float]) -> int:
     """Size of the unlabeled set: the published one of an official split, or the most that serves each of ``rates``."""
+    if pools.unknown and len(rates) > 1:
+        raise SplitError("anomaly rates cannot be composed: not every unlabeled study of this set carries a label")
     if pools.kind == "official" and pools.published_unlabeled:
         return pools.published_unlabeled
     normal, abnormal = len(pools.unlabeled_normal), len(pools.unlabeled_abnormal)

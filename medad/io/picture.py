@@ -99,3 +99,30 @@ def part_of(path: Path) -> tuple[Path, int]:
     if mark and number.isascii() and number.isdigit() and int(number) > 0 and not path.exists():
         return path.with_name(stem), int(number) - 1
     return path, 0
+
+
+def slice_of(path: Path) -> tuple[Path, int | None]:
+    """``scan.nii.gz#z12`` is the 12th axial slice of ``scan.nii.gz``, from below: the volume, and the slice from 0."""
+    stem, mark, number = path.name.rpartition("#z")
+    if mark and number.isascii() and number.isdigit() and int(number) > 0 and not path.exists():
+        return path.with_name(stem), int(number) - 1
+    return path, None
+
+
+def axial_slice(volume: Picture, index: int, path: Path) -> Picture:
+    """One slice (C, W, H) of a volume in RAS, as a radiologist sees it: columns to the left, rows to posterior.
+
+    Raises:
+        UnreadableImage: it is no volume, or has no such slice.
+    """
+    if volume.array.ndim != 4:
+        raise UnreadableImage(path, "no-slices", "it is a single image without slices", "name it without #z")
+    if index >= volume.array.shape[-1]:
+        reason = f"it has {volume.array.shape[-1]} slices, not {index + 1}"
+        raise UnreadableImage(path, "missing", reason, "check the number after #z")
+    _, columns, rows, _ = volume.array.shape
+    turn = np.array([[-1.0, 0, 0, columns - 1], [0, -1, 0, rows - 1], [0, 0, 1, index], [0, 0, 0, 1]])
+    affine = volume.affine @ turn
+    reading = {**volume.reading, "assumed": [*volume.reading["assumed"], f"axial slice {index + 1}"]}
+    array = volume.array[:, ::-1, ::-1, index].copy()
+    return Picture(array, affine, affine, reading, volume.patient)

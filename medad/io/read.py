@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from medad.io.errors import UnreadableImage, guarded
 from medad.io.formats import IMAGES, head_of, sniff
-from medad.io.picture import Picture, part_of
+from medad.io.picture import Picture, axial_slice, part_of, slice_of
 from medad.io.settings import ReadSettings
 
 Files = Path | str | Sequence[Path | str]
@@ -24,10 +25,20 @@ def read_picture(files: Files, settings: ReadSettings, formats: Sequence[str] = 
     if not paths:
         raise UnreadableImage("-", "empty", "no file was given", "give at least one file")
     with guarded(paths[0]):
+        whole, index = slice_of(paths[0])
+        if index is not None and len(paths) == 1:
+            volume = _volume(whole, part_of(whole)[0].stat().st_mtime_ns, settings, tuple(formats))
+            return axial_slice(volume, index, whole)
         form = _format_of(paths)
         if form not in formats:
             raise UnreadableImage(paths[0], "not-an-image", _what(form), "leave it out, or use another reader")
         return _read(form, paths, settings)
+
+
+@lru_cache(maxsize=2)
+def _volume(path: Path, changed: int, settings: ReadSettings, formats: tuple[str, ...]) -> Picture:
+    """The volume that slices are taken from, one after the other; the last ones are kept, so each is decoded once."""
+    return read_picture(path, settings, formats)
 
 
 def _read(form: str, paths: list[Path], settings: ReadSettings) -> Picture:

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from making import write_med_ad
 
-from medad.data.datasets._dataset import DatasetError, MissingDataset
+from medad.data.datasets._dataset import About, DatasetError, MissingDataset
 from medad.data.datasets._medad_layout import LISTS, MedADLayout
 from medad.data.splits import Pools, SplitError, compose, name_digest
 from medad.registry import datasets
 from medad.types import Split, Study, TrainingSet
+
+ABOUT = About("X", "a citation", "a license", "a place", "a raw layout", "a prepared layout", "MR", "mr")
 
 
 def studies(prefix: str, count: int, label: int, patient: str | None = None) -> tuple[Study, ...]:
@@ -87,7 +89,7 @@ def test_the_official_split_is_recognized_by_its_digests(tmp_path: Path) -> None
     content = json.loads((folder / "data.json").read_text())
     lists = [content["train"]["0"], *content["train"]["unlabeled"].values(), *content["test"].values()]
     digests = tuple(hashlib.sha256("\n".join(names).encode()).hexdigest()[:12] for names in lists)
-    layout = MedADLayout("X", "X", 2, digests)
+    layout = MedADLayout(ABOUT, "X", 2, digests)
     found = layout.pools(tmp_path, tmp_path)
     assert (found.kind, found.published_unlabeled) == ("official", 2)
     renamed = content["test"]["1"][0]
@@ -108,7 +110,7 @@ def test_name_digest_is_sha256_over_lines() -> None:
 
 
 def test_defects_of_the_layout_are_named(tmp_path: Path) -> None:
-    layout = MedADLayout("X", "X", 2)
+    layout = MedADLayout(ABOUT, "X", 2)
     with pytest.raises(MissingDataset, match=r"X.data\.json"):
         layout.pools(tmp_path, tmp_path)
     folder = write_med_ad(tmp_path, "X", (3, 2, 2, 2, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from medad.data.datasets._dataset import Dataset
+from medad.data.datasets._dataset import About, Dataset
 from medad.data.datasets._demo_files import RECORD, DemoCounts, write_demo
 from medad.data.splits import Pools
 from medad.progress import progress
@@ -18,7 +18,17 @@ FOLDER = "demo"
 class Demo(Dataset):
     """T1 slices with and without a lesion, as DICOM and NIfTI. It shows that the path works, nothing about patients."""
 
-    title = "demo (synthetic brain MR)"
+    about = About(
+        title="demo (synthetic brain MR)",
+        citation="made by medad from the MNI152 template that ships inside nilearn",
+        license="see nilearn; the template's terms are its makers'",
+        source="nothing to get: it is made on the spot",
+        raw_layout="it is made on the spot",
+        prepared_layout=f"{FOLDER}/{RECORD} and what it names (optional)",
+        modality="MR slice",
+        preset="mr",
+        tasks=("detection", "localization"),
+    )
 
     def pools(self, data_root: Path | None, out: Path) -> Pools:
         """The studies in ``data_root``/demo if they are there; otherwise made, or finished, in ``out``/data/demo."""
