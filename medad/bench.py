@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -21,12 +20,11 @@ from medad.outputs.tables import over_seeds
 from medad.plan import Experiment
 from medad.progress import progress
 from medad.registry import datasets, methods
-from medad.tracking import Run, Tracker
+from medad.tracking import Run, Tracker, TrackingError
 from medad.types import MedadError
 
 log = logging.getLogger(__name__)
 RESULTS = "results.csv"
-STATE = "bench.json"
 RATES = "anomaly_rates.png"
 
 
@@ -61,8 +59,7 @@ def run_bench(
     todo = _same_size([one for one in experiments if one.dataset in pools], pools)
     folders = [out / "cells" / one.name(pools[one.dataset].digest()) for one in todo]
     _rehearse(todo, pools, loader)
-    with tracker.run(title, resume=_parent(out), tags={"medad.kind": "bench"}) as parent:
-        (out / STATE).write_text(json.dumps({"run": parent.id}) + "\n", encoding="utf-8")
+    with tracker.run("bench", out, name=title) as parent:
         parent.params({"datasets": ",".join(sorted({one.dataset for one in experiments})), "cells": len(experiments)})
         with progress(title, len(todo)) as advance:
             for experiment, folder in zip(todo, folders, strict=True):
@@ -73,17 +70,24 @@ def run_bench(
                 outcome.rows = _collect(out, folders)
                 advance(1)
         outcome.folders = [folder for folder in folders if finished(folder) is not None]
-        if outcome.rows:
-            parent.table("results", pd.DataFrame(outcome.rows))
-            if len({row["anomaly_rate"] for row in outcome.rows}) > 1:
-                save_rate_curves(out / RATES, over_seeds(outcome.rows))
-                parent.artifact(out / RATES)
-        for row in outcome.rows:
-            place = [str(row[key]) for key in ("dataset", "method", "network", "score") if row[key] != "-"]
-            name = "/".join([*place, f"rate{row['anomaly_rate']:g}"])
-            parent.metric(f"{name}/auc", row["auc"], row["seed"])
-            parent.metric(f"{name}/ap", row["ap"], row["seed"])
+        _record(parent, out, outcome.rows)
+    tracker.catch_up(out)
     return outcome
+
+
+def _record(parent: Run, out: Path, rows: list[dict[str, Any]]) -> None:
+    """The table of all cells and its figures; each value also as a metric, with the seed as its step."""
+    if not rows:
+        return
+    parent.table(out / RESULTS)
+    if len({row["anomaly_rate"] for row in rows}) > 1:
+        save_rate_curves(out / RATES, over_seeds(rows))
+        parent.artifact(out / RATES)
+    for row in rows:
+        place = [str(row[key]) for key in ("dataset", "method", "network", "score") if row[key] != "-"]
+        name = "/".join([*place, f"rate{row['anomaly_rate']:g}"])
+        parent.metric(f"{name}/auc", row["auc"], row["seed"])
+        parent.metric(f"{name}/ap", row["ap"], row["seed"])
 
 
 def _same_size(experiments: list[Experiment], pools: dict[str, Pools]) -> list[Experiment]:
@@ -121,13 +125,6 @@ def _rehearse(experiments: list[Experiment], pools: dict[str, Pools], loader: Ca
         loader(settings)
 
 
-def _parent(out: Path) -> str | None:
-    if not (out / STATE).is_file():
-        return None
-    run: str = json.loads((out / STATE).read_text(encoding="utf-8"))["run"]
-    return run
-
-
 def _run_cell(
     experiment: Experiment,
     pools: Pools,
@@ -140,12 +137,17 @@ def _run_cell(
     folder.mkdir(parents=True, exist_ok=True)
     log.info("run %s", folder.name)
     try:
-        with tracker.run(folder.name, parent, tags={"medad.kind": "cell"}) as run:
+        with tracker.run("cell", folder, parent, folder.name) as run:
             run_experiment(experiment, pools, loader(experiment.settings), folder, run)
         outcome.run += 1
+    except TrackingError:  # another process is at work on this cell
+        raise
     except MedadError as error:
         outcome.failed[folder.name] = str(error)
         log.error("failed: %s: %s", folder.name, error)
+    except Exception as error:  # a defect in one experiment must not cost the night's others
+        outcome.failed[folder.name] = f"internal error ({type(error).__name__}: {error}); please report it"
+        log.exception("failed: %s", folder.name)
 
 
 def _collect(out: Path, folders: list[Path]) -> list[dict[str, Any]]:

@@ -47,6 +47,14 @@ class Settings(Strict):
         return str(getattr(self, "network", "-"))
 
 
+class Tracking(Strict):
+    """Where runs go, unless an option or the environment says otherwise; ``model`` is a name in the registry."""
+
+    uri: str | None = None
+    experiment: str | None = None
+    model: str | None = None
+
+
 class Pipeline(Strict):
     """What to run: a file in pipelines/ or of the user's own."""
 
@@ -56,6 +64,7 @@ class Pipeline(Strict):
     seeds: tuple[int, ...] = (0,)
     anomaly_rates: tuple[float, ...] = ()
     settings: dict[str, Any] = {}
+    tracking: Tracking = Tracking()
 
 
 S = TypeVar("S", bound=Strict)

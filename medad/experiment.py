@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from medad.plan import Experiment
 from medad.registry import methods
 from medad.testset import ScoredSet, score_set
 from medad.tracking import Run
-from medad.types import TrainingSet
+from medad.types import Study, TrainingSet
 
 RESULT, PANEL, HISTOGRAMS = "result.json", "panel.png", "histograms.png"
 SCALE_STUDIES = 64  # training normals that the color scale of the maps is taken from
@@ -49,6 +49,7 @@ def train_model(
 
     What a killed training needs to go on lies in ``folder``/checkpoints until the model is written.
     """
+    run.data(source["dataset"], source["digest"], "training", counts(data))
     method: Method = methods.get(experiment.method)(experiment.settings)
     checkpoints = folder / "checkpoints"
     rng = torch.Generator().manual_seed(experiment.seed)
@@ -63,6 +64,7 @@ def train_model(
     )
     save(folder, method, card)
     shutil.rmtree(checkpoints, ignore_errors=True)
+    run.model(folder, "-".join(part for part in (experiment.method, experiment.network) if part != "-"))
     return method, card
 
 
@@ -75,20 +77,45 @@ def run_experiment(
     source = {"dataset": experiment.dataset, "split": pools.kind, "digest": pools.digest(), **counts(split.training)}
     run.params({**experiment.describe(), **source, "test": len(split.test)})
     method, card = train_model(experiment, split.training, loader, folder / "model", run, source)
-    scored = score_set(method, split.test, loader)
-    rows = _rows(experiment, method, pools, scored, time.monotonic() - began)
+    normal, abnormal = unlabeled_counts(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
+    about = {"split": pools.kind, "n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
+    run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
+    return evaluate_model(experiment, method, card, split.test, loader, folder, run, about=about, began=began)
+
+
+def evaluate_model(
+    experiment: Experiment,
+    method: Method,
+    card: Card,
+    studies: Sequence[Study],
+    loader: Loader,
+    folder: Path,
+    run: Run,
+    *,
+    about: Mapping[str, Any],
+    began: float,
+) -> list[dict[str, Any]]:
+    """Score labeled ``studies`` with a trained method, evaluate, write cases, pictures and rows to ``folder``.
+
+    Nothing is fitted. ``about`` is what the rows say of the split and the unlabeled set; ``began`` is when the work
+    on this result started, by ``time.monotonic``.
+    """
+    scored = score_set(method, studies, loader)
+    rows = _rows(experiment, method, scored, about, time.monotonic() - began)
     _write_cases(folder / "cases.csv", scored)
     title = f"{experiment.dataset}, {method.title} {experiment.network}, seed {experiment.seed}"
     ranks = "by rank in their class: 100% is where the maps find the mask best, or without masks the highest score"
     save_panel(folder / PANEL, list(_panel_cases(scored, loader)), card.map_scale, f"{title}\n{ranks}")
     save_histograms(folder / HISTOGRAMS, *_judged(scored), title)
-    _write_result(folder / RESULT, experiment, rows)
     for row in rows:
         run.metric(f"{experiment.dataset}/{row['score']}/auc", row["auc"])
         run.metric(f"{experiment.dataset}/{row['score']}/ap", row["ap"])
-    run.table("results", pd.DataFrame(rows))
+    pd.DataFrame(rows).to_csv(folder / "results.csv", index=False)
+    run.table(folder / "results.csv")
+    run.table(folder / "cases.csv", without=("id",))
     run.artifact(folder / PANEL)
     run.artifact(folder / HISTOGRAMS)
+    _write_result(folder / RESULT, experiment, rows)
     return rows
 
 
@@ -109,11 +136,10 @@ def _judged(scored: ScoredSet) -> tuple[NDArray[np.int64], dict[str, NDArray[np.
 
 
 def _rows(
-    experiment: Experiment, method: Method, pools: Pools, scored: ScoredSet, seconds: float
+    experiment: Experiment, method: Method, scored: ScoredSet, about: Mapping[str, Any], seconds: float
 ) -> list[dict[str, Any]]:
     labels, _ = _judged(scored)
     settings = experiment.settings
-    normal, abnormal = unlabeled_counts(pools, settings.anomaly_rate, settings.unlabeled)
     return [
         {
             "dataset": experiment.dataset,
@@ -122,10 +148,8 @@ def _rows(
             "score": name,
             "seed": experiment.seed,
             **asdict(rank(labels, scored.members(name))),
-            "split": pools.kind,
             "anomaly_rate": settings.anomaly_rate,
-            "n_unlabeled": normal + abnormal,
-            "n_unlabeled_abnormal": abnormal,
+            **about,
             "epochs": getattr(settings, "epochs", 0),
             "seconds": round(seconds, 1),
             "title": method.scores[name],

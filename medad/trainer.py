@@ -15,7 +15,7 @@ from medad.ledger import stamp
 from medad.model import CARD, ModelError, load
 from medad.plan import Experiment
 from medad.registry import datasets
-from medad.tracking import Tracker
+from medad.tracking import Run, Tracker
 from medad.types import MedadError, Skipped, Study, TrainingSet
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,13 @@ def folder_studies(folder: Path) -> tuple[Study, ...]:
 
 
 def train_one(
-    experiment: Experiment, data: TrainingSet, source: dict[str, Any], loader: Loader, out: Path, tracker: Tracker
+    experiment: Experiment,
+    data: TrainingSet,
+    source: dict[str, Any],
+    loader: Loader,
+    out: Path,
+    tracker: Tracker,
+    parent: Run | None = None,
 ) -> Path:
     """Train and write ``out``/model. A model made from the same is left as it is; another is never overwritten."""
     folder = out / "model"
@@ -71,7 +77,7 @@ def train_one(
             raise ModelError(f"{folder} holds a model made with other data, settings or seed: choose a new --out")
         log.info("%s is trained already", folder)
         return folder
-    with tracker.run("train", tags={"medad.kind": "train"}) as run:
+    with tracker.run("train", out, parent) as run:
         run.params({**experiment.describe(), **source})
         train_model(experiment, data, loader, folder, run, source)
         run.artifact(folder / CARD)

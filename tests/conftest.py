@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from servers import MlflowServer
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +23,11 @@ def _own_tracking(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may write to a tracking server that the developer's environment names."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A real server, shared by all tests: each uses an experiment of its own."""
+    server = MlflowServer(tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill()

@@ -22,7 +22,7 @@ LAYERS = [
     {"methods"},
     {"model", "evaluation", "ledger", "testset"},
     {"plan"},
-    {"experiment", "scoring"},
+    {"experiment", "scoring", "serving"},
     {"bench", "trainer"},
     {"cli"},
 ]

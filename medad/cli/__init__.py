@@ -12,6 +12,7 @@ from medad.cli.bench import bench
 from medad.cli.demo import demo
 from medad.cli.inspect import inspect
 from medad.cli.score import score
+from medad.cli.track import track
 from medad.cli.train import train
 from medad.types import MedadError
 
@@ -53,7 +54,7 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (demo, bench, train, score, inspect):
+for command in (demo, bench, train, score, inspect, track):
     app.command()(_handled(command))
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from medad.config import Tracking
     from medad.tracking import Tracker
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for everything that is written.")]
@@ -51,17 +54,49 @@ def start(threads: int, device: str) -> str:
     return device
 
 
-def open_tracker(out: Path, uri: str | None, experiment: str | None, off: bool) -> tuple[Tracker, str]:
-    """The tracker, and the URI to show to the user ("" where nothing is tracked)."""
-    if off:
-        from medad.tracking import MemoryTracker
+@dataclass(frozen=True)
+class Tracked:
+    """A tracker, with what to tell the user about it."""
 
-        return MemoryTracker(), ""
-    from medad.tracking.mlflow import MlflowTracker, resolve_uri
+    tracker: Tracker
+    uri: str = ""
+    experiment: str = ""
+
+    def close(self, out: Path) -> None:
+        """Say where the runs are; exit with 1 if not all of it got there."""
+        if self.uri and self.tracker.trouble is None:
+            typer.echo(f"runs:    {ui_command(self.uri)}")
+        if self.tracker.trouble is not None:
+            shown = f"--tracking-uri {self.uri} --experiment {shlex.quote(self.experiment)}"
+            typer.echo(f"tracking is incomplete: {self.tracker.trouble}", err=True)
+            typer.echo(f"all results are in {out}; send what is missing later with", err=True)
+            typer.echo(f"    medad track {shlex.quote(str(out))} {shown}", err=True)
+            raise typer.Exit(1)
+
+
+def open_tracker(
+    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
+) -> Tracked:
+    """The options, else the environment, else the pipeline's ``tracking`` block, say where runs go."""
+    if off:
+        from medad.tracking import Tracker
+
+        return Tracked(Tracker())
+    from medad.tracking import client, opening
 
     out.mkdir(parents=True, exist_ok=True)
-    chosen = resolve_uri(uri, out)
-    return MlflowTracker(chosen, experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "medad", out), chosen
+    chosen = opening.resolve_uri(uri, block.uri if block else None, out)
+    name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or (block and block.experiment) or "medad"
+    return Tracked(opening.open_tracker(chosen, name, out), client.without_password(chosen), name)
+
+
+def model_folder(model: Path, out: Path, uri: str | None) -> Path:
+    """``model`` itself, or what is behind models:/NAME@ALIAS, copied below ``out``."""
+    if not str(model).startswith("models:/"):
+        return model
+    from medad.tracking.opening import fetch
+
+    return fetch(str(model), uri, out)
 
 
 def names(text: str | None) -> list[str] | None:

@@ -30,8 +30,8 @@ class Place:
 
 def run_grid(
     grid: Pipeline, overrides: Mapping[str, Any], place: Place, data_root: Path | None, title: str
-) -> tuple[Outcome, str]:
-    """The outcome, and the tracking URI."""
+) -> tuple[Outcome, common.Tracked]:
+    """The outcome, and where it was recorded."""
     from medad.data.datasets._classes import expand
     from medad.plan import plan
 
@@ -41,7 +41,7 @@ def run_grid(
     from medad.bench import run_bench
     from medad.data.loading import Loader
 
-    tracker, uri = common.open_tracker(place.out, place.tracking_uri, place.experiment, place.no_tracking)
+    tracked = common.open_tracker(place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking)
 
     loaders: dict[tuple[object, ...], Loader] = {}
 
@@ -50,11 +50,13 @@ def run_grid(
         sees = (settings.size, settings.channels, settings.preset)
         return loaders.setdefault(sees, Loader(settings, device))
 
-    outcome = run_bench(experiments, place.out, data_root=data_root, tracker=tracker, loader=loader, title=title)
-    return outcome, uri
+    outcome = run_bench(
+        experiments, place.out, data_root=data_root, tracker=tracked.tracker, loader=loader, title=title
+    )
+    return outcome, tracked
 
 
-def report(outcome: Outcome, out: Path, uri: str) -> None:
+def report(outcome: Outcome, out: Path) -> None:
     """Print the table, what is missing or failed, and where to look."""
     if outcome.rows:
         common.show_results(outcome.rows)
@@ -64,5 +66,3 @@ def report(outcome: Outcome, out: Path, uri: str) -> None:
         typer.echo(f"failed: {name}: {reason}", err=True)
     typer.echo(f"{outcome.run} experiments run, {outcome.kept} kept from before, {len(outcome.failed)} failed")
     typer.echo(f"results: {out / 'results.csv'}")
-    if uri:
-        typer.echo(f"runs:    {common.ui_command(uri)}")

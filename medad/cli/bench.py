@@ -43,8 +43,9 @@ def bench(
     options = {"datasets": datasets, "methods": methods, "networks": networks, "seeds": seeds}
     grid = _narrowed(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
-    outcome, uri = run_grid(grid, parse_overrides(settings), place, data_root, "bench")
-    report(outcome, out, uri)
+    outcome, tracked = run_grid(grid, parse_overrides(settings), place, data_root, "bench")
+    report(outcome, out)
+    tracked.close(out)
     if outcome.failed or (strict and outcome.missing):
         raise typer.Exit(1)
 

@@ -28,8 +28,8 @@ def demo(
 
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
     grid = read_pipeline("demo")
-    outcome, uri = run_grid(grid, parse_overrides(settings), place, None, "demo")
-    report(outcome, out, uri)
+    outcome, tracked = run_grid(grid, parse_overrides(settings), place, None, "demo")
+    report(outcome, out)
     if outcome.failed:
         raise typer.Exit(1)
     from medad.model import load
@@ -44,6 +44,7 @@ def demo(
     typer.echo("next:    look at the picture and the runs, then")
     typer.echo(f"         medad score {cell / 'model'} FOLDER --out scores")
     typer.echo("         medad train ddad --normal DIR --unlabeled DIR --out my-model")
+    tracked.close(out)
 
 
 def _verdict(rows: list[dict[str, Any]]) -> str:

@@ -14,7 +14,7 @@ SHOWN = 10
 
 
 def score(
-    model: Annotated[Path, typer.Argument(help="Model folder, as 'medad train' or 'medad bench' writes it.")],
+    model: Annotated[Path, typer.Argument(help="Model folder, or models:/NAME@candidate in MLflow.")],
     folder: Annotated[Path, typer.Argument(help="Folder of DICOM, NIfTI and raster files, or one file.")],
     out: common.Out,
     map_score: Annotated[
@@ -22,6 +22,7 @@ def score(
     ] = None,
     heatmaps: Annotated[bool, typer.Option(help="Write a heatmap for each scored study.")] = True,
     restart: Annotated[bool, typer.Option("--restart", help="Forget the results in OUT and start anew.")] = False,
+    tracking_uri: common.TrackingUri = None,
     device: common.Device = "auto",
     threads: common.Threads = 0,
 ) -> None:
@@ -34,7 +35,7 @@ def score(
     from medad.model import load
     from medad.scoring import HEATMAPS, LEDGER, TABLE, score_folder
 
-    loaded = load(model, device)
+    loaded = load(common.model_folder(model, out, tracking_uri), device)
     if restart:
         shutil.rmtree(out / HEATMAPS, ignore_errors=True)
         for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", TABLE):

@@ -48,9 +48,9 @@ def train(
     from medad.trainer import train_one, training_set
 
     data, source = training_set(one, normal, unlabeled, data_root, out)
-    tracker, uri = common.open_tracker(out, tracking_uri, experiment, no_tracking)
-    folder = train_one(one, data, source, Loader(one.settings, device, skip_unreadable), out, tracker)
-    typer.echo(f"model: {folder}")
-    if uri:
-        typer.echo(f"runs:  {common.ui_command(uri)}")
-    typer.echo(f"next:  medad score {folder} FOLDER --out scores")
+    tracked = common.open_tracker(out, tracking_uri, experiment, no_tracking, grid.tracking)
+    folder = train_one(one, data, source, Loader(one.settings, device, skip_unreadable), out, tracked.tracker)
+    tracked.tracker.catch_up(out)
+    typer.echo(f"model:   {folder}")
+    typer.echo(f"next:    medad score {folder} FOLDER --out scores")
+    tracked.close(out)

@@ -1,6 +1,6 @@
-"""Where runs are recorded: MLflow, or memory for tests and for those who track nothing."""
+"""Where runs are recorded: on disk first, from there to MLflow."""
 
-from medad.tracking.base import Run, Tracker, TrackingError
-from medad.tracking.memory import MemoryTracker
+from medad.tracking.journal import TrackingError
+from medad.tracking.tracker import Run, Tracker
 
-__all__ = ["MemoryTracker", "Run", "Tracker", "TrackingError"]
+__all__ = ["Run", "Tracker", "TrackingError"]

@@ -1,154 +1,183 @@
-"""MLflow, through its client: no global active run, so that no run is adopted or left open by accident."""
+"""Journals sent to MLflow, through its client: no global active run, so that no run is adopted or left open."""
 
 from __future__ import annotations
 
+import json
 import logging
-import os
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from medad import __version__
-from medad.tracking.base import Run, TrackingError
+from medad.tracking.client import connect, without_password
+from medad.tracking.journal import Event, read
+from medad.tracking.models import log_model, register
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SECONDS_BETWEEN_FLUSHES = 5.0
+log = logging.getLogger(__name__)
 METRICS_IN_A_BATCH = 500
+PARAMS_IN_A_BATCH = 100
 PARAM_LENGTH = 5000
+RUN_TAG = "medad.run"  # the journal's own ID: by it a run is found again, and no other is
 
 
-def resolve_uri(option: str | None, out: Path) -> str:
-    """The tracking URI: the option, else the environment's MLFLOW_TRACKING_URI, else a sqlite file below ``out``."""
-    return option or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out / 'mlflow.db').resolve()}"
+class MlflowStore:
+    """One experiment of the store or server at ``uri``; a local store keeps its artifacts below ``out``.
 
-
-class MlflowRun:
-    """One MLflow run. Metrics are collected and sent in batches."""
-
-    def __init__(self, client: Any, run_id: str) -> None:
-        self._client = client
-        self._id = run_id
-        self._metrics: list[Any] = []
-        self._lock = threading.Lock()
-        self._flushed = time.monotonic()
-
-    @property
-    def id(self) -> str:
-        """MLflow's run ID."""
-        return self._id
-
-    def params(self, values: Mapping[str, object]) -> None:
-        """Log what is not logged yet."""
-        from mlflow.entities import Param
-
-        known = self._client.get_run(self._id).data.params
-        new = [Param(key, str(value)[:PARAM_LENGTH]) for key, value in values.items() if key not in known]
-        if new:
-            self._client.log_batch(self._id, params=new)
-
-    def metric(self, name: str, value: float, step: int = 0) -> None:
-        """Queue one value."""
-        from mlflow.entities import Metric
-
-        with self._lock:
-            self._metrics.append(Metric(name, value, int(time.time() * 1000), step))
-            due = time.monotonic() - self._flushed > SECONDS_BETWEEN_FLUSHES
-            if due or len(self._metrics) >= METRICS_IN_A_BATCH:
-                self._flush()
-
-    def _flush(self) -> None:
-        for start in range(0, len(self._metrics), METRICS_IN_A_BATCH):
-            self._client.log_batch(self._id, metrics=self._metrics[start : start + METRICS_IN_A_BATCH])
-        self._metrics.clear()
-        self._flushed = time.monotonic()
-
-    def flush(self) -> None:
-        """Send what is queued."""
-        with self._lock:
-            self._flush()
-
-    def table(self, name: str, table: pd.DataFrame) -> None:
-        """The table as MLflow's UI shows it, and as CSV."""
-        self._client.log_table(self._id, table, artifact_file=f"{name}.json")
-        self._client.log_text(self._id, table.to_csv(index=False), f"{name}.csv")
-
-    def artifact(self, path: Path) -> None:
-        """Upload a file."""
-        self._client.log_artifact(self._id, str(path))
-
-
-class MlflowTracker:
-    """Runs in one experiment of the store or server at ``uri``; a local store keeps its artifacts below ``out``."""
+    How far each journal was sent is kept beside it, and the run it went to. That run is looked up by its own tag
+    before it is used, so a lost or copied note neither doubles a run nor writes into another's.
+    """
 
     def __init__(self, uri: str, experiment: str, out: Path) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing leaves the hospital
-        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-        for noisy in ("mlflow", "alembic"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self._client = MlflowClient(tracking_uri=uri)
-            known = self._client.get_experiment_by_name(experiment)
-            local = (out / "mlflow-artifacts").resolve().as_uri() if uri.startswith("sqlite:") else None
-            self._experiment = known.experiment_id if known else self._create_experiment(experiment, local)
-        except (MlflowException, OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise TrackingError(
-                f"cannot track in {uri!r}: {reason}. Give --tracking-uri sqlite:///FILE.db or the http address of a "
-                "running MLflow server, or --no-tracking"
-            ) from None
+        self._client = connect(uri)
+        self._name = f"{without_password(uri)} {experiment}"
+        known = self._client.get_experiment_by_name(experiment)
+        if known is not None and known.lifecycle_stage != "active":
+            raise ValueError(f"the experiment {experiment!r} is deleted there: restore it, or choose another")
+        local = (out / "mlflow-artifacts").resolve().as_uri() if uri.startswith("sqlite:") else None
+        self._experiment = known.experiment_id if known else self._create_experiment(experiment, local)
+        self._runs: dict[Path, str] = {}
 
     def _create_experiment(self, name: str, artifacts: str | None) -> str:
         kind = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's UI opens on training runs
         created: str = self._client.create_experiment(name, artifacts, tags=kind)
         return created
 
-    @contextmanager
-    def run(
-        self, name: str, parent: Run | None = None, resume: str | None = None, tags: Mapping[str, str] | None = None
-    ) -> Iterator[MlflowRun]:
-        """A new run, or the one with ID ``resume`` if it is still there."""
-        run_id = self._reopen(resume) or self._create(name, parent, tags or {})
-        opened = MlflowRun(self._client, run_id)
+    def send(self, journal: Path) -> None:
+        """Send what is new in the journal to its run, which is made if it is not there."""
+        sent = self._sent(journal)
+        events, end = read(journal, sent["offset"])
+        run_id = self._run_of(journal)
+        if run_id != sent["run"]:
+            events, end = read(journal)
+        for kind, group in groupby(events, key=lambda event: str(event["kind"])):
+            self._apply(kind, list(group), run_id, journal.parent.parent)
+        self._note(journal, run_id, end)
+
+    def _run_of(self, journal: Path) -> str:
+        if journal not in self._runs:
+            self._runs[journal] = self._found(journal) or self._created(journal)
+        return self._runs[journal]
+
+    def _found(self, journal: Path) -> str | None:
+        mark = read(journal)[0][0]["id"]
+        runs = self._client.search_runs([self._experiment], f"tags.`{RUN_TAG}` = '{mark}'", max_results=1)
+        return str(runs[0].info.run_id) if runs else None
+
+    def _created(self, journal: Path) -> str:
+        begin = read(journal)[0][0]
+        tags = {RUN_TAG: begin["id"], **begin["tags"]}
+        if begin["parent"]:
+            above = (journal.parent / begin["parent"]).resolve()
+            if above.is_file():
+                tags["mlflow.parentRunId"] = self._run_of(above)
+        made = self._client.create_run(self._experiment, start_time=begin["at"], tags=tags, run_name=begin["name"])
+        return str(made.info.run_id)
+
+    def _sent(self, journal: Path) -> dict[str, Any]:
+        """Where the journal went in this store, and its first byte that did not."""
+        none = {"run": None, "offset": 0}
         try:
-            yield opened
-            opened.flush()
-        except KeyboardInterrupt:
-            self._end(opened, "KILLED")
-            raise
-        except BaseException:
-            self._end(opened, "FAILED")
-            raise
-        self._client.set_terminated(run_id, "FINISHED")
+            notes = json.loads(_note_path(journal).read_text(encoding="utf-8"))
+            return {**none, **notes.get(self._name, {})}
+        except (FileNotFoundError, json.JSONDecodeError):
+            return none
 
-    def _end(self, opened: MlflowRun, status: str) -> None:
-        opened.flush()
-        self._client.set_terminated(opened.id, status)
+    def _note(self, journal: Path, run_id: str, end: int) -> None:
+        path = _note_path(journal)
+        notes = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        notes[self._name] = {"run": run_id, "offset": end}
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
+        part.replace(path)
 
-    def _reopen(self, run_id: str | None) -> str | None:
-        from mlflow.exceptions import MlflowException
+    def _apply(self, kind: str, events: list[Event], run_id: str, folder: Path) -> None:
+        batches: dict[str, Callable[[str, list[Event]], None]] = {"metric": self._metrics, "params": self._params}
+        if kind in batches:
+            batches[kind](run_id, events)
+            return
+        ones: dict[str, Callable[[str, Event, Path], None]] = {
+            "begin": self._status,
+            "resume": self._status,
+            "end": self._status,
+            "data": self._data,
+            "table": self._table,
+            "artifact": self._artifact,
+            "model": self._model,
+        }
+        for event in events:
+            ones[kind](run_id, event, folder)
 
-        if run_id is None:
-            return None
-        try:
-            info = self._client.get_run(run_id).info
-        except MlflowException:
-            return None
-        if info.experiment_id != self._experiment or info.lifecycle_stage != "active":
-            return None
-        self._client.update_run(run_id, status="RUNNING")
-        return run_id
+    def _status(self, run_id: str, event: Event, folder: Path) -> None:
+        if event["kind"] == "end":
+            self._client.set_terminated(run_id, event["status"], event["at"])
+        else:
+            self._client.update_run(run_id, status="RUNNING")
 
-    def _create(self, name: str, parent: Run | None, tags: Mapping[str, str]) -> str:
-        all_tags = {"medad.version": __version__, "mlflow.source.name": "medad", **tags}
-        if parent is not None:
-            all_tags["mlflow.parentRunId"] = parent.id
-        run_id: str = self._client.create_run(self._experiment, tags=all_tags, run_name=name).info.run_id
-        return run_id
+    def _params(self, run_id: str, events: list[Event]) -> None:
+        from mlflow.entities import Param
+
+        known = dict(self._client.get_run(run_id).data.params)
+        new: dict[str, str] = {}
+        for event in events:
+            if event["name"] not in known:
+                new.setdefault(event["name"], event["value"][:PARAM_LENGTH])
+        for batch in _batches([Param(*item) for item in new.items()], PARAMS_IN_A_BATCH):
+            self._client.log_batch(run_id, params=batch)
+
+    def _metrics(self, run_id: str, events: list[Event]) -> None:
+        from mlflow.entities import Metric
+
+        metrics = [Metric(event["name"], event["value"], event["at"], event["step"]) for event in events]
+        for batch in _batches(metrics, METRICS_IN_A_BATCH):
+            self._client.log_batch(run_id, metrics=batch)
+
+    def _data(self, run_id: str, event: Event, folder: Path) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        name, about = f"{event['name']}/{event['context']}", json.dumps(event["about"])  # one name is one data set
+        source = json.dumps({"tags": {"dataset": event["name"], "split": event["digest"]}})
+        dataset = Dataset(name, event["digest"], "code", source, profile=about)
+        tag = InputTag("mlflow.data.context", event["context"])
+        self._client.log_inputs(run_id, [DatasetInput(dataset, [tag])])
+
+    def _table(self, run_id: str, event: Event, folder: Path) -> None:
+        """As MLflow's UI shows it, and as CSV. MLflow appends to a table that is there, so that one is replaced."""
+        import pandas as pd
+
+        path = folder / event["file"]
+        if not _there(path):
+            return
+        table: pd.DataFrame = pd.read_csv(path).drop(columns=event["without"], errors="ignore")
+        shown = f"{path.stem}.json"
+        if shown in {item.path for item in self._client.list_artifacts(run_id)}:
+            self._client.log_text(run_id, table.to_json(orient="split", index=False), shown)
+        else:
+            self._client.log_table(run_id, table, shown)
+        self._client.log_text(run_id, table.to_csv(index=False), path.name)
+
+    def _artifact(self, run_id: str, event: Event, folder: Path) -> None:
+        if _there(folder / event["file"]):
+            self._client.log_artifact(run_id, str(folder / event["file"]))
+
+    def _model(self, run_id: str, event: Event, folder: Path) -> None:
+        if not _there(folder / event["folder"]):
+            return
+        model_id = log_model(self._client, self._experiment, run_id, folder / event["folder"], event["name"])
+        if event["register"]:
+            register(self._client, model_id, event["register"])
+
+
+def _note_path(journal: Path) -> Path:
+    return journal.with_suffix(".sent.json")
+
+
+def _there(path: Path) -> bool:
+    """A file may be gone when its run is sent later: what is left is sent."""
+    if not path.exists():
+        log.warning("%s is gone, and is not sent", path)
+    return path.exists()
+
+
+def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

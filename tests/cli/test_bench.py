@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from making import FAST, write_med_ad
+from mlflow import MlflowClient
 from typer.testing import CliRunner, Result
 
 import medad.bench
@@ -34,8 +34,6 @@ def test_custom_counts_run_to_results_and_mlflow(tmp_path: Path) -> None:
     assert (results["n_normal"].iloc[0], results["n_abnormal"].iloc[0]) == (6, 4)
     assert results["auc"].between(0, 1).all()
     assert "custom split" in done.output
-
-    from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{tmp_path / 'out' / 'mlflow.db'}")
     runs = client.search_runs([client.get_experiment_by_name("medad").experiment_id])
@@ -71,7 +69,9 @@ def test_finished_cells_are_kept_after_an_interruption(tmp_path: Path, monkeypat
     assert bench(tmp_path, *options).exit_code == 130
     first = pd.read_csv(tmp_path / "out" / "results.csv")
     assert list(first["seed"].unique()) == [0]
-    parent = json.loads((tmp_path / "out" / "bench.json").read_text())["run"]
+    store = MlflowClient(f"sqlite:///{tmp_path / 'out' / 'mlflow.db'}")
+    ids, states = runs_of(store)
+    assert states == {"bench": "KILLED", "braintumor_ddad_ae_seed0": "FINISHED", "braintumor_ddad_ae_seed1": "KILLED"}
 
     monkeypatch.setattr(medad.bench, "run_experiment", lambda e, *rest: calls.append(e.seed) or real(e, *rest))
     done = bench(tmp_path, *options)
@@ -82,18 +82,17 @@ def test_finished_cells_are_kept_after_an_interruption(tmp_path: Path, monkeypat
     pd.testing.assert_frame_equal(both[both["seed"] == 0], first)
     assert list(both["seed"].unique()) == [0, 1]
 
-    from mlflow import MlflowClient
+    again, states = runs_of(store)
+    assert again == ids  # each run goes on as itself
+    assert set(states.values()) == {"FINISHED"}
 
-    client = MlflowClient(f"sqlite:///{tmp_path / 'out' / 'mlflow.db'}")
+
+def runs_of(client: MlflowClient) -> tuple[dict[str, str], dict[str, str]]:
+    """IDs and states by name, without the digest in the name."""
     runs = client.search_runs([client.get_experiment_by_name("medad").experiment_id])
-    status = sorted((run.info.run_name.rsplit("_", 1)[0], run.info.status) for run in runs)
-    assert status == [
-        ("bench", "FINISHED"),
-        ("braintumor_ddad_ae_seed0", "FINISHED"),
-        ("braintumor_ddad_ae_seed1", "FINISHED"),
-        ("braintumor_ddad_ae_seed1", "KILLED"),
-    ]
-    assert json.loads((tmp_path / "out" / "bench.json").read_text())["run"] == parent
+    named = [(run.info.run_name.rsplit("_", 1)[0], run.info) for run in runs]
+    assert len(named) == len(dict(named))
+    return {name: info.run_id for name, info in named}, {name: info.status for name, info in named}
 
 
 def test_the_same_seed_gives_the_same_table(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""medad track: send to MLflow what is recorded on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medad.cli import _common as common
+
+
+def track(
+    folder: Annotated[Path, typer.Argument(help="What a bench, a training or another command wrote: its --out.")],
+    tracking_uri: common.TrackingUri = None,
+    experiment: common.ExperimentName = None,
+) -> None:
+    """Send the runs recorded in FOLDER and below to MLflow, after a server was down or to another server.
+
+    What is there already is not sent again. Exit code 1: the server could not take all of it.
+    """
+    from medad.tracking.journal import TrackingError, journals
+
+    found = list(journals(folder))
+    if not found:
+        raise TrackingError(f"{folder}: no run is recorded in it or below it (runs/*.jsonl)")
+    tracked = common.open_tracker(folder, tracking_uri, experiment)
+    tracked.tracker.catch_up(folder)
+    tracked.close(folder)
+    typer.echo(f"{len(found)} runs are in experiment {tracked.experiment!r}")

@@ -1,0 +1,126 @@
+"""AUC and its variance over cases (DeLong, Biometrics 1988), clustered by patient (Obuchowski, Biometrics 1997).
+
+Several columns of scores may stand for one thing that was repeated (networks, seeds): its AUC is then the mean of
+theirs, and the variance is that of the mean, over new cases with the same columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from medad.functional.intervals import (
+    CONFIDENCE,
+    Difference,
+    Floats,
+    Interval,
+    Ints,
+    UndefinedMetric,
+    check_cases,
+    cluster_index,
+)
+
+
+def auc_covariance(labels: Ints, scores: Floats, clusters: Ints | None = None) -> tuple[Floats, Floats]:
+    """AUCs (M,) of ``scores`` (N, M) and their covariance (M, M), in O(N log N) by midranks (Sun and Xu, 2014).
+
+    ``clusters`` (N,) names the patient of each case; studies of one patient, also of both classes, may depend on each
+    other. Without it, or with one case each, the covariance is DeLong's.
+
+    Raises:
+        UndefinedMetric: only one class, a score that is not finite, or fewer than 2 patients in a class.
+    """
+    check_cases(labels, scores)
+    abnormal = labels == 1
+    above, below = _placements(scores, abnormal)
+    aucs: Floats = above.mean(axis=0)
+    owner = cluster_index(clusters, len(labels))
+    count = int(owner.max()) + 1
+    first = _sums(above - aucs, owner[abnormal], count) / abnormal.sum()
+    second = _sums(below - aucs, owner[~abnormal], count) / (~abnormal).sum()
+    groups = [len(np.unique(owner[abnormal])), len(np.unique(owner[~abnormal]))]
+    if min(groups) < 2:
+        raise UndefinedMetric(f"the interval of an AUC needs 2 abnormal and 2 normal patients; there are {groups}")
+    cross = first.T @ second
+    covariance: Floats = (
+        first.T @ first * (groups[0] / (groups[0] - 1))
+        + second.T @ second * (groups[1] / (groups[1] - 1))
+        + (cross + cross.T) * (count / (count - 1))
+    )
+    return aucs, covariance
+
+
+def auc_interval(
+    labels: Ints, scores: Floats, clusters: Ints | None = None, confidence: float = CONFIDENCE
+) -> Interval:
+    """The mean AUC of the columns of ``scores`` (N, M), with the interval of its logit, back-transformed.
+
+    Chosen by simulation (2,000 normal studies for each of 16 settings, 20 + 20 to 200 + 200 cases, AUC 0.6 to 0.97):
+    95 % intervals of the logit held the truth in 90 % to 97 % of the studies, plain ones in 78 % to 95 %. Where the
+    cases show no variance, as when they are ranked without a mistake, the interval is Newcombe's (Statistics in
+    Medicine 2006, method 5), which is never empty.
+    """
+    aucs, covariance = auc_covariance(labels, scores, clusters)
+    auc, variance = float(aucs.mean()), float(covariance.mean())
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    if variance <= 1e-15 or not 0 < auc < 1:
+        owner = cluster_index(clusters, len(labels))
+        n_abnormal, n_normal = (len(np.unique(owner[labels == label])) for label in (1, 0))
+        return Interval(auc, *_newcombe(auc, n_abnormal, n_normal, z))
+    half = z * variance**0.5 / (auc * (1 - auc))
+    center = np.log(auc / (1 - auc))
+    return Interval(auc, *(float(1 / (1 + np.exp(-end))) for end in (center - half, center + half)))
+
+
+def compare_aucs(
+    labels: Ints, first: Floats, second: Floats, clusters: Ints | None = None, confidence: float = CONFIDENCE
+) -> Difference:
+    """Paired test of the mean AUCs of ``first`` (N, M) and ``second`` (N, L) on the same cases: normal, two-sided.
+
+    Raises:
+        UndefinedMetric: as for :func:`auc_covariance`, or the AUCs differ and the cases show no variance.
+    """
+    aucs, covariance = auc_covariance(labels, np.concatenate([first, second], axis=1), clusters)
+    split = first.shape[1]
+    one, two = float(aucs[:split].mean()), float(aucs[split:].mean())
+    contrast = np.concatenate([np.full(split, 1 / split), np.full(len(aucs) - split, -1 / (len(aucs) - split))])
+    error = max(0.0, float(contrast @ covariance @ contrast)) ** 0.5
+    difference = one - two
+    if error < 1e-9:
+        if abs(difference) > 1e-9:
+            raise UndefinedMetric(f"AUCs of {one:.3f} and {two:.3f} without any variance between cases: no p-value")
+        return Difference(one, two, 0.0, 0.0, 0.0, 1.0)
+    half = float(stats.norm.ppf((1 + confidence) / 2)) * error
+    p = float(2 * stats.norm.sf(abs(difference) / error))
+    return Difference(one, two, difference, max(-1.0, difference - half), min(1.0, difference + half), p)
+
+
+def _placements(scores: Floats, abnormal: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """For each abnormal case the share of normal ones below; for each normal case that of abnormal ones above."""
+    n_abnormal, n_normal = int(abnormal.sum()), int((~abnormal).sum())
+    ranks = stats.rankdata(scores, axis=0)
+    above = (ranks[abnormal] - stats.rankdata(scores[abnormal], axis=0)) / n_normal
+    below = 1 - (ranks[~abnormal] - stats.rankdata(scores[~abnormal], axis=0)) / n_abnormal
+    return above, below
+
+
+def _sums(values: Floats, owner: Ints, count: int) -> Floats:
+    """Values (n, M) summed over the cases of each cluster: (count, M)."""
+    total = np.zeros((count, values.shape[1]))
+    np.add.at(total, owner, values)
+    return total
+
+
+def _newcombe(auc: float, n_abnormal: int, n_normal: int, z: float) -> tuple[float, float]:
+    """The AUCs that lie ``z`` of their own standard errors (Hanley and McNeil, with mean group size) from ``auc``."""
+    mean_size = (n_abnormal + n_normal) / 2 - 1
+
+    def error(truth: float) -> float:
+        spread = 1 + mean_size * ((1 - truth) / (2 - truth) + truth / (1 + truth))
+        return float((truth * (1 - truth) * spread / (n_abnormal * n_normal)) ** 0.5)
+
+    tiny = 1e-9
+    low = optimize.brentq(lambda truth: auc - truth - z * error(truth), 0, auc - tiny) if auc > tiny else 0.0
+    high = optimize.brentq(lambda truth: truth - auc - z * error(truth), auc + tiny, 1) if auc < 1 - tiny else 1.0
+    return float(low), float(high)

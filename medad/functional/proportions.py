@@ -1,0 +1,82 @@
+"""Sensitivity, specificity and predictive values at a threshold that is given, with intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medad.functional.intervals import CONFIDENCE, Floats, Interval, Ints, UndefinedMetric, cluster_index
+
+Bools = NDArray[np.bool_]
+
+
+def sensitivity_threshold(abnormal: Floats, sensitivity: float) -> float:
+    """The highest threshold that at least this share of the ``abnormal`` scores (n,) of a validation set exceed."""
+    if not len(abnormal):
+        raise UndefinedMetric("a threshold for a sensitivity needs abnormal studies in the validation set")
+    needed = max(1, int(np.ceil(sensitivity * len(abnormal) - 1e-9)))
+    return float(np.nextafter(np.sort(abnormal)[-needed], -np.inf))
+
+
+def proportion(hits: Bools, clusters: Ints | None = None, confidence: float = CONFIDENCE) -> Interval:
+    """The share of ``hits`` (N,) with Wilson's interval.
+
+    With ``clusters`` (N,), the patient of each case, N is divided by the design effect, the variance of the share
+    between patients over that of independent cases, if that is above 1 (Rao and Scott, Biometrics 1992).
+    """
+    from statsmodels.stats.proportion import proportion_confint
+
+    if not len(hits):
+        raise UndefinedMetric("a share needs at least one case")
+    share = float(hits.mean())
+    size = _effective_size(hits, clusters)
+    low, high = proportion_confint(share * size, size, alpha=1 - confidence, method="wilson")
+    return Interval(share, float(low), float(high))
+
+
+def predictive_values(
+    sensitivity: Interval,
+    specificity: Interval,
+    sizes: tuple[float, float],
+    prevalence: float,
+    confidence: float = CONFIDENCE,
+) -> tuple[Interval | None, Interval | None]:
+    """PPV and NPV where a share ``prevalence`` of the studies is abnormal, whatever it is in the test set.
+
+    ``sizes`` are the numbers of abnormal and normal cases. PPV's odds are those of the prevalence times the positive
+    likelihood ratio, NPV's likewise; the interval is that of the ratio of two proportions by Koopman's score method.
+    None where no case is called abnormal (PPV), or none normal (NPV).
+    """
+    odds = prevalence / (1 - prevalence)
+    found, cleared = sensitivity.value, specificity.value
+    ppv = _at_odds(odds, (found, sizes[0]), (1 - cleared, sizes[1]), confidence)
+    npv = _at_odds(1 / odds, (cleared, sizes[1]), (1 - found, sizes[0]), confidence)
+    return ppv, npv
+
+
+def _at_odds(odds: float, right: tuple[float, float], wrong: tuple[float, float], confidence: float) -> Interval | None:
+    """Odds times the ratio of two proportions (share, size), as a probability."""
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
+    if right[0] <= 0 and wrong[0] <= 0:
+        return None
+    counts = (right[0] * right[1], right[1], wrong[0] * wrong[1], wrong[1])
+    with np.errstate(divide="ignore"):  # nothing called wrongly: the ratio has no upper end
+        low, high = confint_proportions_2indep(*counts, compare="ratio", method="score", alpha=1 - confidence)
+    value = odds * right[0] / (odds * right[0] + wrong[0])
+    return Interval(value, *(1.0 if np.isinf(end) else float(odds * end / (odds * end + 1)) for end in (low, high)))
+
+
+def _effective_size(hits: Bools, clusters: Ints | None) -> float:
+    """How many independent cases the cases are worth."""
+    owner = cluster_index(clusters, len(hits))
+    cases = np.bincount(owner).astype(float)
+    groups, share = len(cases), float(hits.mean())
+    if groups == len(hits):
+        return float(groups)
+    if share in (0.0, 1.0) or groups == 1:
+        return float(groups)  # no variance is seen: as if the studies of a patient were one
+    errors = np.bincount(owner, weights=hits) - cases * share
+    variance = groups / (groups - 1) * float(np.square(errors).sum()) / len(hits) ** 2
+    effect = max(1.0, variance / (share * (1 - share) / len(hits)))
+    return len(hits) / effect

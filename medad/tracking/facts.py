@@ -1,0 +1,62 @@
+"""What made a run, as tags: code, packages, hardware. No host name and no user name."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from medad import __version__
+
+PACKAGES = ("torch", "monai", "numpy", "scikit-learn", "pydicom", "nibabel", "mlflow")
+PACKAGE = Path(__file__).parents[1]
+
+
+@cache
+def facts() -> dict[str, str]:
+    """Tags for a run."""
+    return {"mlflow.source.name": "medad", "mlflow.source.type": "LOCAL", **_code(), **_packages(), **_hardware()}
+
+
+def _code() -> dict[str, str]:
+    """The commit of the checkout that medad runs from; nothing where it is installed as a package."""
+    if _git("ls-files", "--error-unmatch", "__init__.py") is None:
+        return {}
+    commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no", ".")
+    return {"mlflow.source.git.commit": commit, "git.changed": str(bool(changed)).lower()} if commit else {}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", PACKAGE, *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _packages() -> dict[str, str]:
+    found = {"version.medad": __version__, "version.python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[f"version.{name}"] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _hardware() -> dict[str, str]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "hardware.system": f"{platform.system()} {platform.machine()}",
+        "hardware.cores": str(len(os.sched_getaffinity(0))),
+        "hardware.memory_gib": f"{memory:.0f}",
+        "hardware.gpus": ", ".join(gpus) or "none",
+    }

@@ -1,0 +1,125 @@
+"""What a run was told, one JSON line for each thing, in FOLDER/runs/KIND.jsonl: written before anything is sent.
+
+Files are named relative to FOLDER, the run that is the parent relative to the journal, so a folder can be moved, and
+sent from another machine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from medad.types import MedadError
+
+RUNS = "runs"
+Event = dict[str, Any]
+
+
+class TrackingError(MedadError):
+    """A tracking server or store, or a record of a run, that cannot be used."""
+
+
+class Journal:
+    """The open record of one run. One process at a time: the lock ends with the process, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``, or make it.
+
+        Raises:
+            TrackingError: another process records into it.
+        """
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a+b")
+        if not _lock(self._file.fileno()):
+            self._file.close()
+            raise TrackingError(
+                f"{path.parent.parent}: another medad is at work here; wait for it, or choose a new --out"
+            )
+        self._repair()
+        self._known = {_key(event): event for event in read(path)[0] if event["kind"] in ("metric", "params")}
+        self._writing = threading.Lock()
+
+    def _repair(self) -> None:
+        """Drop half a line that a killed process left."""
+        self._file.seek(0)
+        content = self._file.read()
+        self._file.truncate(content.rfind(b"\n") + 1)
+
+    def begin(self, name: str, tags: Mapping[str, str], parent: Path | None) -> None:
+        """Say that the run starts, or goes on."""
+        if self.path.stat().st_size:
+            self.add("resume")
+            return
+        above = os.path.relpath(parent, self.path.parent) if parent else None
+        self.add("begin", id=uuid.uuid4().hex, name=name, tags=dict(tags), parent=above)
+
+    def add(self, kind: str, **values: Any) -> None:
+        """Append one event; what a resumed run repeats is left out."""
+        event = {"kind": kind, **values}
+        key = _key(event)
+        with self._writing:
+            before = self._known.get(key)
+            if before is not None and {**before, "at": 0} == {**event, "at": 0}:
+                return
+            if kind in ("metric", "params"):
+                self._known[key] = event
+            self._file.write(json.dumps({**event, "at": int(time.time() * 1000)}).encode() + b"\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Let another process go on."""
+        self._file.close()
+
+
+def _key(event: Event) -> tuple[Any, ...]:
+    return event["kind"], event.get("name"), event.get("step")
+
+
+def _lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def read(path: Path, start: int = 0) -> tuple[list[Event], int]:
+    """The events from byte ``start`` on, and the byte after the last of them.
+
+    Raises:
+        TrackingError: it is no record of a run.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        content = file.read()
+    whole = content[: content.rfind(b"\n") + 1]
+    try:
+        return [json.loads(line) for line in whole.splitlines()], start + len(whole)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise TrackingError(f"{path}: not the record of a run: {error}") from None
+
+
+def journals(folder: Path) -> Iterator[Path]:
+    """The records of all runs in ``folder`` and below it."""
+    yield from sorted(path for path in folder.rglob(f"{RUNS}/*.jsonl") if path.is_file())
+
+
+def close_if_dead(path: Path) -> None:
+    """Record as failed a run that has no end and that no process is at work on."""
+    events = read(path)[0]
+    if not events or events[-1]["kind"] == "end":
+        return
+    try:
+        journal = Journal(path)
+    except TrackingError:  # at work
+        return
+    journal.add("end", status="FAILED")
+    journal.close()

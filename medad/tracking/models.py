@@ -1,0 +1,143 @@
+"""Models in MLflow: a logged model is the model folder as it is, loaded by ``medad.serving``; nothing is pickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medad import __version__
+from medad.tracking.journal import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel
+    from mlflow.models import ModelSignature
+
+LOADER = "medad.serving"
+CARD = "model.json"
+DIGEST_TAG = "medad.digest"
+CANDIDATE = "candidate"
+REQUIRED = ("torch", "monai", "safetensors", "pydantic")
+URI = re.compile(r"models:/+(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))?")
+
+
+def log_model(client: MlflowClient, experiment: str, run_id: str, folder: Path, name: str) -> str:
+    """The ID of the logged model that is ``folder``; one that the experiment has is used again."""
+    from mlflow.entities import LoggedModelOutput
+
+    digest = folder_digest(folder)
+    known = client.search_logged_models([experiment], f"tags.`{DIGEST_TAG}` = '{digest}'")
+    ready = [model for model in known if model.status == "READY"]
+    if ready:
+        return str(ready[0].model_id)
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    params = {key: str(value) for key, value in {"method": card["method"], **card["settings"]}.items()}
+    tags = {DIGEST_TAG: digest}
+    made = client.create_logged_model(experiment, name, run_id, tags=tags, params=params, model_type=card["method"])
+    with tempfile.TemporaryDirectory() as place:
+        _write(Path(place) / "packed", folder, card["map_scale"], made)
+        client.log_model_artifacts(made.model_id, str(Path(place) / "packed"))
+    client.finalize_logged_model(made.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
+    return str(made.model_id)
+
+
+def _write(target: Path, folder: Path, scores: list[str], made: LoggedModel) -> None:
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    described = Model(model_id=made.model_id, run_id=made.source_run_id)
+    needed = [f"medad=={__version__}", *(f"{name}=={version(name)}" for name in REQUIRED)]
+    pyfunc.save_model(
+        target,
+        loader_module=LOADER,
+        data_path=str(folder),
+        signature=_signature(scores),
+        pip_requirements=needed,
+        mlflow_model=described,
+    )
+
+
+def _signature(scores: list[str]) -> ModelSignature:
+    """Paths of studies in; scores out, empty where a study could not be scored, with the reason."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    columns = [ColSpec("double", name, required=False) for name in scores]
+    return ModelSignature(Schema([ColSpec("string", "path")]), Schema([*columns, ColSpec("string", "error")]))
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the files of a model folder."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        total.update(path.name.encode())
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def register(client: MlflowClient, model_id: str, name: str) -> str:
+    """The version of the registered model ``name`` that is this logged model, now the ``candidate``."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        client.create_registered_model(name)
+    versions = client.search_model_versions(f"name = '{name}'")
+    same = [one.version for one in versions if one.tags.get("medad.model_id") == model_id]
+    if same:
+        return str(same[0])  # an alias that someone has moved since stays where it is
+    model = client.get_logged_model(model_id)
+    made = client.create_model_version(
+        name, model.artifact_location, model.source_run_id, tags={"medad.model_id": model_id}, model_id=model_id
+    )
+    client.set_registered_model_alias(name, CANDIDATE, made.version)
+    return str(made.version)
+
+
+def fetch_model(client: MlflowClient, uri: str, into: Path) -> Path:
+    """The model folder behind ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``models:/ID``, below ``into``.
+
+    Raises:
+        TrackingError: there is no such model, or it is none of medad's.
+    """
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    try:
+        label, place = _locate(client, uri)
+        target = into / label
+        if not (target / CARD).is_file():
+            with tempfile.TemporaryDirectory() as scratch:
+                repository = get_artifact_repository(place, tracking_uri=client.tracking_uri)
+                packed = Path(repository.download_artifacts("data", scratch))
+                found = [path.parent for path in packed.rglob(CARD)]
+                if not found:
+                    raise TrackingError(f"{uri} is no model of medad")
+                shutil.copytree(found[0], target, dirs_exist_ok=True)
+    except (MlflowException, OSError) as error:
+        raise TrackingError(f"cannot get {uri} from {client.tracking_uri}: {str(error).splitlines()[0]}") from None
+    return target
+
+
+def _locate(client: MlflowClient, uri: str) -> tuple[str, str]:
+    """A folder name for the model, and where its files lie."""
+    parts = URI.fullmatch(uri)
+    if parts is None:
+        raise TrackingError(f"{uri}: write models:/NAME@ALIAS or models:/NAME/VERSION")
+    name, alias, number = parts["name"], parts["alias"], parts["version"]
+    if alias is None and number is None:
+        return name, str(client.get_logged_model(name).artifact_location)
+    if alias is not None:
+        number = client.get_model_version_by_alias(name, alias).version
+    return f"{name}-v{number}", str(client.get_model_version_download_uri(name, number))

@@ -1,0 +1,61 @@
+"""From the user's options to a tracker, or to a model in the registry."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from pathlib import Path
+
+from medad.tracking.client import connect, without_password
+from medad.tracking.journal import TrackingError
+from medad.tracking.mlflow import MlflowStore
+from medad.tracking.models import fetch_model
+from medad.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
+
+
+def resolve_uri(option: str | None, file: str | None, out: Path) -> str:
+    """The option, else the environment's MLFLOW_TRACKING_URI, else what a file says, else sqlite below ``out``."""
+    return option or os.environ.get("MLFLOW_TRACKING_URI") or file or f"sqlite:///{(out / 'mlflow.db').resolve()}"
+
+
+def open_tracker(uri: str, experiment: str, out: Path) -> Tracker:
+    """A tracker that sends to ``experiment``; a server that does not answer is its trouble, and no error.
+
+    Raises:
+        TrackingError: there is no such kind of store, it cannot be opened, or the server refuses.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return Tracker(MlflowStore(uri, experiment, out))
+    except (MlflowException, OSError, ValueError) as error:
+        reason = without_password(str(error).splitlines()[0])
+        if _passing(error):
+            log.warning("no tracking for now, the work goes on: %s", reason)
+            return Tracker(trouble=reason)
+        raise TrackingError(
+            f"cannot track in {without_password(uri)!r}: {reason}. Give --tracking-uri sqlite:///FILE.db or the http "
+            "address of a running MLflow server, or --no-tracking"
+        ) from None
+
+
+def fetch(model: str, uri: str | None, out: Path) -> Path:
+    """The model folder behind a URI such as ``models:/NAME@candidate``, copied below ``out``/models.
+
+    Raises:
+        TrackingError: no store is named, or it has no such model.
+    """
+    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not chosen:
+        raise TrackingError(f"{model}: say where it is, with --tracking-uri or MLFLOW_TRACKING_URI")
+    return fetch_model(connect(chosen), model, out / "models")
+
+
+def _passing(error: Exception) -> bool:
+    """Whether it is a server that does not answer, or is in trouble itself."""
+    from requests import RequestException
+
+    return isinstance(error.__context__, RequestException) or bool(re.search(r"error code 5\d\d", str(error)))
