@@ -48,8 +48,11 @@ def run_bench(
     tracker: Tracker,
     loader: Callable[[Settings], Loader],
     title: str = "bench",
+    allow_download: bool = False,
 ) -> Outcome:
     """Run what is not finished; write ``out``/results.csv after each experiment.
+
+    With ``allow_download``, what a method needs from the network, such as weights, is fetched before the first one.
 
     A dataset that is missing, or an experiment that fails, is reported in the outcome and does not stop the others.
     """
@@ -58,7 +61,7 @@ def run_bench(
     pools = _find(experiments, data_root, out, outcome)
     todo = _same_size([one for one in experiments if one.dataset in pools], pools)
     folders = [out / "cells" / one.name(pools[one.dataset].digest()) for one in todo]
-    _rehearse(todo, pools, loader)
+    _rehearse(todo, pools, loader, allow_download)
     with tracker.run("bench", out, name=title) as parent:
         parent.params({"datasets": ",".join(sorted({one.dataset for one in experiments})), "cells": len(experiments)})
         with progress(title, len(todo)) as advance:
@@ -84,7 +87,7 @@ def _record(parent: Run, out: Path, rows: list[dict[str, Any]]) -> None:
         save_rate_curves(out / RATES, over_seeds(rows))
         parent.artifact(out / RATES)
     for row in rows:
-        place = [str(row[key]) for key in ("dataset", "method", "network", "score") if row[key] != "-"]
+        place = [str(row[key]) for key in ("dataset", "method", "variant", "network", "score") if row[key] != "-"]
         name = "/".join([*place, f"rate{row['anomaly_rate']:g}"])
         parent.metric(f"{name}/auc", row["auc"], row["seed"])
         parent.metric(f"{name}/ap", row["ap"], row["seed"])
@@ -116,12 +119,17 @@ def _find(experiments: list[Experiment], data_root: Path | None, out: Path, outc
     return pools
 
 
-def _rehearse(experiments: list[Experiment], pools: dict[str, Pools], loader: Callable[[Settings], Loader]) -> None:
+def _rehearse(
+    experiments: list[Experiment],
+    pools: dict[str, Pools],
+    loader: Callable[[Settings], Loader],
+    allow_download: bool,
+) -> None:
     """Raise now what would end an experiment at its start: a rate that the pool cannot supply, a score, a preset."""
     for dataset, settings in {(one.dataset, one.settings) for one in experiments}:
         compose(pools[dataset], settings.anomaly_rate, settings.unlabeled)
     for method, settings in {(one.method, one.settings) for one in experiments}:
-        methods.get(method)(settings)
+        methods.get(method)(settings).rehearse(allow_download)
         loader(settings)
 
 

@@ -64,6 +64,8 @@ class Pipeline(Strict):
     seeds: tuple[int, ...] = (0,)
     anomaly_rates: tuple[float, ...] = ()
     settings: dict[str, Any] = {}
+    method_settings: dict[str, dict[str, Any]] = {}  # for one method, before ``settings``
+    variants: dict[str, dict[str, Any]] = {}  # for an ablation: each is run with its own settings
     tracking: Tracking = Tracking()
 
 

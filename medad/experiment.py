@@ -144,6 +144,7 @@ def _rows(
         {
             "dataset": experiment.dataset,
             "method": experiment.method,
+            "variant": experiment.variant,
             "network": experiment.network,
             "score": name,
             "seed": experiment.seed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ class Experiment:
     method: str
     settings: Settings
     seed: int
+    variant: str = "-"
 
     @property
     def network(self) -> str:
@@ -29,21 +31,24 @@ class Experiment:
     def describe(self) -> dict[str, Any]:
         """As plain values."""
         settings = self.settings.model_dump(mode="json")
-        return {"dataset": self.dataset, "method": self.method, "seed": self.seed, **settings}
+        variant = {} if self.variant == "-" else {"variant": self.variant}
+        return {"dataset": self.dataset, "method": self.method, **variant, "seed": self.seed, **settings}
 
     def name(self, data_digest: str) -> str:
         """A folder name that is the same for the same experiment on the same data, and no other."""
         text = json.dumps([self.describe(), data_digest], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        parts = [self.dataset.replace(":", "-"), self.method, self.network, f"seed{self.seed}", digest]
+        variant = re.sub(r"\W+", "-", self.variant)
+        parts = [self.dataset.replace(":", "-"), self.method, variant, self.network, f"seed{self.seed}", digest]
         return "_".join(part for part in parts if part != "-")
 
 
 def plan(pipeline: Pipeline, overrides: Mapping[str, Any]) -> list[Experiment]:
     """The experiments of a pipeline, in order. Wrong names, keys and values are errors now, not after hours.
 
-    The methods share one list of settings, and each takes the keys it knows. An override that none of them knows is
-    an error; a pipeline file may also hold keys of methods that an option has left out.
+    The methods share one list of settings, and each takes the keys it knows; the file may hold settings of one method,
+    and variants, whose keys every method must know. An override that none of them knows is an error; a pipeline file
+    may also hold keys of methods that an option has left out.
     """
     if not pipeline.datasets:
         raise ConfigError(f"no dataset to run on: name some of {', '.join(datasets.names())} with --datasets")
@@ -53,17 +58,28 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any]) -> list[Experiment]:
         methods.check(name)
     _check_keys(overrides, pipeline.methods, "--set")
     _check_keys(pipeline.settings, methods.names(), "pipeline")
-    values = {**pipeline.settings, **overrides}
+    for method, own in pipeline.method_settings.items():
+        _check_keys(own, [methods.check(method)], "method_settings")
+    for variant, changed in pipeline.variants.items():
+        for method in pipeline.methods:
+            _check_keys(changed, [method], f"variants, {variant}")
+        for key in overrides.keys() & changed.keys():
+            raise ConfigError(f"--set {key}: the variants of this pipeline set it; leave it to them")
     models: dict[str, type[Settings]] = {name: methods.get(name).settings_model for name in pipeline.methods}
     if pipeline.anomaly_rates and "anomaly_rate" in overrides:
         raise ConfigError("--set anomaly_rate: name the rates with --anomaly-rates, or set one rate, not both")
     sweep = [{"anomaly_rate": rate} for rate in pipeline.anomaly_rates] or [{}]
     return [
-        Experiment(dataset, method, settings, seed)
+        Experiment(dataset, method, settings, seed, variant)
         for dataset in pipeline.datasets
         for method, model in models.items()
+        for variant, changed in (pipeline.variants or {"-": {}}).items()
         for rate in sweep
-        for settings in _each_network(model, {**values, **rate}, pipeline.networks)
+        for settings in _each_network(
+            model,
+            {**pipeline.settings, **pipeline.method_settings.get(method, {}), **changed, **overrides, **rate},
+            pipeline.networks,
+        )
         for seed in pipeline.seeds
     ]
 

@@ -62,7 +62,7 @@ def test_together_as_alone() -> None:
     train(alone, "train", track=ignore)
     train(both, "train", track=ignore, together=True)
     for one, other in zip(alone, both, strict=True):
-        assert one.losses == pytest.approx(other.losses, rel=1e-4)
+        assert one.losses == pytest.approx(other.losses, rel=1e-3)
 
 
 @pytest.mark.parametrize("epoch", [2, 3, 5])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from torch import Generator, Tensor, default_generator, nn, random
 
-from medad.registry import backbones
 from medad.types import MedadError
 
 Tensors = Mapping[str, Tensor]
@@ -50,16 +49,9 @@ class Backbone(ABC):
             BackboneError: a package is missing, or ``tensors`` are not the weights of this architecture.
         """
 
-    def variant(self, name: str) -> Backbone:
-        """What ``FAMILY:name`` stands for; most backbones have no variants."""
-        raise BackboneError(f"{self.title} has no variants, got {name!r}: leave out the part after the colon")
-
-
-def chosen(name: str) -> Backbone:
-    """The backbone called ``name``, a registered one or ``FAMILY:VARIANT``, such as "timm:convnext_tiny.fb_in1k"."""
-    family, colon, variant = name.partition(":")
-    found: Backbone = backbones.get(family)
-    return found.variant(variant) if colon else found
+    def part(self, name: str) -> Backbone:
+        """What "FAMILY:name" stands for, such as "timm:convnext_tiny.fb_in1k"; most backbones are no family."""
+        raise BackboneError(f"{self.title} is no family of models, got {name!r}: leave out the part after the colon")
 
 
 def built(backbone: Backbone, generator: Generator) -> nn.Module:

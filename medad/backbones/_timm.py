@@ -61,7 +61,7 @@ class AnyTimm(Backbone):
     title: str
     model: str
 
-    def variant(self, name: str) -> Backbone:
+    def part(self, name: str) -> Backbone:
         """The model called ``name`` in timm, with the tag of its weights."""
         return AnyTimm(f"timm's {name}", name)
 

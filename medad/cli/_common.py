@@ -31,6 +31,9 @@ ExperimentName = Annotated[
     str | None, typer.Option("--experiment", help="MLflow experiment. Default: MLFLOW_EXPERIMENT_NAME, else medad.")
 ]
 NoTracking = Annotated[bool, typer.Option("--no-tracking", help="Record nothing in MLflow.")]
+AllowDownload = Annotated[
+    bool, typer.Option("--allow-download", help="Fetch what a method needs from the network, such as ImageNet weights.")
+]
 SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="Leave out studies that cannot be read.")]
 
 

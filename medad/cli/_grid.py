@@ -26,6 +26,7 @@ class Place:
     no_tracking: bool
     device: str
     threads: int
+    allow_download: bool = False
 
 
 def run_grid(
@@ -51,7 +52,13 @@ def run_grid(
         return loaders.setdefault(sees, Loader(settings, device))
 
     outcome = run_bench(
-        experiments, place.out, data_root=data_root, tracker=tracked.tracker, loader=loader, title=title
+        experiments,
+        place.out,
+        data_root=data_root,
+        tracker=tracked.tracker,
+        loader=loader,
+        title=title,
+        allow_download=place.allow_download,
     )
     return outcome, tracked
 

@@ -32,6 +32,7 @@ def bench(
     no_tracking: common.NoTracking = False,
     device: common.Device = "auto",
     threads: common.Threads = 0,
+    allow_download: common.AllowDownload = False,
     strict: Annotated[bool, typer.Option("--strict", help="A dataset that is not on disk is an error.")] = False,
 ) -> None:
     """Run datasets x methods x networks x seeds; write results.csv and print the table.
@@ -42,7 +43,7 @@ def bench(
 
     options = {"datasets": datasets, "methods": methods, "networks": networks, "seeds": seeds}
     grid = _narrowed(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
-    place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
+    place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download)
     outcome, tracked = run_grid(grid, parse_overrides(settings), place, data_root, "bench")
     report(outcome, out)
     tracked.close(out)

@@ -19,7 +19,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d, interpolate
 from torch.optim import Optimizer
 
-from medad.backbones._backbone import chosen
+from medad.backbones._backbone import Backbone
 from medad.backbones._weights import NONE
 from medad.config import Settings
 from medad.functional.collaboration import collaborative_loss
@@ -30,7 +30,7 @@ from medad.functional.synthesis import white_noise
 from medad.methods._cdo_expert import Pair, expert_weights, find_expert
 from medad.methods._method import Load, Method
 from medad.methods._shares import score_in_shares
-from medad.registry import backbones, methods
+from medad.registry import UnknownName, backbones, methods
 from medad.training import Decay, Task, Track, adam, adamw, spawn, train
 from medad.types import Scored, TrainingSet
 
@@ -68,9 +68,10 @@ class CDOSettings(Settings):
     @field_validator("backbone")
     @classmethod
     def _backbone(cls, name: str) -> str:
-        if name.partition(":")[0] not in backbones.names():
-            raise ValueError(f"choose from {', '.join(backbones.names())}, or timm:NAME")
-        return name
+        try:
+            return backbones.check(name)
+        except UnknownName as error:
+            raise ValueError(str(error)) from None
 
     @property
     def architecture(self) -> str:
@@ -91,7 +92,7 @@ class CDO(Method):
 
     def __init__(self, settings: CDOSettings) -> None:
         super().__init__(settings)
-        self._backbone = chosen(settings.backbone)
+        self._backbone: Backbone = backbones.get(settings.backbone)
         self.pair = Pair(self._backbone)
 
     @property
@@ -105,8 +106,9 @@ class CDO(Method):
 
     def rehearse(self, allow_download: bool = False) -> None:
         """The expert's file must be there and fit."""
-        path = find_expert(self._backbone, self.settings.weights, allow_download)
-        expert_weights(self._backbone, path, Generator())
+        if self.settings.weights != NONE:
+            path = find_expert(self._backbone, self.settings.weights, allow_download)
+            expert_weights(self._backbone, path, Generator())
 
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
         """Train the apprentice on the normal images; say how far it moves synthetic anomalies from them."""

@@ -7,7 +7,7 @@ from itertools import groupby
 from statistics import mean, stdev
 from typing import Any
 
-CELL = ("dataset", "split", "method", "network", "anomaly_rate", "score")
+CELL = ("dataset", "split", "method", "variant", "network", "anomaly_rate", "score")
 HEADINGS = ("dataset", "split", "method", "network", "unlabeled", "score", "AUC", "AP", "± over", "test")
 
 Row = dict[str, Any]
@@ -25,7 +25,7 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
 
 
 def _cell(row: Row) -> tuple[object, ...]:
-    return tuple(row[key] for key in CELL)
+    return tuple(row.get(key) for key in CELL)
 
 
 def _summary(group: list[Row]) -> Row:
@@ -49,7 +49,9 @@ def result_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]
     """Headings and cells of the printed table; "a + b" are normal and abnormal cases."""
     lines: list[Sequence[str]] = [
         (
-            *(row[key] for key in ("dataset", "split", "method", "network")),
+            *(row[key] for key in ("dataset", "split")),
+            row["method"] if row.get("variant", "-") == "-" else f"{row['method']}, {row['variant']}",
+            row["network"],
             f"{row['n_unlabeled'] - row['n_unlabeled_abnormal']} + {row['n_unlabeled_abnormal']}",
             row["score"],
             with_spread(row["auc"], row["auc_std"]),

@@ -9,57 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from backbones_files import BLOCKS, torchvision_layout
 from safetensors.torch import save_file
 from torch import Generator, Tensor
 from torch.testing import assert_close
 
-from medad.backbones._backbone import BackboneError, chosen
+from medad.backbones._backbone import BackboneError
 from medad.backbones._weights import locate, read
+from medad.registry import backbones
 
 # torchvision's published numbers of parameters, and of those after the third stage.
 PARAMETERS = {"resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032, "wide_resnet50_2": 68_883_240}
-BLOCKS = {
-    "resnet18": (2, 2, 2, 2),
-    "resnet34": (3, 4, 6, 3),
-    "resnet50": (3, 4, 6, 3),
-    "wide_resnet50_2": (3, 4, 6, 3),
-}
-
-
-def torchvision_layout(name: str, seed: int = 0) -> dict[str, Tensor]:
-    """Random weights with the names and shapes that torchvision's files have, written down from the architecture."""
-    rng = Generator().manual_seed(seed)
-    made: dict[str, Tensor] = {}
-
-    def convolution(key: str, out: int, into: int, side: int) -> None:
-        made[f"{key}.weight"] = torch.randn(out, into, side, side, generator=rng) * (2 / (into * side**2)) ** 0.5
-
-    def norm(key: str, width: int) -> None:
-        for part, low in (("weight", 0.5), ("bias", -0.5), ("running_mean", -0.5), ("running_var", 0.5)):
-            made[f"{key}.{part}"] = torch.rand(width, generator=rng) + low
-        made[f"{key}.num_batches_tracked"] = torch.tensor(7)
-
-    deep = "50" in name
-    before = 64
-    convolution("conv1", 64, 3, 7)
-    norm("bn1", 64)
-    for stage, count in enumerate(BLOCKS[name]):
-        planes = 64 * 2**stage
-        inner, out = (planes * (2 if "wide" in name else 1), 4 * planes) if deep else (planes, planes)
-        for index in range(count):
-            key = f"layer{stage + 1}.{index}"
-            sizes = (
-                [(inner, before, 1), (inner, inner, 3), (out, inner, 1)] if deep else [(out, before, 3), (out, out, 3)]
-            )
-            for place, (width, into, side) in enumerate(sizes, start=1):
-                convolution(f"{key}.conv{place}", width, into, side)
-                norm(f"{key}.bn{place}", width)
-            if index == 0 and before != out:
-                convolution(f"{key}.downsample.0", out, before, 1)
-                norm(f"{key}.downsample.1", out)
-            before = out
-    made["fc.weight"], made["fc.bias"] = torch.zeros(1000, before), torch.zeros(1000)
-    return made
 
 
 def plain_resnet(weights: dict[str, Tensor], images: Tensor) -> list[Tensor]:
@@ -106,7 +66,7 @@ def test_a_file_gives_the_maps_that_its_weights_mean(name: str, suffix: str, tmp
     weights = torchvision_layout(name)
     path = tmp_path / f"weights{suffix}"
     torch.save(weights, path) if suffix == ".pth" else save_file(weights, path)
-    backbone = chosen(name)
+    backbone = backbones.get(name)
     network = backbone.build(read(locate(backbone, str(path)))).eval()
     images = torch.randn(2, 3, 64, 64, generator=Generator().manual_seed(1))
     with torch.no_grad():
@@ -119,21 +79,21 @@ def test_the_published_file_is_found_in_pytorch_s_cache(tmp_path: Path, monkeypa
     path = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
     path.parent.mkdir(parents=True)
     torch.save(torchvision_layout("resnet18"), path)
-    assert locate(chosen("resnet18"), "imagenet") == path
+    assert locate(backbones.get("resnet18"), "imagenet") == path
 
 
 @pytest.mark.parametrize("given", ["resnet34", "resnet50"])
 def test_weights_of_a_sibling_are_refused(given: str) -> None:
     """ResNet-34 has every tensor of ResNet-18, and more."""
     with pytest.raises(BackboneError, match=r"not the weights of ResNet-18: \d+ tensors"):
-        chosen("resnet18").build(torchvision_layout(given))
+        backbones.get("resnet18").build(torchvision_layout(given))
 
 
 def test_a_tensor_that_is_missing_is_named() -> None:
     weights = torchvision_layout("resnet18")
     del weights["layer2.1.bn2.bias"]
     with pytest.raises(BackboneError, match=r"1 tensors.*'layer2\.1\.bn2\.bias'.*found none"):
-        chosen("resnet18").build(weights)
+        backbones.get("resnet18").build(weights)
 
 
 class Evil:
@@ -172,7 +132,7 @@ def test_something_else_than_a_table_of_tensors(tmp_path: Path) -> None:
 
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match=r"mine\.pth: no such file of weights"):
-        locate(chosen("resnet18"), str(tmp_path / "mine.pth"))
+        locate(backbones.get("resnet18"), str(tmp_path / "mine.pth"))
 
 
 def test_a_download_happens_only_when_allowed_and_is_checked(
@@ -188,14 +148,14 @@ def test_a_download_happens_only_when_allowed_and_is_checked(
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     with pytest.raises(BackboneError, match="not here"):
-        locate(chosen("resnet18"), "imagenet")
+        locate(backbones.get("resnet18"), "imagenet")
     assert not asked
     with caplog.at_level(logging.INFO, "medad"):
-        path = locate(chosen("resnet18"), "imagenet", allow_download=True)
+        path = locate(backbones.get("resnet18"), "imagenet", allow_download=True)
     assert asked == [("https://download.pytorch.org/models/resnet18-f37072fd.pth", "f37072fd")]
     assert path.is_file()
     assert asked[0][0] in caplog.text
-    locate(chosen("resnet18"), "imagenet", allow_download=True)
+    locate(backbones.get("resnet18"), "imagenet", allow_download=True)
     assert len(asked) == 1
 
 
@@ -207,4 +167,4 @@ def test_a_download_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with pytest.raises(BackboneError, match=r"download failed \(invalid hash value.*by hand"):
-        locate(chosen("resnet18"), "imagenet", allow_download=True)
+        locate(backbones.get("resnet18"), "imagenet", allow_download=True)

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medad.backbones._backbone import BackboneError, chosen
+from medad.backbones._backbone import BackboneError
+from medad.registry import backbones
 
 STRIDES = (2, 4, 8, 16, 32)
 
@@ -55,7 +56,7 @@ def weights(seed: int = 0) -> dict[str, Tensor]:
 @pytest.mark.parametrize("width", [18, 32, 48])
 def test_hrnet_gives_the_first_three_branches_after_stage_4(width: int, calls: list[dict[str, Any]]) -> None:
     """Index 0 is the stem; an empty feature location leaves out the head's widening."""
-    network = chosen(f"hrnet_w{width}").build()
+    network = backbones.get(f"hrnet_w{width}").build()
     asked = {"name": f"hrnet_w{width}", "features_only": True, "feature_location": "", "out_indices": (1, 2, 3)}
     assert calls == [asked]
     assert [one.shape[-1] for one in network(torch.zeros(1, 3, 64, 64))] == [16, 8, 4]
@@ -64,15 +65,15 @@ def test_hrnet_gives_the_first_three_branches_after_stage_4(width: int, calls: l
 def test_hrnet_s_weights_fit_to_the_last_name(calls: list[dict[str, Any]]) -> None:
     given = weights()
     head = {"incre_modules.0.0.conv1.weight": torch.zeros(1), "classifier.bias": torch.zeros(1)}
-    network = chosen("hrnet_w32").build({**given, **head})
+    network = backbones.get("hrnet_w32").build({**given, **head})
     assert all(torch.equal(value, given[name]) for name, value in network.state_dict().items())
     with pytest.raises(BackboneError, match=r"not the weights of HRNet-w32.*'stage4"):
-        chosen("hrnet_w32").build({**given, "stage4.0.weight": torch.zeros(1)})
-    assert chosen("hrnet_w32").source().file == "hrnet_w32.ms_in1k.safetensors"
+        backbones.get("hrnet_w32").build({**given, "stage4.0.weight": torch.zeros(1)})
+    assert backbones.get("hrnet_w32").source().file == "hrnet_w32.ms_in1k.safetensors"
 
 
 def test_any_model_gives_its_maps_of_strides_4_to_16(calls: list[dict[str, Any]]) -> None:
-    backbone = chosen("timm:convnext_tiny.fb_in1k")
+    backbone = backbones.get("timm:convnext_tiny.fb_in1k")
     network = backbone.build()
     assert [call.get("out_indices") for call in calls] == [None, (1, 2, 3)]
     assert {call["name"] for call in calls} == {"convnext_tiny.fb_in1k"}
@@ -84,7 +85,7 @@ def test_any_model_gives_its_maps_of_strides_4_to_16(calls: list[dict[str, Any]]
 
 def test_weights_reach_timm_as_tensors_never_as_a_name_to_download(calls: list[dict[str, Any]]) -> None:
     given = weights(3)
-    network = chosen("timm:convnext_tiny.fb_in1k").build(given)
+    network = backbones.get("timm:convnext_tiny.fb_in1k").build(given)
     assert torch.equal(network.conv1.weight, given["conv1.weight"])
     assert calls[-1]["pretrained"] is True
     assert set(calls[-1]["pretrained_cfg_overlay"]) == {"state_dict"}
@@ -93,11 +94,11 @@ def test_weights_reach_timm_as_tensors_never_as_a_name_to_download(calls: list[d
 def test_weights_that_timm_ignores_are_refused(calls: list[dict[str, Any]]) -> None:
     """timm loads features without insisting on any name."""
     with pytest.raises(BackboneError, match=r"not the weights of timm's convnext_tiny.*'conv1\.weight'"):
-        chosen("timm:convnext_tiny").build({"stem.weight": torch.zeros(4, 3, 3, 3)})
+        backbones.get("timm:convnext_tiny").build({"stem.weight": torch.zeros(4, 3, 3, 3)})
 
 
 def test_a_model_that_timm_does_not_know(calls: list[dict[str, Any]]) -> None:
     with pytest.raises(BackboneError, match=r"timm's nothing: timm refuses it: Unknown model"):
-        chosen("timm:nothing").build()
+        backbones.get("timm:nothing").build()
     with pytest.raises(BackboneError, match="timm:NAME"):
-        chosen("timm").build()
+        backbones.get("timm").build()

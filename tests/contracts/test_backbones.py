@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.testing import assert_close
 
-from medad.backbones._backbone import Backbone, BackboneError, built, chosen
+from medad.backbones._backbone import Backbone, BackboneError, built
 from medad.backbones._weights import locate
 from medad.registry import backbones
 
@@ -20,7 +20,7 @@ NEED_TIMM = [name for name in backbones.names() if name not in HERE]
 @cache
 def network(name: str) -> nn.Module:
     """Whose batch norms have seen images; no test may change it."""
-    made = built(chosen(name), Generator().manual_seed(0))
+    made = built(backbones.get(name), Generator().manual_seed(0))
     with torch.no_grad():
         for _ in range(3):
             made(images())
@@ -60,7 +60,7 @@ def test_an_image_is_seen_alike_in_any_batch(name: str) -> None:
 @pytest.mark.parametrize("name", HERE)
 def test_every_weight_is_used(name: str) -> None:
     """An apprentice with weights that no map depends on would be stored and decayed for nothing."""
-    made = built(chosen(name), Generator().manual_seed(0))
+    made = built(backbones.get(name), Generator().manual_seed(0))
     sum(one.square().mean() for one in made(images())).backward()
     assert all(value.grad is not None for value in made.parameters())
 
@@ -68,7 +68,9 @@ def test_every_weight_is_used(name: str) -> None:
 @pytest.mark.parametrize("name", HERE)
 def test_random_weights_come_from_the_generator_alone(name: str) -> None:
     state = torch.get_rng_state()
-    first, second, other = (built(chosen(name), Generator().manual_seed(seed)).state_dict() for seed in (4, 4, 5))
+    first, second, other = (
+        built(backbones.get(name), Generator().manual_seed(seed)).state_dict() for seed in (4, 4, 5)
+    )
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert not torch.equal(first[next(iter(first))], other[next(iter(first))])
@@ -78,7 +80,7 @@ def test_random_weights_come_from_the_generator_alone(name: str) -> None:
 def test_weights_of_another_architecture_are_refused(name: str) -> None:
     other = next(one for one in HERE if one != name)
     with pytest.raises(BackboneError, match="not the weights of"):
-        chosen(name).build(network(other).state_dict())
+        backbones.get(name).build(network(other).state_dict())
 
 
 @pytest.mark.parametrize("name", [name for name in backbones.names() if name not in ("timm", "efficientnet_lite0")])
@@ -86,7 +88,7 @@ def test_missing_weights_say_where_to_get_them_and_where_to_put_them(
     name: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    backbone: Backbone = chosen(name)
+    backbone: Backbone = backbones.get(name)
     with pytest.raises(BackboneError) as raised:
         locate(backbone, "imagenet")
     said = str(raised.value)
@@ -100,10 +102,10 @@ def test_missing_weights_say_where_to_get_them_and_where_to_put_them(
 def test_without_timm_the_error_says_how_to_get_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "timm", None)
     with pytest.raises(BackboneError, match=r"pip install 'medad\[timm\]'"):
-        chosen(f"{name}:resnet10t.c3_in1k" if name == "timm" else name).build()
+        backbones.get(f"{name}:resnet10t.c3_in1k" if name == "timm" else name).build()
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_a_variant_that_there_is_not(name: str) -> None:
-    with pytest.raises(BackboneError, match=r"no variants.*'large'"):
-        chosen(f"{name}:large")
+def test_a_part_that_there_is_not(name: str) -> None:
+    with pytest.raises(BackboneError, match=r"no family of models.*'large'"):
+        backbones.get(f"{name}:large")
