@@ -14,7 +14,7 @@ from medad.config import Settings
 from medad.data.datasets._dataset import MissingDataset
 from medad.data.loading import Loader
 from medad.data.splits import Pools, compose, default_count
-from medad.experiment import finished, run_experiment
+from medad.experiment import figures, finished, run_experiment
 from medad.outputs.plots import save_rate_curves
 from medad.outputs.tables import over_seeds
 from medad.plan import Experiment
@@ -89,8 +89,8 @@ def _record(parent: Run, out: Path, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         place = [str(row[key]) for key in ("dataset", "method", "variant", "network", "score") if row[key] != "-"]
         name = "/".join([*place, f"rate{row['anomaly_rate']:g}"])
-        parent.metric(f"{name}/auc", row["auc"], row["seed"])
-        parent.metric(f"{name}/ap", row["ap"], row["seed"])
+        for key, value in figures(row).items():
+            parent.metric(f"{name}/{key}", value, row["seed"])
 
 
 def _same_size(experiments: list[Experiment], pools: dict[str, Pools]) -> list[Experiment]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -47,6 +47,22 @@ class Settings(Strict):
         return str(getattr(self, "network", "-"))
 
 
+class Evaluation(Strict):
+    """How results are judged. None of it touches training; a finished cell is judged anew where it changed."""
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="confidence of every interval")
+    resamples: int = Field(default=2000, ge=100, le=100_000, description="bootstrap resamples, for AP and F1")
+    specificities: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(0.9, 0.95), description="operating points made from held-out normals: 0.95 flags 5 % of them at most"
+    )
+    sensitivities: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+        default=(0.9,), description="operating points made from the abnormal studies of a validation set"
+    )
+    prevalence: float | None = Field(
+        default=None, gt=0, lt=1, description="share of abnormal studies where the model is to be used, for PPV and NPV"
+    )
+
+
 class Tracking(Strict):
     """Where runs go, unless an option or the environment says otherwise; ``model`` is a name in the registry."""
 
@@ -66,6 +82,8 @@ class Pipeline(Strict):
     settings: dict[str, Any] = {}
     method_settings: dict[str, dict[str, Any]] = {}  # for one method, before ``settings``
     variants: dict[str, dict[str, Any]] = {}  # for an ablation: each is run with its own settings
+    data: str | None = Field(None, description="the manifest of an experiment of stages")
+    stages: tuple[Literal["check", "train", "evaluate", "report", "register"], ...] = ()
     tracking: Tracking = Tracking()
 
 

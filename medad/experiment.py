@@ -5,33 +5,33 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
+from medad.data.calibration import hold_out
 from medad.data.loading import Loader
+from medad.data.seen import write_marks
 from medad.data.splits import Pools, compose, unlabeled_counts
-from medad.evaluation import rank
+from medad.evaluation.collecting import TestScores, panel_cases, picture, score_test, write_cases
+from medad.evaluation.normals import check_calibration, describe_normals
+from medad.evaluation.ranking import judge
 from medad.methods._method import Method
 from medad.model import Card, save
-from medad.outputs.pictures import Case, save_panel
+from medad.outputs import cases as pictures
+from medad.outputs.pictures import save_panel
 from medad.outputs.plots import save_histograms
 from medad.plan import Experiment
 from medad.registry import methods
-from medad.testset import ScoredSet, score_set
+from medad.testset import score_study
 from medad.tracking import Run
 from medad.types import Study, TrainingSet
 
-RESULT, PANEL, HISTOGRAMS = "result.json", "panel.png", "histograms.png"
-SCALE_STUDIES = 64  # training normals that the color scale of the maps is taken from
-SCALE_QUANTILE = 0.999
-PANEL_QUANTILES = (1.0, 0.9, 0.75, 0.5, 0.0)
+RESULT, CASES, PANEL, HISTOGRAMS = "result.json", "cases.csv", "panel.png", "histograms.png"
+SETTINGS = ("anomaly_rate", "seconds", "confidence", "prevalence")  # of a row, beside its metrics
 
 
 def finished(folder: Path) -> list[dict[str, Any]] | None:
@@ -47,24 +47,27 @@ def train_model(
 ) -> tuple[Method, Card]:
     """Train on ``data`` and write the model to ``folder``; ``source`` says on the card where the data come from.
 
-    What a killed training needs to go on lies in ``folder``/checkpoints until the model is written.
+    The share ``calibration`` of the known normals is held out: no part of the training sees it, and the thresholds are
+    made from it. What a killed training needs to go on lies in ``folder``/checkpoints until the model is written.
     """
     run.data(source["dataset"], source["digest"], "training", counts(data))
+    learned, held_out = hold_out(data, experiment.settings.calibration, experiment.seed)
+    check_calibration(len(held_out), experiment.evaluation)
     method: Method = methods.get(experiment.method)(experiment.settings)
     checkpoints = folder / "checkpoints"
     rng = torch.Generator().manual_seed(experiment.seed)
-    method.fit(data, loader, track=run.metric, rng=rng, keep=checkpoints)
+    method.fit(learned, loader, track=run.metric, rng=rng, keep=checkpoints)
     method.eval()
     card = Card(
         method=experiment.method,
         settings=experiment.settings.model_dump(mode="json"),
         seed=experiment.seed,
         trained_on=source,
-        map_scale=_map_scale(score_set(method, data.normal[:SCALE_STUDIES], loader)),
+        **describe_normals(method, learned.normal, held_out, loader, experiment.evaluation),
     )
+    write_marks(folder, (*data.normal, *data.unlabeled), source["dataset"])
     save(folder, method, card)
     shutil.rmtree(checkpoints, ignore_errors=True)
-    run.model(folder, "-".join(part for part in (experiment.method, experiment.network) if part != "-"))
     return method, card
 
 
@@ -79,6 +82,7 @@ def run_experiment(
     method, card = train_model(experiment, split.training, loader, folder / "model", run, source)
     normal, abnormal = unlabeled_counts(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
     about = {"split": pools.kind, "n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
+    run.model(folder / "model", experiment.title)
     run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
     return evaluate_model(experiment, method, card, split.test, loader, folder, run, about=about, began=began)
 
@@ -100,23 +104,25 @@ def evaluate_model(
     Nothing is fitted. ``about`` is what the rows say of the split and the unlabeled set; ``began`` is when the work
     on this result started, by ``time.monotonic``.
     """
-    scored = score_set(method, studies, loader)
-    rows = _rows(experiment, method, scored, about, time.monotonic() - began)
-    _write_cases(folder / "cases.csv", scored)
-    title = f"{experiment.dataset}, {method.title} {experiment.network}, seed {experiment.seed}"
-    ranks = "by rank in their class: 100% is where the maps find the mask best, or without masks the highest score"
-    save_panel(folder / PANEL, list(_panel_cases(scored, loader)), card.map_scale, f"{title}\n{ranks}")
-    save_histograms(folder / HISTOGRAMS, *_judged(scored), title)
+    test = score_test(method, studies, loader, card.map_threshold)
+    rows = _rows(experiment, method, card, test, about, time.monotonic() - began)
+    write_cases(folder / CASES, test)
+    _draw(experiment, method, card, test, loader, folder)
     for row in rows:
-        run.metric(f"{experiment.dataset}/{row['score']}/auc", row["auc"])
-        run.metric(f"{experiment.dataset}/{row['score']}/ap", row["ap"])
+        for name, value in figures(row).items():
+            run.metric(f"{experiment.dataset}/{row['score']}/{name}", value)
     pd.DataFrame(rows).to_csv(folder / "results.csv", index=False)
     run.table(folder / "results.csv")
-    run.table(folder / "cases.csv", without=("id",))
+    run.table(folder / CASES, without=("id",))
     run.artifact(folder / PANEL)
     run.artifact(folder / HISTOGRAMS)
     _write_result(folder / RESULT, experiment, rows)
     return rows
+
+
+def figures(row: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of a result row, by name; of what was run and how many cases there are, nothing."""
+    return {key: value for key, value in row.items() if isinstance(value, float) and key not in SETTINGS}
 
 
 def counts(data: TrainingSet) -> dict[str, int]:
@@ -124,22 +130,11 @@ def counts(data: TrainingSet) -> dict[str, int]:
     return {"normal": len(data.normal), "unlabeled": len(data.unlabeled)}
 
 
-def _map_scale(scored: ScoredSet) -> dict[str, float]:
-    """For each score, the value that 0.1 % of the pixels of training normals exceed: one scale for all pictures."""
-    return {name: float(np.quantile(one.anomaly_map.numpy(), SCALE_QUANTILE)) for name, one in scored.scores.items()}
-
-
-def _judged(scored: ScoredSet) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
-    """Labels and scores of the studies, each (S,)."""
-    labels = np.array([study.label for study in scored.studies])
-    return labels, {name: scored.members(name).mean(axis=1) for name in scored.scores}
-
-
 def _rows(
-    experiment: Experiment, method: Method, scored: ScoredSet, about: Mapping[str, Any], seconds: float
+    experiment: Experiment, method: Method, card: Card, test: TestScores, about: Mapping[str, Any], seconds: float
 ) -> list[dict[str, Any]]:
-    labels, _ = _judged(scored)
-    settings = experiment.settings
+    settings, evaluation = experiment.settings, experiment.evaluation
+    patients = [study.patient for study in test.studies]
     return [
         {
             "dataset": experiment.dataset,
@@ -148,49 +143,35 @@ def _rows(
             "network": experiment.network,
             "score": name,
             "seed": experiment.seed,
-            **asdict(rank(labels, scored.members(name))),
+            **judge(test.labels, members, patients, card.thresholds.get(name, {}), evaluation),
+            **test.localization.row(name, evaluation.confidence),
             "anomaly_rate": settings.anomaly_rate,
             **about,
             "epochs": getattr(settings, "epochs", 0),
             "seconds": round(seconds, 1),
             "title": method.scores[name],
         }
-        for name in scored.scores
+        for name, members in test.members.items()
     ]
 
 
-def _write_cases(path: Path, scored: ScoredSet) -> None:
-    """The scores of every test case, for whoever wants to compute something else."""
-    labels, scores = _judged(scored)
-    columns: dict[str, Any] = {"id": [study.id for study in scored.studies], "label": labels, **scores}
-    pd.DataFrame(columns).to_csv(path, index=False)
+def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, loader: Loader, folder: Path) -> None:
+    """Panel, histograms and pictures of single cases; the few studies that are drawn are scored once more."""
+    title = f"{experiment.dataset}, {method.title} {experiment.network}, seed {experiment.seed}"
+    ranks = "by rank in their class: 100% is where the maps find the mask best, or without masks the highest score"
+    save_panel(folder / PANEL, list(panel_cases(method, test, loader)), card.map_scale, f"{title}\n{ranks}")
+    save_histograms(folder / HISTOGRAMS, test.labels, test.scores, title)
+    pictures.save_cases(
+        folder / pictures.FOLDER,
+        [study.id for study in test.studies],
+        test.labels,
+        test.scores,
+        lambda index, by: picture(score_study(method, test.studies[index], loader), by, loader),
+        card.map_scale,
+    )
 
 
 def _write_result(path: Path, experiment: Experiment, rows: list[dict[str, Any]]) -> None:
     part = path.with_suffix(".part")
     part.write_text(json.dumps({"experiment": experiment.describe(), "rows": rows}, indent=2) + "\n", encoding="utf-8")
     part.replace(path)
-
-
-def _panel_cases(scored: ScoredSet, loader: Loader) -> Iterator[Case]:
-    """Abnormal cases by quantile, not chosen by eye, and the median normal one.
-
-    Where there are masks, abnormal cases are ranked by how well their maps find the mask, else by the last score.
-    """
-    last = list(scored.scores)[-1]
-    masks = [loader.mask(study) if study.label else None for study in scored.studies]
-    values = scored.members(last).mean(axis=1)
-    found = [scored.localization(index, mask) for index, mask in enumerate(masks)]
-    for label, word, quantiles in ((1, "abnormal", PANEL_QUANTILES), (0, "normal", (0.5,))):
-        group = [index for index, study in enumerate(scored.studies) if study.label == label]
-        by_mask = all(found[index] is not None for index in group)
-        ranked = sorted(group, key=lambda index: (found[index] or 0.0) if by_mask else values[index])
-        for quantile in quantiles:
-            index = ranked[round(quantile * (len(ranked) - 1))]
-            slice_, mask = scored.worst_slice(last, index), masks[index]
-            yield Case(
-                f"{word}, {quantile:.0%}",
-                scored.slices[index][slice_].cpu(),
-                {name: scored.map(name, index, slice_) for name in scored.scores},
-                None if mask is None else mask[slice_, 0],
-            )

@@ -47,9 +47,10 @@ class ModelError(MedadError):
 class Card(Strict):
     """``model.json``: what the model is and what it was made from.
 
-    ``map_scale``: the top of each map's color scale. For each score, ``percentiles`` are the 101 percentiles (0 to 100)
-    of the studies it was trained on as normal, ``calibration`` the sorted scores of the normals that were held out
-    for calibration (empty if none were), and ``thresholds`` its operating points by name. ``profile`` is what the
+    ``map_scale``: the top of each map's color scale; ``map_threshold``: above it, a pixel counts as abnormal. For each
+    score, ``percentiles`` are the 101 percentiles (0 to 100) of the studies it was trained on as normal,
+    ``calibration`` the sorted scores of the normals that were held out for calibration (empty if none were), and
+    ``thresholds`` its operating points by name: a study is flagged whose score is above. ``profile`` is what the
     training images were like: what a gate compares a new study with.
     """
 
@@ -60,6 +61,7 @@ class Card(Strict):
     seed: int
     trained_on: dict[str, Any]
     map_scale: dict[str, float]
+    map_threshold: dict[str, float] = Field(default_factory=dict)
     percentiles: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     calibration: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     thresholds: dict[str, dict[str, float]] = Field(default_factory=dict)

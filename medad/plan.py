@@ -5,28 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Any
 
-from medad.config import ConfigError, Pipeline, Settings, build, unknown_key
+from medad.config import ConfigError, Evaluation, Pipeline, Settings, build, unknown_key
 from medad.registry import datasets, methods
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What was run; with the data's digest it decides whether a result is there already."""
+    """What was run; with the data's digest it decides whether a result is there already.
+
+    ``evaluation`` is how it is judged: no part of what was run.
+    """
 
     dataset: str
     method: str
     settings: Settings
     seed: int
+    evaluation: Evaluation = field(default_factory=Evaluation)
     variant: str = "-"
 
     @property
     def network(self) -> str:
         """The network's name, or "-" for a method without one."""
         return self.settings.architecture
+
+    @property
+    def title(self) -> str:
+        """Method and network, as "ddad-ae"."""
+        return self.method if self.network == "-" else f"{self.method}-{self.network}"
 
     def describe(self) -> dict[str, Any]:
         """As plain values."""
@@ -46,9 +55,9 @@ class Experiment:
 def plan(pipeline: Pipeline, overrides: Mapping[str, Any]) -> list[Experiment]:
     """The experiments of a pipeline, in order. Wrong names, keys and values are errors now, not after hours.
 
-    The methods share one list of settings, and each takes the keys it knows; the file may hold settings of one method,
-    and variants, whose keys every method must know. An override that none of them knows is an error; a pipeline file
-    may also hold keys of methods that an option has left out.
+    The methods and the evaluation share one list of settings, and each takes the keys it knows; the file may hold
+    settings of one method, and variants, whose keys every method must know. An override that none of them knows is an
+    error; a pipeline file may also hold keys of methods that an option has left out.
     """
     if not pipeline.datasets:
         raise ConfigError(f"no dataset to run on: name some of {', '.join(datasets.names())} with --datasets")
@@ -56,8 +65,9 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any]) -> list[Experiment]:
         datasets.check(name)
     for name in pipeline.methods:
         methods.check(name)
-    _check_keys(overrides, pipeline.methods, "--set")
-    _check_keys(pipeline.settings, methods.names(), "pipeline")
+    judging = set(Evaluation.model_fields)
+    _check_keys(overrides, pipeline.methods, "--set", judging)
+    _check_keys(pipeline.settings, methods.names(), "pipeline", judging)
     for method, own in pipeline.method_settings.items():
         _check_keys(own, [methods.check(method)], "method_settings")
     for variant, changed in pipeline.variants.items():
@@ -68,9 +78,12 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any]) -> list[Experiment]:
     models: dict[str, type[Settings]] = {name: methods.get(name).settings_model for name in pipeline.methods}
     if pipeline.anomaly_rates and "anomaly_rate" in overrides:
         raise ConfigError("--set anomaly_rate: name the rates with --anomaly-rates, or set one rate, not both")
+    values = {**pipeline.settings, **overrides}
+    judged = {key: value for key, value in values.items() if key in judging}
+    evaluation = build(Evaluation, judged, "settings")
     sweep = [{"anomaly_rate": rate} for rate in pipeline.anomaly_rates] or [{}]
     return [
-        Experiment(dataset, method, settings, seed, variant)
+        Experiment(dataset, method, settings, seed, evaluation, variant)
         for dataset in pipeline.datasets
         for method, model in models.items()
         for variant, changed in (pipeline.variants or {"-": {}}).items()
@@ -84,8 +97,8 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any]) -> list[Experiment]:
     ]
 
 
-def _check_keys(values: Mapping[str, Any], names: Sequence[str], where: str) -> None:
-    known = {key for name in names for key in methods.get(name).settings_model.model_fields}
+def _check_keys(values: Mapping[str, Any], names: Sequence[str], where: str, also: Set[str] = frozenset()) -> None:
+    known = {key for name in names for key in methods.get(name).settings_model.model_fields} | also
     for key in values:
         if key not in known:
             raise ConfigError(unknown_key(key, sorted(known), f"{where}, for {', '.join(names)}"))

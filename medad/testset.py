@@ -1,8 +1,8 @@
-"""Studies scored in memory: what evaluation, pictures and color scales are made from."""
+"""Studies scored one after another, in bounded memory: what evaluation, pictures and color scales are made from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,61 +10,76 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medad.data.loading import Loader
+from medad.data.loading import Loader, UnreadableStudies
 from medad.functional.pooling import pool_slices
 from medad.methods._method import Method
 from medad.methods._shares import joined_scores
+from medad.progress import progress
 from medad.types import Scored, Study
 
 
 @dataclass(frozen=True)
-class ScoredSet:
-    """``slices`` holds the images (N, C, S, S) of each study; ``scores`` those of all slices, in the same order."""
+class ScoredStudy:
+    """A study, the images (N, C, S, S) of its slices, and the scores of these, on the CPU."""
 
-    studies: tuple[Study, ...]
-    slices: list[Tensor]
+    study: Study
+    slices: Tensor
     scores: dict[str, Scored]
 
-    @property
-    def counts(self) -> list[int]:
-        """Slices in each study."""
-        return [len(part) for part in self.slices]
-
     def members(self, name: str) -> NDArray[np.float64]:
-        """Scores of the studies (S, M): the highest of their slices, for each network that is judged by itself."""
-        pooled: NDArray[np.float64] = pool_slices(self.scores[name].members, self.counts).double().numpy()
+        """Scores of the study (M,): the highest of its slices, for each network that is judged by itself."""
+        pooled: NDArray[np.float64] = pool_slices(self.scores[name].members, [len(self.slices)])[0].double().numpy()
         return pooled
 
-    def worst_slice(self, name: str, study: int) -> int:
-        """The slice of a study with the highest score."""
-        start = sum(self.counts[:study])
-        return int(self.scores[name].score[start : start + self.counts[study]].argmax())
+    def worst_slice(self, name: str) -> int:
+        """The slice with the highest score."""
+        return int(self.scores[name].score.argmax())
 
-    def map(self, name: str, study: int, slice_: int) -> Tensor:
-        """The map (1, S, S) of one slice."""
-        return self.scores[name].anomaly_map[sum(self.counts[:study]) + slice_]
-
-    def localization(self, study: int, mask: Tensor | None) -> float | None:
-        """How well the maps rank the pixels of ``mask`` (N, 1, S, S) above the others: AUROC, the mean over the scores.
-
-        None where there is no mask, or nothing in it.
-        """
-        if mask is None or not 0 < float(mask.mean()) < 1:
-            return None
-        from sklearn.metrics import roc_auc_score
-
-        start = sum(self.counts[:study])
-        part = slice(start, start + self.counts[study])
-        marked = mask.flatten().numpy()
-        return float(
-            np.mean([roc_auc_score(marked, one.anomaly_map[part].flatten().numpy()) for one in self.scores.values()])
-        )
+    def maps(self, name: str) -> NDArray[np.float32]:
+        """The maps (N, S, S) of its slices."""
+        maps: NDArray[np.float32] = self.scores[name].anomaly_map[:, 0].float().numpy()
+        return maps
 
 
-def score_set(method: Method, studies: Sequence[Study], loader: Loader) -> ScoredSet:
-    """Read and score ``studies``; the scores come back to the CPU."""
-    slices = loader.each(studies)
-    return ScoredSet(tuple(studies), slices, score_images(method, torch.cat(slices)))
+def score_studies(method: Method, studies: Sequence[Study], loader: Loader) -> Iterator[ScoredStudy]:
+    """Read and score ``studies``, about a batch of slices at a time; what cannot be read is left to the loader.
+
+    Raises:
+        UnreadableStudies: no study can be read.
+    """
+    count = 0
+    with progress("score studies", len(studies)) as advance:
+        for group in _batches(loader.stream(studies, method.settings.batch_size), method.settings.batch_size):
+            scored = score_images(method, torch.cat([slices for _, slices in group]))
+            start = 0
+            for study, slices in group:
+                yield ScoredStudy(study, slices.cpu(), _part(scored, slice(start, start + len(slices))))
+                start += len(slices)
+            count += len(group)
+            advance(len(group))
+    if not count:
+        raise UnreadableStudies("no study can be read")
+
+
+def score_study(method: Method, study: Study, loader: Loader) -> ScoredStudy:
+    """One study, read and scored."""
+    return next(score_studies(method, [study], loader))
+
+
+def _batches(stream: Iterator[tuple[Study, Tensor]], images: int) -> Iterator[list[tuple[Study, Tensor]]]:
+    """Studies in groups that have about ``images`` slices together."""
+    group: list[tuple[Study, Tensor]] = []
+    for one in stream:
+        group.append(one)
+        if sum(len(slices) for _, slices in group) >= images:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _part(scored: dict[str, Scored], place: slice) -> dict[str, Scored]:
+    return {name: Scored(one.score[place], one.anomaly_map[place], one.members[place]) for name, one in scored.items()}
 
 
 def score_images(method: Method, images: Tensor) -> dict[str, Scored]:

@@ -68,17 +68,22 @@ def train_one(
 ) -> Path:
     """Train and write ``out``/model. A model made from the same is left as it is; another is never overwritten."""
     folder = out / "model"
-    settings = experiment.settings.model_dump(mode="json")
-    wanted = {"method": experiment.method, "settings": settings, "seed": experiment.seed}
-    if (folder / CARD).is_file():
-        card = load(folder).card
-        same = {key: getattr(card, key) for key in wanted} == wanted and card.trained_on == source
-        if not same:
-            raise ModelError(f"{folder} holds a model made with other data, settings or seed: choose a new --out")
+    trained = (folder / CARD).is_file()
+    if trained:
+        _check_same(folder, experiment, source)
         log.info("%s is trained already", folder)
-        return folder
     with tracker.run("train", out, parent) as run:
         run.params({**experiment.describe(), **source})
-        train_model(experiment, data, loader, folder, run, source)
+        if not trained:
+            train_model(experiment, data, loader, folder, run, source)
         run.artifact(folder / CARD)
+        run.model(folder, experiment.title)
     return folder
+
+
+def _check_same(folder: Path, experiment: Experiment, source: dict[str, Any]) -> None:
+    settings = experiment.settings.model_dump(mode="json")
+    wanted = {"method": experiment.method, "settings": settings, "seed": experiment.seed, "trained_on": source}
+    card = load(folder).card
+    if {key: getattr(card, key) for key in wanted} != wanted:
+        raise ModelError(f"{folder} holds a model made with other data, settings or seed: choose a new --out")

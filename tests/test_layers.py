@@ -20,10 +20,11 @@ LAYERS = [
     {"io", "networks", "backbones", "scores", "tracking", "outputs"},
     {"data", "training"},
     {"methods"},
-    {"model", "evaluation", "ledger", "testset"},
-    {"plan"},
+    {"model", "ledger", "testset"},
+    {"plan", "evaluation"},
     {"experiment", "scoring", "serving"},
-    {"bench", "trainer"},
+    {"bench", "evaluator", "trainer"},
+    {"clinical"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

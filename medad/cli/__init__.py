@@ -10,7 +10,10 @@ import typer
 from medad import __version__
 from medad.cli.bench import bench
 from medad.cli.demo import demo
+from medad.cli.evaluate import evaluate
 from medad.cli.inspect import inspect
+from medad.cli.report import report
+from medad.cli.run import run
 from medad.cli.score import score
 from medad.cli.track import track
 from medad.cli.train import train
@@ -54,7 +57,7 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (demo, bench, train, score, inspect, track):
+for command in (demo, bench, train, evaluate, run, score, report, inspect, track):
     app.command()(_handled(command))
 
 

@@ -64,7 +64,7 @@ def run_grid(
 
 
 def report(outcome: Outcome, out: Path) -> None:
-    """Print the table, what is missing or failed, and where to look."""
+    """Print the table, what is missing or failed, and where to look; write the report."""
     if outcome.rows:
         common.show_results(outcome.rows)
     for name, reason in outcome.missing.items():
@@ -73,3 +73,7 @@ def report(outcome: Outcome, out: Path) -> None:
         typer.echo(f"failed: {name}: {reason}", err=True)
     typer.echo(f"{outcome.run} experiments run, {outcome.kept} kept from before, {len(outcome.failed)} failed")
     typer.echo(f"results: {out / 'results.csv'}")
+    if outcome.rows:
+        from medad.outputs.report import write_report
+
+        typer.echo(f"report:  {write_report(out)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -19,6 +19,7 @@ from medad.types import MedadError, Study
 
 log = logging.getLogger(__name__)
 EXAMPLES = 5
+FIRST = 8  # studies that are read before it is known how many slices they have
 SHARE_OF_MEMORY = 0.25  # of a GPU, for one set of images: a method makes a second copy, and trains beside them
 
 
@@ -97,7 +98,28 @@ class Loader:
         """The slices of each study that can be read, (N, C, S, S) on ``device``."""
         return [slices.to(self.device) for slices in self._read_once(studies)]
 
+    def stream(self, studies: Sequence[Study], images: int) -> Iterator[tuple[Study, Tensor]]:
+        """Each study that can be read and its slices (N, C, S, S) on ``device``, read about ``images`` at a time."""
+        most, start = 1, 0
+        while start < len(studies):
+            part = studies[start : start + max(1, min(images, FIRST if start == 0 else images) // most)]
+            start += len(part)
+            read = self._read_new(part)
+            for study in part:
+                if study.files in read:
+                    slices = read[study.files]
+                    most = max(most, len(slices))
+                    yield study, slices.to(self.device)
+
     def _read_once(self, studies: Sequence[Study]) -> list[Tensor]:
+        read = self._read_new(studies)
+        found = [read[study.files] for study in studies if study.files in read]
+        if not found:
+            raise UnreadableStudies("no study can be read")
+        return found
+
+    def _read_new(self, studies: Sequence[Study]) -> dict[tuple[Path, ...], Tensor]:
+        """Slices by files of the studies that can be read, and of all that is kept."""
         new = [study for study in studies if study.files not in self._kept]
         read = dict(zip([study.files for study in new], self._read(new), strict=True)) if new else {}
         errors = [one for one in read.values() if isinstance(one, UnreadableImage)]
@@ -105,11 +127,7 @@ class Loader:
             self._report(errors, len(studies))
         fresh = {files: one for files, one in read.items() if isinstance(one, Tensor)}
         self._keep(fresh)
-        known = {**self._kept, **fresh}
-        found = [known[study.files] for study in studies if study.files in known]
-        if not found:
-            raise UnreadableStudies("no study can be read")
-        return found
+        return {**self._kept, **fresh}
 
     def _read(self, studies: Sequence[Study]) -> list[Tensor | UnreadableImage]:
         with progress("read images", len(studies)) as advance:

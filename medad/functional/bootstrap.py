@@ -2,6 +2,9 @@
 
 A resample is a count for each case, so that cases are sorted once: AP is the sum over thresholds of the step in
 recall times the precision, as in scikit-learn; F1-max is the F1 at the best threshold of the resample itself.
+
+In simulations of 800 normal studies each, 95 % intervals of AP held the truth in 92 % to 95 % with 50 abnormal cases or
+more, but in 88 % with 20 + 20 cases, and in 90 % at an AP of 0.97: read them with care where cases are few.
 """
 
 from __future__ import annotations

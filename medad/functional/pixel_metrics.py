@@ -88,7 +88,7 @@ class PixelMetrics:
         self._dice_steps = np.zeros(BINS)
         self._dice = 0.0
         self._n_regions = 0
-        self._n_masks = 0
+        self.n_masks = 0
 
     def add(self, maps: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
         """Count one study: the maps (N, H, W) of its N slices, and what is marked in them (all False: a normal one).
@@ -105,7 +105,7 @@ class PixelMetrics:
         if not mask.any():
             return
         np.add.at(self._abnormal, bins[mask], 1)
-        self._n_masks += 1
+        self.n_masks += 1
         self._add_regions(bins, mask)
         self._add_dice(bins, mask)
         if self.threshold is not None:
@@ -149,10 +149,10 @@ class PixelMetrics:
             ap=float(np.sum(abnormal / n_abnormal * true / (true + false))),
             f1_max=float(np.max(2 * true / (true + false + n_abnormal))),
             aupro=_area_to(false / n_normal, self._regions[used].cumsum() / self._n_regions, FPR_LIMIT),
-            dice_oracle=float(self._dice_steps[used].cumsum().max()) / self._n_masks,
-            dice=None if self.threshold is None else self._dice / self._n_masks,
+            dice_oracle=float(self._dice_steps[used].cumsum().max()) / self.n_masks,
+            dice=None if self.threshold is None else self._dice / self.n_masks,
             auc_error=tied,
-            n_masks=self._n_masks,
+            n_masks=self.n_masks,
         )
 
 

@@ -105,10 +105,10 @@ def _write_pictures(folder: Path, stem: str, case: Case, tops: Mapping[str, floa
         entry["mask"] = _save(folder / f"{stem}-mask.png", outlined(gray, mask))
         entry["mask_share"] = float(mask.mean())
     for name, tensor in case.maps.items():
-        values = tensor[0].float().numpy()
+        values: NDArray[np.float32] = tensor[0].float().numpy()
         top = tops.get(name) or 1.0
         entry["maps"][name] = {
-            "file": _save(folder / f"{stem}-map-{name}.png", _colored(values / top)),
+            "file": _save(folder / f"{stem}-map-{name}.png", _colored(values, top)),
             "top": float(top),
             "highest": float(values.max()),
             "inside": None if mask is None else float(values[mask].mean()),
@@ -130,11 +130,11 @@ def outlined(gray: Pixels, mask: NDArray[np.bool_]) -> Pixels:
     return colored
 
 
-def _colored(values: NDArray[np.float32]) -> Pixels:
-    """(H, W), 1 at the top of the color scale -> RGB in few colors, which compress well."""
+def _colored(values: NDArray[np.float32], top: float) -> Pixels:
+    """(H, W), colored from 0 to ``top`` -> RGB in few colors, which compress well: (H, W, 3)."""
     import matplotlib
 
-    steps = np.round(np.clip(values, 0, 1) * (SHADES - 1)) / (SHADES - 1)
+    steps = np.round(np.clip(values / top, 0, 1) * (SHADES - 1)) / (SHADES - 1)
     colors: Pixels = (matplotlib.colormaps[COLORS](steps)[..., :3] * 255).round().astype(np.uint8)
     return colors
 

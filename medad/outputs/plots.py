@@ -13,14 +13,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from medad.functional.histograms import BINS, chi2_distance, unit_scale
 
 NORMAL, ABNORMAL = "#3b6fb6", "#d1495b"
 SERIES = ("#3b6fb6", "#d1495b", "#2f8f5b", "#b8860b", "#7b5ea7", "#3d97a6", "#9a6b4f", "#7a7a7a")
 CURVE_POINTS = 200  # more cannot be seen
-CHANCE = {"color": "#888888", "linewidth": 0.8, "linestyle": (0, (2, 2))}
+GRAY = "#888888"
 
 Judged = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -29,7 +29,7 @@ def draw_roc(axis: Axes, runs: Mapping[str, Sequence[Judged]], colors: Sequence[
     """ROC curves of labels and scores, (N,) each: a color for each name, a line for each of its runs."""
     from sklearn.metrics import roc_curve
 
-    axis.plot([0, 1], [0, 1], **CHANCE)
+    _chance(axis, [0, 1], [0, 1])
     for place, judged in enumerate(runs.values()):
         for labels, values in judged:
             x, y, _ = roc_curve(labels, values)
@@ -44,11 +44,15 @@ def draw_pr(axis: Axes, runs: Mapping[str, Sequence[Judged]], colors: Sequence[s
 
     for place, judged in enumerate(runs.values()):
         for labels, values in judged:
-            axis.plot([0, 1], [labels.mean()] * 2, **CHANCE)
+            _chance(axis, [0, 1], [labels.mean()] * 2)
             precision, recall, _ = precision_recall_curve(labels, values, drop_intermediate=True)
             _line(axis, recall[::-1], precision[::-1], colors[place % len(colors)])
     axis.set_xlabel("recall (sensitivity)")
     axis.set_ylabel("precision (PPV in this test set)")
+
+
+def _chance(axis: Axes, x: ArrayLike, y: ArrayLike) -> None:
+    axis.plot(x, y, color=GRAY, linewidth=0.8, linestyle=(0, (2, 2)))
 
 
 def _line(axis: Axes, x: NDArray[np.float64], y: NDArray[np.float64], color: str) -> None:
@@ -67,7 +71,8 @@ def draw_histogram(
         group = scaled[labels == label]
         weights = np.full(len(group), 1 / max(len(group), 1))
         name = f"{word} ({len(group)})"
-        axis.hist(group, BINS, (0, 1), weights=weights, color=color, alpha=0.55, histtype="stepfilled", label=name)
+        style: dict[str, Any] = {"color": color, "alpha": 0.55, "histtype": "stepfilled", "label": name}
+        axis.hist(group, bins=BINS, range=(0, 1), weights=weights, **style)
     axis.set_xlabel("score, scaled to 0-1")
 
 
@@ -94,8 +99,8 @@ def draw_alarms(
 
     ``band`` is where that share lies by chance alone when the promise holds.
     """
-    axis.plot(alphas, alphas, **CHANCE)
-    axis.fill_between(alphas, *band, color=CHANCE["color"], alpha=0.18, linewidth=0)
+    _chance(axis, alphas, alphas)
+    axis.fill_between(alphas, *band, color=GRAY, alpha=0.18, linewidth=0)
     for place, (name, shares) in enumerate(flagged.items()):
         axis.plot(alphas, shares, color=colors[place % len(colors)], linewidth=1.1, label=name)
     axis.set_xlabel("alpha: false-alarm rate that was asked for")
@@ -154,6 +159,6 @@ def _row_of_axes(count: int, size: tuple[float, float], title: str) -> tuple[Fig
     axes: list[Axes] = list(figure.subplots(1, count, squeeze=False)[0])
     for axis in axes:
         axis.tick_params(labelsize=7)
-        axis.xaxis.label.set_size(8)
-        axis.yaxis.label.set_size(8)
+        axis.xaxis.label.set_fontsize(8)
+        axis.yaxis.label.set_fontsize(8)
     return figure, axes

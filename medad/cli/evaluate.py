@@ -1,0 +1,62 @@
+"""medad evaluate: judge a model that is there by labeled studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medad.cli import _common as common
+
+if TYPE_CHECKING:
+    from medad.data.splits import Pools
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model folder, or models:/NAME@candidate in MLflow.")],
+    out: common.Out,
+    data: Annotated[Path | None, typer.Option(help="Manifest (CSV or Parquet) with test rows of both classes.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A dataset's test set instead.")] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder of the datasets, in the Med-AD layout.")] = None,
+    tracking_uri: common.TrackingUri = None,
+    experiment: common.ExperimentName = None,
+    no_tracking: common.NoTracking = False,
+    device: common.Device = "auto",
+    threads: common.Threads = 0,
+) -> None:
+    """Score the test studies, write cases, metrics and pictures to OUT, and record it. Nothing is fitted.
+
+    Studies that the model has learned from, or whose patients it has, are refused.
+    """
+    from medad.config import ConfigError
+    from medad.registry import datasets
+
+    if (data is None) == (dataset is None):
+        raise ConfigError("say what to judge by: --data MANIFEST, or --dataset NAME")
+    if dataset is not None:
+        datasets.check(dataset)
+    device = common.start(threads, device)
+    from medad.data.loading import Loader
+    from medad.evaluator import evaluate_one
+    from medad.model import load
+
+    name, pools = _pools(data, dataset, data_root, out)
+    folder = common.model_folder(model, out, tracking_uri)
+    loaded = load(folder, device)
+    tracked = common.open_tracker(out, tracking_uri, experiment, no_tracking)
+    rows = evaluate_one(loaded, folder, name, pools, Loader(loaded.method.settings, device), out, tracked.tracker)
+    tracked.tracker.catch_up(out)
+    common.show_results(rows)
+    typer.echo(f"results: {out}")
+    tracked.close(out)
+
+
+def _pools(data: Path | None, dataset: str | None, data_root: Path | None, out: Path) -> tuple[str, Pools]:
+    from medad.data.manifest import read_manifest
+    from medad.registry import datasets
+
+    if data is not None:
+        manifest = read_manifest(data)
+        return manifest.name, manifest.pools()
+    return str(dataset), datasets.get(str(dataset)).pools(data_root, out)

@@ -1,0 +1,67 @@
+"""medad run: a pipeline of stages, such as the clinical experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from medad.cli import _common as common
+
+if TYPE_CHECKING:
+    from medad.config import Pipeline
+
+
+def run(
+    pipeline: Annotated[str, typer.Argument(help="A name in pipelines/ or a YAML file, with stages.")],
+    out: common.Out,
+    settings: common.Set = [],  # noqa: B006 - typer reads it once
+    tracking_uri: common.TrackingUri = None,
+    experiment: common.ExperimentName = None,
+    device: common.Device = "auto",
+    threads: common.Threads = 0,
+) -> None:
+    """Check, train, evaluate, report, register: as one run in MLflow. Needs --set data=MANIFEST.
+
+    Interrupted and started again, it goes on at the stage it was in. The model becomes a version of a registered model
+    with the alias 'candidate'; moving an alias on from there is a person's decision.
+    """
+    from medad.config import ConfigError, parse_overrides, read_pipeline
+    from medad.plan import plan
+
+    grid, overrides = _given(read_pipeline(pipeline), parse_overrides(settings))
+    if not grid.stages:
+        raise ConfigError(f"{pipeline} has no stages: run it with 'medad bench' or 'medad train'")
+    if grid.data is None:
+        raise ConfigError("say what to run on: --set data=MANIFEST (CSV or Parquet)")
+    planned = plan(grid.model_copy(update={"datasets": ("demo",)}), overrides)
+    if len(planned) != 1:
+        raise ConfigError(f"{pipeline} names {len(planned)} experiments; a run of stages has one method, network, seed")
+    device = common.start(threads, device)
+    from medad.clinical import Clinical, run_clinical
+    from medad.data.loading import Loader
+    from medad.data.manifest import read_manifest
+
+    manifest = read_manifest(Path(grid.data))
+    one = replace(planned[0], dataset=manifest.name)
+    tracked = common.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
+    name = grid.tracking.model or manifest.name
+    clinical = Clinical(one, manifest, Loader(one.settings, device), out, tracked.tracker, name)
+    for sentence in run_clinical(clinical, grid.stages, Path(pipeline).stem):
+        typer.echo(sentence)
+    typer.echo(f"next:    medad score models:/{name}@candidate FOLDER --tracking-uri {tracked.uri} --out scores")
+    tracked.close(out)
+
+
+def _given(pipeline: Pipeline, overrides: Mapping[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
+    """The pipeline with the overrides that are its own keys, and those that are settings of the method."""
+    from medad.config import Pipeline, build
+
+    own = {key: value for key, value in overrides.items() if key in Pipeline.model_fields}
+    if isinstance(own.get("tracking"), dict):
+        own["tracking"] = {**pipeline.tracking.model_dump(), **own["tracking"]}
+    rest = {key: value for key, value in overrides.items() if key not in own}
+    return build(Pipeline, {**pipeline.model_dump(), **own}, "--set"), rest

@@ -1,0 +1,156 @@
+"""A hospital's experiment as one run of stages: the same functions that the single commands call, in a fixed order.
+
+What is finished is written down in OUT/clinical.json, so that the same command goes on at the stage it was in.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medad.config import ConfigError
+from medad.data.loading import Loader
+from medad.data.manifest import Manifest
+from medad.evaluator import evaluate_one
+from medad.experiment import counts
+from medad.model import load
+from medad.plan import Experiment
+from medad.tracking import Run, Tracker
+from medad.trainer import train_one
+from medad.types import Study
+
+log = logging.getLogger(__name__)
+STATE, CHECKED = "clinical.json", "check.csv"
+ROLES = ("normal", "unlabeled", "test")
+READ_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Clinical:
+    """One experiment of stages. ``register`` is the name in the model registry."""
+
+    experiment: Experiment
+    manifest: Manifest
+    loader: Loader
+    out: Path
+    tracker: Tracker
+    register: str
+    said: list[str] = field(default_factory=list)
+
+    def identity(self) -> dict[str, Any]:
+        """What a folder of results belongs to."""
+        return {"experiment": self.experiment.describe(), "data": self.manifest.digest(), "model": self.register}
+
+
+def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> list[str]:
+    """Run the ``stages`` that are not finished; a sentence for each that was run.
+
+    Raises:
+        ConfigError: the folder holds another experiment.
+    """
+    out = clinical.out
+    out.mkdir(parents=True, exist_ok=True)
+    done = _done(clinical)
+    with clinical.tracker.run("clinical", out, name=title) as parent:
+        parent.params(
+            {**clinical.experiment.describe(), "data": clinical.manifest.digest(), "stages": ",".join(stages)}
+        )
+        for stage in stages:
+            if stage in done:
+                clinical.said.append(f"{stage}: finished before")
+                continue
+            log.info("stage %s", stage)
+            clinical.said.append(f"{stage}: {STAGES[stage](clinical, parent)}")
+            done.append(stage)
+            _write_state(clinical, done)
+        parent.artifact(out / STATE)
+    clinical.tracker.catch_up(out)
+    return clinical.said
+
+
+def _done(clinical: Clinical) -> list[str]:
+    path = clinical.out / STATE
+    if not path.is_file():
+        return []
+    state = json.loads(path.read_text(encoding="utf-8"))
+    if state["identity"] != clinical.identity():
+        raise ConfigError(f"{clinical.out} holds an experiment with other data or settings: choose a new --out")
+    return list(state["done"])
+
+
+def _write_state(clinical: Clinical, done: list[str]) -> None:
+    path = clinical.out / STATE
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({"identity": clinical.identity(), "done": done}, indent=2) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _check(clinical: Clinical, parent: Run) -> str:
+    """Every study is read once; one that cannot be is an error now, and not after a night of training."""
+    studies = {role: clinical.manifest.studies(role) for role in ROLES}  # type: ignore[arg-type]
+    with clinical.tracker.run("check", clinical.out, parent) as run:
+        every = [study for group in studies.values() for study in group]
+        for start in range(0, len(every), READ_AT_ONCE):
+            clinical.loader.each(every[start : start + READ_AT_ONCE])
+        pd.DataFrame([_counted(role, group) for role, group in studies.items()]).to_csv(
+            clinical.out / CHECKED, index=False
+        )
+        run.table(clinical.out / CHECKED)
+    return ", ".join(f"{len(group)} {role}" for role, group in studies.items()) + ", all readable"
+
+
+def _counted(role: str, studies: tuple[Study, ...]) -> dict[str, Any]:
+    patients = {study.patient for study in studies} - {None}
+    return {
+        "role": role,
+        "studies": len(studies),
+        "normal": sum(study.label == 0 for study in studies),
+        "abnormal": sum(study.label == 1 for study in studies),
+        "patients": len(patients),
+        "files": sum(len(study.files) for study in studies),
+    }
+
+
+def _train(clinical: Clinical, parent: Run) -> str:
+    data = clinical.manifest.training()
+    source = {"dataset": clinical.manifest.name, "split": "manifest", "digest": clinical.manifest.pools().digest()}
+    source |= counts(data)
+    folder = train_one(clinical.experiment, data, source, clinical.loader, clinical.out, clinical.tracker, parent)
+    return f"model in {folder}"
+
+
+def _evaluate(clinical: Clinical, parent: Run) -> str:
+    pools = clinical.manifest.pools()
+    if not pools.test_normal or not pools.test_abnormal:
+        return "left out: the manifest has no test rows of both classes"
+    folder = clinical.out / "model"
+    model = load(folder, clinical.loader.device)
+    name, loader = clinical.manifest.name, clinical.loader
+    rows = evaluate_one(model, folder, name, pools, loader, clinical.out, clinical.tracker, parent)
+    return "AUC " + ", ".join(f"{row['score']} {row['auc']:.3f}" for row in rows)
+
+
+def _report(clinical: Clinical, parent: Run) -> str:
+    with clinical.tracker.run("report", clinical.out, parent):
+        return "left out"
+
+
+def _register(clinical: Clinical, parent: Run) -> str:
+    with clinical.tracker.run("register", clinical.out, parent) as run:
+        run.model(clinical.out / "model", clinical.experiment.title, register=clinical.register)
+    return f"models:/{clinical.register}@candidate"
+
+
+STAGES: dict[str, Callable[[Clinical, Run], str]] = {
+    "check": _check,
+    "train": _train,
+    "evaluate": _evaluate,
+    "report": _report,
+    "register": _register,
+}

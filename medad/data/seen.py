@@ -1,0 +1,45 @@
+"""Marks of the studies that a model learned from, so that it is not judged by them: no name, no number, no path."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from medad.io.picture import slice_of
+from medad.types import Study
+
+FILE = "studies.txt"
+
+
+def write_marks(folder: Path, studies: Iterable[Study], dataset: str) -> None:
+    """Write ``folder``/studies.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = sorted({mark for study in studies for mark in marks(study, dataset)})
+    (folder / FILE).write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+
+
+def seen(folder: Path, studies: Iterable[Study], dataset: str) -> list[Study]:
+    """Those of ``studies`` that the model in ``folder`` has learned from, or whose patients it has."""
+    if not (folder / FILE).is_file():
+        return []
+    known = set((folder / FILE).read_text(encoding="ascii").split())
+    return [study for study in studies if known.intersection(marks(study, dataset))]
+
+
+def marks(study: Study, dataset: str) -> list[str]:
+    """Of what the study's first file holds; and of its patient, within the data set that numbers the patients."""
+    path, index = slice_of(study.files[0])
+    found = [_short(f"{_content(path)} {index}")]
+    return found if study.patient is None else [*found, _short(f"{dataset} {study.patient}")]
+
+
+@cache
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,109 @@
+"""A test set scored once: the scores of its studies, how well their maps mark, and the pictures of some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from medad.data.loading import Loader
+from medad.evaluation.localization import Localization
+from medad.methods._method import Method
+from medad.outputs.pictures import Case
+from medad.testset import ScoredStudy, score_studies, score_study
+from medad.types import Study
+
+PANEL_QUANTILES = (1.0, 0.9, 0.75, 0.5, 0.0)
+
+
+@dataclass(frozen=True)
+class TestScores:
+    """What is kept of S studies: ``members`` (S, M) by score, and how well each study's maps find its mask, if any."""
+
+    studies: tuple[Study, ...]
+    members: dict[str, NDArray[np.float64]]
+    found: tuple[float | None, ...]
+    localization: Localization
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """0 or 1 for each study, (S,)."""
+        return np.array([study.label for study in self.studies], dtype=np.int64)
+
+    @property
+    def scores(self) -> dict[str, NDArray[np.float64]]:
+        """One score for each study, (S,): the mean over the networks that are judged one by one."""
+        return {name: values.mean(axis=1) for name, values in self.members.items()}
+
+
+def score_test(method: Method, studies: Sequence[Study], loader: Loader, thresholds: Mapping[str, float]) -> TestScores:
+    """Score labeled ``studies`` one after another; ``thresholds`` of the maps are those of the model's card."""
+    localization = Localization(studies, thresholds)
+    kept, found = [], []
+    members: dict[str, list[NDArray[np.float64]]] = {}
+    for one in score_studies(method, studies, loader):
+        kept.append(one.study)
+        found.append(localization.add(one, _mask(one.study, loader)))
+        for name in one.scores:
+            members.setdefault(name, []).append(one.members(name))
+    stacked = {name: np.stack(values) for name, values in members.items()}
+    return TestScores(tuple(kept), stacked, tuple(found), localization)
+
+
+def _mask(study: Study, loader: Loader) -> NDArray[np.bool_] | None:
+    mask = loader.mask(study) if study.label else None
+    return None if mask is None else (mask[:, 0] > 0.5).numpy()
+
+
+def write_cases(path: Path, test: TestScores) -> None:
+    """The scores of every test case, for comparisons, reports and whoever wants to compute something else.
+
+    Columns: id, label, patient (a number within this table, empty where unknown), attr:NAME for each attribute of the
+    studies, then one for each score.
+    """
+    known = dict.fromkeys(study.patient for study in test.studies if study.patient is not None)
+    numbers = {patient: f"p{place:04d}" for place, patient in enumerate(known, 1)}
+    attributes = dict.fromkeys(name for study in test.studies for name, _ in study.attributes)
+    columns: dict[str, Any] = {
+        "id": [study.id for study in test.studies],
+        "label": test.labels,
+        "patient": ["" if study.patient is None else numbers[study.patient] for study in test.studies],
+        **{f"attr:{name}": [dict(study.attributes).get(name, "") for study in test.studies] for name in attributes},
+        **test.scores,
+    }
+    part = path.with_suffix(".part")
+    pd.DataFrame(columns).to_csv(part, index=False)
+    part.replace(path)
+
+
+def picture(one: ScoredStudy, by: str, loader: Loader, title: str = "") -> Case:
+    """The slice of a study where the score ``by`` is highest, its maps, and its mask if it has one."""
+    place, mask = one.worst_slice(by), _mask(one.study, loader)
+    return Case(
+        title,
+        one.slices[place],
+        {name: scored.anomaly_map[place] for name, scored in one.scores.items()},
+        None if mask is None else torch.from_numpy(mask[place]),
+    )
+
+
+def panel_cases(method: Method, test: TestScores, loader: Loader) -> Iterator[Case]:
+    """Abnormal cases by quantile, not chosen by eye, and the median normal one.
+
+    Where there are masks, abnormal cases are ranked by how well their maps find the mask, else by the last score.
+    """
+    last = list(test.scores)[-1]
+    values = test.scores[last]
+    for label, word, quantiles in ((1, "abnormal", PANEL_QUANTILES), (0, "normal", (0.5,))):
+        group = [index for index, study in enumerate(test.studies) if study.label == label]
+        by_mask = all(test.found[index] is not None for index in group)
+        ranked = sorted(group, key=lambda index: (test.found[index] or 0.0) if by_mask else values[index])
+        for quantile in quantiles:
+            study = test.studies[ranked[round(quantile * (len(ranked) - 1))]]
+            yield picture(score_study(method, study, loader), last, loader, f"{word}, {quantile:.0%}")

@@ -1,0 +1,103 @@
+"""How well a score tells abnormal studies from normal ones: ranking, and operating points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from medad.config import Evaluation
+from medad.functional.bootstrap import bootstrap_intervals
+from medad.functional.delong import auc_covariance, auc_interval
+from medad.functional.intervals import Floats, Interval, Ints, check_cases
+from medad.functional.proportions import predictive_values, proportion
+
+SEED = 0  # of the bootstrap: the same cases give the same interval
+
+
+def judge(
+    labels: Ints,
+    scores: Floats,
+    patients: Sequence[str | None],
+    thresholds: Mapping[str, float],
+    evaluation: Evaluation,
+) -> dict[str, Any]:
+    """The part of a result row that ``scores`` (N, M) and ``labels`` (N,) of N studies decide; see medad.evaluation.
+
+    Each of the M columns is judged by itself; operating points are those of their mean.
+
+    Raises:
+        UndefinedMetric: only one class is there, fewer than 2 patients in a class, or a score is not finite.
+    """
+    check_cases(labels, scores)
+    clusters = clusters_of(patients)
+    unknown = any(patient is None for patient in patients)
+    members = [
+        bootstrap_intervals(labels, scores[:, [place]], rng=_rng(), resamples=1) for place in range(scores.shape[1])
+    ]
+    drawn = bootstrap_intervals(
+        labels, scores, clusters, rng=_rng(), resamples=evaluation.resamples, confidence=evaluation.confidence
+    )
+    return {
+        **_flat("auc", auc_interval(labels, scores, clusters, evaluation.confidence)),
+        **_flat("ap", drawn["ap"]),
+        **_flat("f1_max", drawn["f1_max"]),
+        "auc_std": _std(auc_covariance(labels, scores, clusters)[0].tolist()),
+        "ap_std": _std([one["ap"].value for one in members]),
+        "n_normal": int((labels == 0).sum()),
+        "n_abnormal": int(labels.sum()),
+        "n_patients": None if unknown else len(set(patients)),
+        "clusters": "studies" if clusters is None else "patients",
+        "confidence": evaluation.confidence,
+        "prevalence": evaluation.prevalence,
+        **{
+            key: value
+            for name, threshold in thresholds.items()
+            for key, value in _point(name, threshold, labels, scores.mean(axis=1), clusters, evaluation).items()
+        },
+    }
+
+
+def clusters_of(patients: Sequence[str | None]) -> Ints | None:
+    """A number for each study's patient (N,), a study of an unknown patient by itself; None if no two share one."""
+    names = [f"study {place}" if patient is None else f"of {patient}" for place, patient in enumerate(patients)]
+    if len(set(names)) == len(names):
+        return None
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def _point(
+    name: str, threshold: float, labels: Ints, scores: Floats, clusters: Ints | None, evaluation: Evaluation
+) -> dict[str, float | None]:
+    """What flagging the studies whose score is above ``threshold`` finds and spares."""
+    flagged = scores > threshold
+    found, sizes = [], []
+    for label, right in ((1, flagged), (0, ~flagged)):
+        own = labels == label
+        found.append(proportion(right[own], None if clusters is None else clusters[own], evaluation.confidence))
+        sizes.append(float(own.sum()))
+    sensitivity, specificity = found
+    row: dict[str, float | None] = {f"{name}_threshold": threshold}
+    row |= {**_flat(f"{name}_sensitivity", sensitivity), **_flat(f"{name}_specificity", specificity)}
+    if evaluation.prevalence is not None:
+        values = predictive_values(
+            sensitivity, specificity, (sizes[0], sizes[1]), evaluation.prevalence, evaluation.confidence
+        )
+        for kind, value in zip(("ppv", "npv"), values, strict=True):
+            row |= _flat(f"{name}_{kind}", value)
+    return row
+
+
+def _flat(name: str, interval: Interval | None) -> dict[str, float | None]:
+    if interval is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _std(values: Sequence[float]) -> float | None:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(SEED)

@@ -1,0 +1,105 @@
+"""An evaluation added to a model that is there: nothing is fitted, and no study is judged that it has learned from."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from medad.data.loading import Loader
+from medad.data.seen import seen
+from medad.data.splits import Pools
+from medad.experiment import evaluate_model, finished
+from medad.model import Model
+from medad.plan import Experiment
+from medad.tracking import Run, Tracker
+from medad.types import MedadError, Study
+
+log = logging.getLogger(__name__)
+IDENTITY = "evaluated.json"
+
+
+class EvaluationError(MedadError):
+    """A model that cannot be judged by these studies."""
+
+
+def evaluate_one(
+    model: Model,
+    folder: Path,
+    dataset: str,
+    pools: Pools,
+    loader: Loader,
+    out: Path,
+    tracker: Tracker,
+    parent: Run | None = None,
+) -> list[dict[str, Any]]:
+    """Judge the ``model`` of ``folder`` by the test studies of ``pools``; write what a bench writes for a cell to ``out``.
+
+    What is there already is kept; the result of another model or of other data is never overwritten.
+
+    Raises:
+        EvaluationError: there is no test study of one class, or the model has learned from one.
+    """
+    studies = _testable(folder, dataset, pools)
+    identity = {"model": model.digest, "dataset": dataset, "data": pools.digest()}
+    kept = _kept(out, identity)
+    with tracker.run("evaluate", out, parent) as run:
+        run.params({"dataset": dataset, "digest": pools.digest(), "test": len(studies), "model": model.digest})
+        run.params({"method": model.card.method, "seed": model.card.seed, **model.card.settings})
+        run.data(dataset, pools.digest(), "testing", {"studies": len(studies)})
+        if folder.resolve() != (out / "model").resolve():
+            shutil.copytree(folder, out / "model", dirs_exist_ok=True)
+        run.model(out / "model", _experiment(model, dataset).title)
+        return kept or _evaluate(model, dataset, pools, studies, loader, out, run, identity)
+
+
+def _testable(folder: Path, dataset: str, pools: Pools) -> tuple[Study, ...]:
+    if not pools.test_normal or not pools.test_abnormal:
+        raise EvaluationError(
+            f"{dataset}: an evaluation needs normal and abnormal test studies; there are {len(pools.test_normal)} and "
+            f"{len(pools.test_abnormal)}"
+        )
+    studies = (*pools.test_normal, *pools.test_abnormal)
+    known = seen(folder, studies, dataset)
+    if known:
+        raise EvaluationError(
+            f"{dataset}: the model in {folder} has learned from {len(known)} of the {len(studies)} test studies, or "
+            "from other studies of their patients: take them out of the test set"
+        )
+    return studies
+
+
+def _kept(out: Path, identity: dict[str, str]) -> list[dict[str, Any]] | None:
+    """What the same evaluation left in ``out``, if it was finished."""
+    if not (out / IDENTITY).is_file():
+        if finished(out):
+            raise EvaluationError(f"{out} holds other results: choose a new --out")
+        return None
+    if json.loads((out / IDENTITY).read_text(encoding="utf-8")) != identity:
+        raise EvaluationError(f"{out} holds the evaluation of another model, or by other data: choose a new --out")
+    return finished(out)
+
+
+def _evaluate(
+    model: Model,
+    dataset: str,
+    pools: Pools,
+    studies: tuple[Study, ...],
+    loader: Loader,
+    out: Path,
+    run: Run,
+    identity: dict[str, str],
+) -> list[dict[str, Any]]:
+    (out / IDENTITY).write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
+    about = {"split": pools.kind, "n_unlabeled": model.card.trained_on.get("unlabeled"), "n_unlabeled_abnormal": None}
+    began = time.monotonic()
+    return evaluate_model(
+        _experiment(model, dataset), model.method, model.card, studies, loader, out, run, about=about, began=began
+    )
+
+
+def _experiment(model: Model, dataset: str) -> Experiment:
+    return Experiment(dataset, model.card.method, model.method.settings, model.card.seed)

@@ -1,0 +1,113 @@
+"""Does the false-alarm rate hold that was asked for? Where a model has scores of held-out normals, and only there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+from scipy import stats
+
+from medad.functional.conformal import least_normals, p_values
+from medad.functional.intervals import CONFIDENCE
+from medad.functional.proportions import proportion
+from medad.outputs import plots
+from medad.outputs.report.cell import Cell
+from medad.outputs.report.figures import Figure
+from medad.outputs.report.read import Group
+from medad.outputs.report.results import calibration_count
+from medad.outputs.report.svg import SERIES, Drawing
+from medad.outputs.report.table import Block, Column, Table, interval, number, text
+
+ALPHAS = (0.01, 0.05, 0.1, 0.2)
+GRID = np.round(np.arange(0, 0.505, 0.01), 2)
+
+Floats = NDArray[np.float64]
+
+
+def held_out(cell: Cell) -> dict[str, Floats]:
+    """The calibration scores of the model's card, for the scores that were tested."""
+    found = (cell.card or {}).get("calibration")
+    scores = {name: numbers(found.get(name)) for name in cell.scores} if isinstance(found, dict) else {}
+    return {name: values for name, values in scores.items() if len(values)}
+
+
+def numbers(values: object) -> Floats:
+    """A list of numbers as an array (n,); anything else is empty."""
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.empty(0)
+    return array if array.ndim == 1 and np.isfinite(array).all() else np.empty(0)
+
+
+def alarm_figure(group: Group, drawing: Drawing) -> Figure | None:
+    """Share of test normals that is flagged against alpha, with the band of chance."""
+    flagged: dict[str, Floats] = {}
+    sizes = (0, 0)
+    for name, calibration in held_out(group.first).items():
+        labels, values = group.first.judged(name)
+        p = p_values(calibration, values[labels == 0])
+        if len(p):
+            flagged[name] = (p[:, None] <= GRID + 1e-12).mean(axis=0)
+            sizes = (len(calibration), len(p))
+    if not flagged:
+        return None
+    low, high = chance_band(*sizes)
+    with drawing.axes() as (axis, drawn):
+        plots.draw_alarms(axis, GRID, (low, high), flagged, SERIES)
+    said = "; ".join(
+        f"{name} {', '.join(f'{shares[alpha == GRID][0]:.1%} at {alpha:.0%}' for alpha in ALPHAS)}"
+        for name, shares in flagged.items()
+    )
+    caption = "Calibration of the false-alarm rate; the band holds 95 % of models whose promise holds"
+    alt = f"Share of {sizes[1]} test normals flagged, against the false-alarm rate asked for. {said}."
+    return Figure(Markup(drawn[0]), caption, alt, list(flagged))
+
+
+def chance_band(n: int, tested: int) -> tuple[Floats, Floats]:
+    """Where the flagged share of ``tested`` normals lies over ``GRID``, for ``n`` held-out normals without ties.
+
+    Beta-binomial: the rate of one model varies around alpha (Vovk, 2012), and the share in the test around the rate.
+    """
+    ranks = np.floor(GRID * (n + 1) + 1e-9)
+    ends = [np.zeros(len(GRID)), np.zeros(len(GRID))]
+    some = ranks >= 1
+    for end, share in zip(ends, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2), strict=True):
+        end[some] = stats.betabinom.ppf(share, tested, ranks[some], n + 1 - ranks[some]) / tested
+    return ends[0], ends[1]
+
+
+def alarm_table(group: Group) -> Table | None:
+    """Flagged normals and abnormals at some alphas, with Wilson's intervals."""
+    rows = []
+    least = calibration_count(group.first)
+    for name, calibration in held_out(group.first).items():
+        labels, values = group.first.judged(name)
+        p = p_values(calibration, values)
+        for alpha in ALPHAS:
+            row: dict[str, Any] = {"score": name, "alpha": alpha, "n_calibration": len(calibration)}
+            if least_normals(alpha) <= len(calibration):
+                row |= {**_share("normals", p[labels == 0] <= alpha), **_share("abnormals", p[labels == 1] <= alpha)}
+            rows.append(row)
+    if not rows:
+        return None
+    columns = [
+        Column("score", text("score"), number=False),
+        Column("asked for", number("alpha", 2)),
+        Column("normals flagged (95 %)", interval("normals", "normals_low", "normals_high")),
+        Column("abnormals flagged (95 %)", interval("abnormals", "abnormals_low", "abnormals_high")),
+    ]
+    note = (
+        f"Flagged: a conformal p-value, among {least} normals that training never saw, of at most the rate asked for. "
+        "The promise holds for normal studies drawn like the held-out ones. A dash: too few held-out normals for it."
+    )
+    return Table("false_alarms", "False alarms: asked for, and found", columns, [Block("", rows)], group.place, note)
+
+
+def _share(name: str, flagged: NDArray[np.bool_]) -> dict[str, float]:
+    if not len(flagged):
+        return {}
+    found = proportion(flagged)
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

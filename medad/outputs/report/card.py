@@ -1,0 +1,97 @@
+"""The model card: what the model is, what it was made from, and what it is no good for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medad.outputs.report.cell import Cell
+from medad.outputs.report.read import Group
+from medad.outputs.report.results import calibration_count
+from medad.outputs.report.table import Block, Column, Table, text
+
+FEW = 100  # cases of a class below which the intervals are wide
+DATA = {
+    "dataset": "dataset",
+    "split": "split",
+    "digest": "digest of the data's list",
+    "normal": "known normal studies",
+    "unlabeled": "unlabeled studies",
+}
+RESEARCH = "For research only: no medical device, not for diagnosis and not for decisions about a patient."
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """``settings`` and ``data`` are tables; ``limits`` are sentences."""
+
+    settings: Table
+    data: Table
+    limits: Sequence[str]
+
+
+def model_card(title: str, card: Mapping[str, Any], limits: Sequence[str]) -> ModelCard:
+    """The card of a model from its model.json."""
+    settings, source = card.get("settings"), card.get("trained_on")
+    settings = settings if isinstance(settings, dict) else {}
+    source = source if isinstance(source, dict) else {}
+    about: dict[str, Any] = {"method": card.get("method"), "seed": card.get("seed"), "medad": card.get("medad")}
+    known = {DATA.get(str(key), str(key)): value for key, value in source.items()}
+    return ModelCard(
+        pairs_table("settings", "Settings", title, {**about, **settings}),
+        pairs_table("data", "Trained on", title, {**known, **_profile(card)}),
+        limits,
+    )
+
+
+def _profile(card: Mapping[str, Any]) -> dict[str, str]:
+    """What the training images were like, where the card says so in single values."""
+    found = card.get("profile")
+    if not isinstance(found, dict):
+        return {}
+    return {f"images: {key}": str(value) for key, value in found.items() if isinstance(value, (str, int, float))}
+
+
+def pairs_table(name: str, caption: str, title: str, values: Mapping[str, Any]) -> Table:
+    """Keys and values; ``title`` says in the CSV file what they are of."""
+    columns = [
+        Column("key", text("key"), number=False),
+        Column("value", text("value"), number=False),
+    ]
+    rows = [{"key": key.replace("_", " "), "value": _plain(value)} for key, value in values.items()]
+    return Table(name, caption, columns, [Block("", rows)], {"group": title})
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(part) for part in value)
+    return "none" if value is None else str(value)
+
+
+def cell_limits(group: Group) -> list[str]:
+    """What the facts of this group say against trusting its numbers."""
+    return [RESEARCH, *_limits(group, group.first)]
+
+
+def _limits(group: Group, cell: Cell) -> Iterator[str]:
+    row = cell.rows[0]
+    normal, abnormal = row.get("n_normal"), row.get("n_abnormal")
+    if normal and abnormal:
+        yield (
+            f"Tested on {normal} normal and {abnormal} abnormal studies: AP and PPV hold at this share of abnormal "
+            f"ones ({abnormal / (normal + abnormal):.0%}), which is seldom that of a clinic."
+        )
+        if min(normal, abnormal) < FEW:
+            yield f"Fewer than {FEW} cases of a class: the intervals are wide, and subgroups say little."
+    if row.get("split") not in (None, "official"):
+        yield f"The split is not the published one ({row['split']}): do not compare with published figures."
+    if len(group.cells) < 2:
+        yield "One seed: how much another training run would differ is not known."
+    if not calibration_count(cell):
+        yield "No normals were held out for calibration: no false-alarm rate is promised for any threshold."
+    if all(one.get("pixel_auc") is None and one.get("pointing") is None for one in cell.rows):
+        yield "Localization was not measured: the maps are illustrations."
+    if row.get("auc_low") is None:
+        yield "This result has no intervals: it was made by a medad that did not compute them."
+    yield "A score is no probability of disease; it compares studies read by this model only."

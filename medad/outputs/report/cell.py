@@ -1,0 +1,150 @@
+"""One finished experiment, as its folder tells. Nothing in the folder is trusted: it may be incomplete or damaged."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medad.outputs import cases as pictures
+
+ATTRIBUTE = "attr:"
+TEXTS = ("dataset", "split", "method", "network", "score", "title", "clusters")
+FIXED = ("id", "label", "patient")
+PNG = b"\x89PNG\r\n\x1a\n"
+PICTURE_BYTES = 2**20  # a picture of a case is far smaller
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One finished experiment: what was run, its rows, and what else its folder holds.
+
+    ``cases`` is the table of test cases, ``card`` the model's card, ``pictured`` the index of the case pictures; each
+    is None where there is none, and ``gaps`` says why. ``metrics`` (step, value) and ``facts`` are from the records
+    of its runs.
+    """
+
+    folder: Path
+    experiment: dict[str, Any]
+    rows: list[dict[str, Any]]
+    cases: pd.DataFrame | None
+    card: dict[str, Any] | None
+    pictured: dict[str, Any] | None
+    metrics: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    gaps: list[str] = field(default_factory=list)
+
+    @property
+    def seed(self) -> int:
+        """The seed of the experiment."""
+        return int(self.experiment.get("seed", 0))
+
+    @property
+    def scores(self) -> list[str]:
+        """The names of its scores that the table of cases holds too."""
+        known = () if self.cases is None else self.cases.columns
+        return [row["score"] for row in self.rows if row["score"] in known]
+
+    def judged(self, score: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Labels and scores (N,) of the cases that have both."""
+        if self.cases is None:
+            return np.empty(0, np.int64), np.empty(0)
+        kept = self.cases[self.cases["label"].isin([0, 1]) & np.isfinite(self.cases[score])]
+        return kept["label"].to_numpy(np.int64), kept[score].to_numpy(np.float64)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def read_cell(folder: Path) -> tuple[Cell | None, str]:
+    """The cell in ``folder``, or why it cannot be read."""
+    result = read_json(folder / "result.json")
+    found = result.get("rows") if result else None
+    rows = [_checked(row) for row in found] if isinstance(found, list) else []
+    if not result or not rows or not all(rows):
+        return None, "damaged: its result.json cannot be read"
+    gaps: list[str] = []
+    cases = _read_cases(folder / "cases.csv", [row["score"] for row in rows])
+    if cases is None:
+        gaps.append("There is no readable cases.csv: no curves, histograms, subgroups or comparisons.")
+    card = read_json(folder / "model" / "model.json") or read_json(folder / "model.json")
+    if card is None:
+        gaps.append("There is no model folder beside the results: no model card.")
+    index = read_json(folder / pictures.FOLDER / pictures.INDEX)
+    experiment = result.get("experiment")
+    experiment = experiment if isinstance(experiment, dict) else {}
+    return Cell(folder, experiment, rows, cases, card, index, *read_records(folder), gaps), ""
+
+
+def _checked(row: object) -> dict[str, Any]:
+    """A result row in which text is text and a number a finite number or None; empty if it is none."""
+    if not isinstance(row, dict) or not {"dataset", "method", "score", "auc", "ap"} <= row.keys():
+        return {}
+    known = {**dict.fromkeys(TEXTS, "-"), **row}
+    return {str(key): str(value) if key in TEXTS else _number(value) for key, value in known.items()}
+
+
+def _number(value: object) -> float | int | None:
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return value if numeric else None  # type: ignore[return-value]  # numeric says which it is
+
+
+def read_records(folder: Path) -> tuple[dict[str, list[tuple[int, float]]], dict[str, str]]:
+    """Metrics by step, and what made the run, as the records in ``folder``/runs tell; a line that is none is left."""
+    metrics: dict[str, dict[int, float]] = {}
+    facts: dict[str, str] = {}
+    for path in sorted(folder.glob("runs/*.jsonl")):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                event = json.loads(line)
+                if event["kind"] == "metric" and _number(event["value"]) is not None:
+                    metrics.setdefault(str(event["name"]), {})[int(event["step"])] = event["value"]
+                elif event["kind"] == "begin":
+                    facts |= {str(key): str(value) for key, value in event["tags"].items()}
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue
+    return {name: sorted(line.items()) for name, line in metrics.items()}, facts
+
+
+def _read_cases(path: Path, scores: list[str]) -> pd.DataFrame | None:
+    """The table of cases, text as text and scores as numbers, or None."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError):
+        return None
+    if not {"id", "label"} <= set(table.columns):
+        return None
+    table["label"] = pd.to_numeric(table["label"], errors="coerce")
+    for name in scores:
+        if name in table.columns and name not in FIXED:
+            table[name] = pd.to_numeric(table[name], errors="coerce").astype(float)
+    return table
+
+
+def clusters_of(cases: pd.DataFrame) -> NDArray[np.int64] | None:
+    """A number for the patient of each case (N,), or None where not every case says whose it is."""
+    if "patient" not in cases.columns or (cases["patient"] == "").any():
+        return None
+    return pd.factorize(cases["patient"])[0].astype(np.int64)
+
+
+def read_picture(cell: Cell, name: object) -> bytes | None:
+    """A picture that the index of ``cell`` names, or None if it is not a small PNG right in the folder of pictures."""
+    if not isinstance(name, str) or Path(name).name != name:
+        return None
+    path = cell.folder / pictures.FOLDER / name
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > PICTURE_BYTES:
+        return None
+    content = path.read_bytes()
+    return content if content.startswith(PNG) else None

@@ -1,0 +1,86 @@
+"""Tables of single groups: operating points, and how well maps mark what is abnormal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from medad.outputs.report.read import Group
+from medad.outputs.report.table import Block, Column, Row, Table, interval, number, text
+
+PIXELS = {
+    "pixel_auc": "AUROC",
+    "pixel_ap": "AP",
+    "pixel_aupro": "AU-PRO to FPR 0.3",
+    "pixel_dice": "Dice, threshold from normals",
+    "pixel_dice_oracle": "Dice, oracle threshold",
+}
+
+
+def points_table(group: Group) -> Table | None:
+    """Operating points whose thresholds are stored in the model, or None."""
+    rows = [
+        {**_point(row, name), "score": row["score"], "point": name, "prevalence": row.get("prevalence")}
+        for row in group.first.rows
+        for name in _points(row)
+    ]
+    if not rows:
+        return None
+    columns = [
+        Column("score", text("score"), number=False),
+        Column("point", text("point"), number=False),
+        Column("threshold", number("threshold", 4)),
+        Column("sensitivity (95 %)", interval("sensitivity", "sensitivity_low", "sensitivity_high")),
+        Column("specificity (95 %)", interval("specificity", "specificity_low", "specificity_high")),
+    ]
+    if any(row.get("ppv") is not None for row in rows):
+        columns += [
+            Column("PPV (95 %)", interval("ppv", "ppv_low", "ppv_high")),
+            Column("NPV (95 %)", interval("npv", "npv_low", "npv_high")),
+        ]
+        columns += [Column("at a prevalence of", number("prevalence"))]
+    note = (
+        "Flagged means a score above the threshold. Thresholds were set without the test set; intervals are Wilson's."
+    )
+    return Table("operating_points", "Operating points", columns, [Block("", rows)], group.place, note)
+
+
+def _points(row: Row) -> list[str]:
+    ends = "_threshold"
+    return [key.removesuffix(ends) for key in row if key.endswith(ends) and key != "pixel_threshold"]
+
+
+def _point(row: Row, name: str) -> dict[str, Any]:
+    own = {key.removeprefix(f"{name}_"): value for key, value in row.items() if key.startswith(f"{name}_")}
+    return {key: value for key, value in own.items() if value is not None}
+
+
+def pixels_table(group: Group) -> Table | None:
+    """How well the maps mark the abnormal pixels, or None where nothing was measured."""
+    measured = [row for row in group.first.rows if any(row.get(key) is not None for key in (*PIXELS, "pointing"))]
+    if not measured:
+        return None
+    shown = {key: heading for key, heading in PIXELS.items() if any(row.get(key) is not None for row in measured)}
+    columns = [Column("score", text("score"), number=False)]
+    columns += [Column(heading, number(key)) for key, heading in shown.items()]
+    if any(row.get("pointing") is not None for row in measured):
+        columns += [Column("pointing hit rate (95 %)", interval("pointing", "pointing_low", "pointing_high"))]
+    counted = ", ".join(
+        f"{measured[0][key]} studies with {what}"
+        for key, what in (("n_masks", "masks"), ("n_boxes", "boxes"))
+        if measured[0].get(key)
+    )
+    keys = (
+        "score",
+        *PIXELS,
+        "pixel_f1_max",
+        "pixel_threshold",
+        "n_masks",
+        "pointing",
+        "pointing_low",
+        "pointing_high",
+        "n_boxes",
+    )
+    rows = [{key: row[key] for key in keys if key in row} for row in measured]
+    note = "The oracle threshold is the best one on these very masks: no figure to expect in use." if shown else ""
+    caption = f"Localization: {counted}" if counted else "Localization"
+    return Table("localization", caption, columns, [Block("", rows)], group.place, note)

@@ -1,0 +1,192 @@
+"""The page: everything that was found, put together and written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from medad import __version__
+from medad.outputs.report import figures
+from medad.outputs.report.alarms import alarm_figure, alarm_table
+from medad.outputs.report.card import RESEARCH, ModelCard, cell_limits, model_card, pairs_table
+from medad.outputs.report.cell import read_records
+from medad.outputs.report.compare import comparison_tables
+from medad.outputs.report.figures import Figure
+from medad.outputs.report.measures import pixels_table, points_table
+from medad.outputs.report.pictured import Pictured, pictured
+from medad.outputs.report.read import Group, Results, read_results
+from medad.outputs.report.results import runs_table, seeds_table, seeds_text, summary_tables
+from medad.outputs.report.subgroups import subgroup_table
+from medad.outputs.report.svg import Drawing
+from medad.outputs.report.table import Table, fixed, write_csv
+
+PAGE, TWINS = "report.html", "report"
+PICTURE_BUDGET = 6 * 2**20  # bytes of all case pictures of a page
+OPEN = 2  # up to so many groups are unfolded from the start
+SIZE_MARK = "@@SIZE@@"
+TRAINED_ONLY = "This model was trained and not tested here: there are no results to trust or to doubt."
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page tells of one group."""
+
+    anchor: str
+    title: str
+    brief: str
+    lead: str
+    figures: Sequence[Figure]
+    histograms: Sequence[Figure]
+    alarms: Figure | None
+    tables: Sequence[Table]
+    cases: Pictured | None
+    losses: Sequence[Figure]
+    card: ModelCard | None
+    gaps: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Untested:
+    """A model without results."""
+
+    title: str
+    losses: Sequence[Figure]
+    card: ModelCard
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``folder``/report.html, and its tables as CSV files below ``folder``/report.
+
+    Raises:
+        NoResults: the folder holds nothing to report.
+    """
+    results = read_results(folder)
+    drawing = Drawing()
+    sections = [_section(group, PICTURE_BUDGET // len(results.groups), drawing) for group in results.groups]
+    models = [_untested(folder, place, card, drawing) for place, card in results.models]
+    runs = runs_table(results) if results.groups else None
+    summaries, comparisons = summary_tables(results), comparison_tables(results.groups)
+    environment = _environment(results)
+    cards = [one.card for one in sections if one.card] + [one.card for one in models]
+    tables = [
+        *([runs] if runs else []),
+        *summaries,
+        *comparisons,
+        *(table for section in sections for table in section.tables),
+        *(table for card in cards for table in (card.settings, card.data)),
+        *([environment] if environment else []),
+    ]
+    write_csv(tables, folder / TWINS)
+    page = _render(
+        title=folder.resolve().name,
+        made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        results=results,
+        lead=_lead(results),
+        runs=runs,
+        summaries=summaries,
+        comparisons=comparisons,
+        rates=figures.rates(results.groups, drawing),
+        sections=sections,
+        models=models,
+        environment=environment,
+    )
+    part = folder / f"{PAGE}.part"
+    part.write_text(page.replace(SIZE_MARK, f"{len(page.encode()) / 2**20:.1f} MiB"), encoding="utf-8")
+    part.replace(folder / PAGE)
+    return folder / PAGE
+
+
+def _lead(results: Results) -> str:
+    cells = sum(len(group.cells) for group in results.groups)
+    datasets = {str(group.first.rows[0]["dataset"]) for group in results.groups}
+    if not cells:
+        return TRAINED_ONLY if results.models else "No experiment in this folder has finished."
+    waiting = f"; {len(results.unfinished)} not finished" if results.unfinished else ""
+    return (
+        f"{cells} {_plural('experiment', cells)} on {len(datasets)} {_plural('dataset', len(datasets))} "
+        f"in {len(results.groups)} {_plural('group', len(results.groups))} "
+        f"that differ in more than the seed{waiting}."
+    )
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else f"{noun}s"
+
+
+def _section(group: Group, budget: int, drawing: Drawing) -> Section:
+    cell, alarm = group.first, alarm_table(group)
+    tables = [seeds_table(group), points_table(group), pixels_table(group), alarm, subgroup_table(group)]
+    shown = pictured(cell, budget)
+    gaps = list(cell.gaps)
+    if alarm is None:
+        gaps.append("No calibration: the model has no scores of held-out normals, so no false-alarm rate is shown.")
+    if shown is None:
+        gaps.append("No case pictures: none were written when this cell ran.")
+    named = ", ".join(f"{row['score']} = {row['title']}" for row in cell.rows)
+    return Section(
+        anchor=group.anchor,
+        title=group.title,
+        brief=_brief(group),
+        lead=f"Scores: {named}. Curves show all seeds; everything else is of seed {cell.seed}, the lowest.",
+        figures=figures.curves(group, drawing),
+        histograms=figures.histograms(group, drawing),
+        alarms=alarm_figure(group, drawing),
+        tables=[table for table in tables if table is not None],
+        cases=shown,
+        losses=figures.losses(cell.metrics, drawing),
+        card=model_card(group.title, cell.card, cell_limits(group)) if cell.card else None,
+        gaps=gaps,
+    )
+
+
+def _brief(group: Group) -> str:
+    """The range of the AUCs, for who skims the folded groups."""
+    aucs = [row["auc"] for cell in group.cells for row in cell.rows if row["auc"] is not None]
+    span = " to ".join(dict.fromkeys(fixed(end(aucs)) for end in (min, max))) if aucs else "undefined"
+    return f"AUC {span}, {_plural('seed', len(group.cells))} {seeds_text(group)}"
+
+
+def _untested(folder: Path, place: Path, card: dict[str, Any], drawing: Drawing) -> Untested:
+    name = str(place.relative_to(folder)) if place != folder else folder.resolve().name
+    metrics, _ = read_records(place.parent)
+    return Untested(name, figures.losses(metrics, drawing), model_card(name, card, [RESEARCH, TRAINED_ONLY]))
+
+
+def _environment(results: Results) -> Table | None:
+    """Code, packages and hardware of all runs; where runs differ, all values."""
+    found: dict[str, list[str]] = {}
+    for cell in (cell for group in results.groups for cell in group.cells):
+        about = {"version.medad": str((cell.card or {}).get("medad", ""))} | cell.facts
+        for key, value in about.items():
+            if value and value not in found.setdefault(key, []):
+                found[key].append(value)
+    shown = {key: " or ".join(values) for key, values in found.items() if values and _is_fact(key)}
+    return pairs_table("environment", "Code, packages and hardware", "", shown) if shown else None
+
+
+def _is_fact(key: str) -> bool:
+    return key.startswith(("version.", "hardware.")) or "git" in key
+
+
+def _render(**context: Any) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("medad.outputs.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    css = Markup(resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8"))
+    template = environment.get_template("report.html.j2")
+    return str(
+        template.render(
+            **context, css=css, version=__version__, size=SIZE_MARK, twins=TWINS, research=RESEARCH, open_groups=OPEN
+        )
+    )

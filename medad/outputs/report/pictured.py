@@ -1,0 +1,120 @@
+"""The most confidently right and wrong cases, with image, mask and maps."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medad.outputs.cases import FOLDER
+from medad.outputs.report.cell import Cell, read_picture
+from medad.outputs.report.table import fixed
+
+KINDS = {
+    (1, True): "Found: abnormal, highest scores",
+    (1, False): "Missed: abnormal, lowest scores",
+    (0, False): "False alarms: normal, highest scores",
+    (0, True): "Passed: normal, lowest scores",
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with its label and its alternative text; ``source`` is a data URI."""
+
+    source: str
+    label: str
+    alt: str
+    outlined: bool = False
+
+
+@dataclass(frozen=True)
+class ShownCase:
+    """One case: what is said of it, and its pictures."""
+
+    title: str
+    tiles: Sequence[Tile]
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """The cases by kind; ``note`` says how they were chosen, and how many are left out to bound the page's size."""
+
+    note: str
+    kinds: Mapping[str, Sequence[ShownCase]]
+
+
+def pictured(cell: Cell, budget: int) -> Pictured | None:
+    """The cases whose pictures were written when ``cell`` ran, as long as ``budget`` bytes last; None without any.
+
+    The first of each kind come first.
+    """
+    entries = (cell.pictured or {}).get("cases")
+    listed = [one for one in entries if _is_entry(one)] if isinstance(entries, list) else []
+    shown: dict[str, list[ShownCase]] = {title: [] for title in KINDS.values()}
+    left_out = 0
+    for entry in sorted(listed, key=lambda entry: entry["rank"]):
+        tiles = list(_tiles(cell, entry))
+        size = sum(len(tile.source) for tile in tiles)
+        if left_out or size > budget:
+            left_out += 1
+        elif tiles:
+            budget -= size
+            shown[KINDS[entry["label"], entry["right"]]].append(ShownCase(_title(cell, entry), tiles))
+    kinds = {title: cases for title, cases in shown.items() if cases}
+    if not kinds:
+        return None
+    note = (
+        f"{(cell.pictured or {}).get('rule', '')} Seed {cell.seed}. Maps are colored from 0 to the value that 0.1 % of "
+        "the pixels of training normals exceed."
+    )
+    if left_out:
+        note += f" {left_out} more are in {cell.folder.name}/{FOLDER}: left out to bound the size of this page."
+    return Pictured(note, kinds)
+
+
+def _is_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and (entry.get("label"), entry.get("right")) in KINDS
+        and isinstance(entry.get("rank"), int)
+        and isinstance(entry.get("maps"), dict)
+    )
+
+
+def _title(cell: Cell, entry: Mapping[str, Any]) -> str:
+    by = (cell.pictured or {}).get("score", "score")
+    above = entry.get("above_normals")
+    part = f", above {above:.0%} of the test normals" if isinstance(above, (int, float)) else ""
+    return f"{entry.get('id', '')}: {by} {_significant(entry.get('value'))}{part}"
+
+
+def _tiles(cell: Cell, entry: Mapping[str, Any]) -> Iterator[Tile]:
+    word = "abnormal" if entry["label"] else "normal"
+    case = f"{word} case {_title(cell, entry)}"
+    if source := _data_uri(cell, entry.get("image")):
+        yield Tile(source, "image", f"Image of {case}.")
+    if source := _data_uri(cell, entry.get("mask")):
+        share = fixed(100 * entry["mask_share"], 1) if isinstance(entry.get("mask_share"), (int, float)) else "?"
+        yield Tile(source, "mask", f"The same image with its mask's outline; the mask covers {share} % of it.", True)
+    for name, found in entry["maps"].items():
+        if isinstance(found, dict) and (source := _data_uri(cell, found.get("file"))):
+            yield Tile(source, str(name), f"Map of {name}, {case}: {_of_map(found)}.")
+
+
+def _of_map(found: Mapping[str, Any]) -> str:
+    said = f"highest value {_significant(found.get('highest'))}, color scale to {_significant(found.get('top'))}"
+    if found.get("inside") is not None:
+        inside, outside = _significant(found["inside"]), _significant(found.get("outside"))
+        said += f", mean inside the mask {inside} and outside {outside}"
+    return said
+
+
+def _significant(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, (int, float)) else "?"
+
+
+def _data_uri(cell: Cell, name: object) -> str:
+    content = read_picture(cell, name)
+    return "" if content is None else f"data:image/png;base64,{base64.b64encode(content).decode()}"

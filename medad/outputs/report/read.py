@@ -1,0 +1,124 @@
+"""A folder of results -> what a report shows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medad.outputs.report.cell import Cell, read_cell, read_json
+from medad.types import MedadError
+
+ELSEWHERE = {"data", "inbox", "scores", "runs", "mlflow-artifacts", "mlruns", "report"}  # never folders of results
+
+
+class NoResults(MedadError):
+    """A folder that holds neither results nor a model."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cells that differ in nothing but their seed, by seed; the first one's cases and pictures are shown.
+
+    ``anchor`` names its place on the page.
+    """
+
+    title: str
+    cells: list[Cell]
+    anchor: str
+
+    @property
+    def first(self) -> Cell:
+        """The cell with the lowest seed."""
+        return self.cells[0]
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What a CSV file says of rows that are about :attr:`first`."""
+        return {"group": self.title, "seed": self.first.seed}
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was found in ``folder``: groups of cells, models without a test, and what is not finished or damaged."""
+
+    folder: Path
+    groups: list[Group]
+    models: list[tuple[Path, dict[str, Any]]]
+    unfinished: list[tuple[str, str]]
+
+
+def read_results(folder: Path) -> Results:
+    """Read ``folder``: a bench, a demo, one experiment, an evaluation, a clinical experiment or a trained model.
+
+    Raises:
+        NoResults: there is nothing of these in it.
+    """
+    if not folder.is_dir():
+        raise NoResults(f"{folder}: there is no such folder")
+    cells, unfinished = [], []
+    for place in _places(folder):
+        if (place / "result.json").is_file():
+            cell, problem = read_cell(place)
+            if cell is None:
+                unfinished.append((str(place.relative_to(folder)), problem))
+            else:
+                cells.append(cell)
+        elif place.parent.name == "cells":
+            unfinished.append((str(place.relative_to(folder)), "not finished: it has no result.json"))
+    taken = {cell.folder / "model" for cell in cells}
+    models = [
+        (place, card) for place in _places(folder) if place not in taken and (card := read_json(place / "model.json"))
+    ]
+    if not cells and not models and not unfinished:
+        raise NoResults(
+            f"{folder} holds no results: give the output folder of 'medad bench', 'demo', 'train' or 'evaluate'"
+        )
+    return Results(folder, _grouped(cells), models, unfinished)
+
+
+def _places(folder: Path) -> list[Path]:
+    """``folder`` and the folders below it where results can lie, two levels deep."""
+    children = sorted(one for one in folder.iterdir() if one.is_dir() and one.name not in ELSEWHERE)
+    below = [two for one in children for two in sorted(one.iterdir()) if two.is_dir() and two.name not in ELSEWHERE]
+    return [folder, *children, *below]
+
+
+def _grouped(cells: list[Cell]) -> list[Group]:
+    groups: dict[str, list[Cell]] = {}
+    for cell in sorted(cells, key=_order):
+        groups.setdefault(_key(cell), []).append(cell)
+    titles = _titles([group[0] for group in groups.values()])
+    numbered = enumerate(zip(titles, groups.values(), strict=True), 1)
+    return [Group(title, group, f"group-{number}") for number, (title, group) in numbered]
+
+
+def _order(cell: Cell) -> tuple[str, str, str, float, int]:
+    row = cell.rows[0]
+    return row["dataset"], row["method"], row["network"], row.get("anomaly_rate") or 0.0, cell.seed
+
+
+def _key(cell: Cell) -> str:
+    """Equal for cells that differ in their seed only."""
+    source = (cell.card or {}).get("trained_on", {})
+    same = {key: value for key, value in cell.experiment.items() if key != "seed"}
+    return json.dumps([same, cell.rows[0]["dataset"], source.get("digest"), source.get("split")], sort_keys=True)
+
+
+def _titles(firsts: list[Cell]) -> list[str]:
+    """Dataset, method and network, and whatever setting tells apart those that share them."""
+    names = [_name(cell) for cell in firsts]
+    titles = []
+    for cell, name in zip(firsts, names, strict=True):
+        alike = [other.experiment for other, its in zip(firsts, names, strict=True) if its == name]
+        keys = sorted({key for one in alike for key in one} - {"seed"})
+        told = [key for key in keys if len({json.dumps(one.get(key)) for one in alike}) > 1]
+        titles.append(", ".join([name, *(f"{key.replace('_', ' ')} {cell.experiment.get(key)}" for key in told)]))
+    return titles
+
+
+def _name(cell: Cell) -> str:
+    row = cell.rows[0]
+    parts = (row["dataset"], row["method"], row.get("network", "-"))
+    return " · ".join(str(part) for part in parts if part != "-")

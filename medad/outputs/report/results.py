@@ -1,0 +1,139 @@
+"""Tables of what was run and what came of it, from the rows of the cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import mean, stdev
+from typing import Any
+
+from medad.outputs.report.cell import Cell
+from medad.outputs.report.read import Group, Results
+from medad.outputs.report.table import ABSENT, Block, Column, Row, Table, fixed, interval, number, text
+
+STUDIES = "normal + abnormal"
+
+
+def runs_table(results: Results) -> Table:
+    """What was run on what: a row for each group."""
+    columns = [
+        Column("model", text("group"), number=False),
+        Column("split", text("split"), number=False),
+        Column("digest of lists", text("digest"), number=False),
+        Column("known normal", text("known_normal")),
+        Column(f"unlabeled ({STUDIES})", _sum("n_unlabeled_normal", "n_unlabeled_abnormal")),
+        Column(f"test ({STUDIES})", _sum("n_normal", "n_abnormal")),
+        Column("calibration", text("calibration")),
+        Column("seeds", text("seeds")),
+        Column("epochs", text("epochs")),
+        Column("minutes each", number("minutes", 1)),
+    ]
+    rows = [_run(group) for group in results.groups]
+    note = (
+        "A split is called official when the digest of its lists is the published one. Calibration: known normals held "
+        "out of training."
+    )
+    return Table("runs", "What was run on what", columns, [Block("", rows)], note=note)
+
+
+def _run(group: Group) -> dict[str, Any]:
+    cell = group.first
+    row, source = cell.rows[0], (cell.card or {}).get("trained_on", {})
+    unlabeled, abnormal = row.get("n_unlabeled"), row.get("n_unlabeled_abnormal")
+    seconds = [
+        float(one.rows[0]["seconds"]) for one in group.cells if isinstance(one.rows[0].get("seconds"), (int, float))
+    ]
+    return {
+        "group": group.title,
+        "dataset": row["dataset"],
+        "split": row.get("split"),
+        "digest": source.get("digest"),
+        "known_normal": source.get("normal"),
+        "n_unlabeled_normal": None if unlabeled is None or abnormal is None else unlabeled - abnormal,
+        "n_unlabeled_abnormal": abnormal,
+        "n_normal": row.get("n_normal"),
+        "n_abnormal": row.get("n_abnormal"),
+        "calibration": calibration_count(cell) or None,
+        "seeds": seeds_text(group),
+        "epochs": row.get("epochs") or None,
+        "minutes": mean(seconds) / 60 if seconds else None,
+    }
+
+
+def seeds_text(group: Group) -> str:
+    """ "0, 1, 2"."""
+    return ", ".join(str(cell.seed) for cell in group.cells)
+
+
+def calibration_count(cell: Cell) -> int:
+    """How many held-out normals the model was calibrated on."""
+    held_out = (cell.card or {}).get("calibration")
+    return max((len(values) for values in held_out.values()), default=0) if isinstance(held_out, dict) else 0
+
+
+def _sum(first: str, second: str) -> Any:
+    def show(row: Row) -> str:
+        return ABSENT if row.get(first) is None or row.get(second) is None else f"{row[first]} + {row[second]}"
+
+    return show
+
+
+def summary_tables(results: Results) -> list[Table]:
+    """The main table: for each dataset, a block for each group and a row for each of its scores."""
+    datasets = dict.fromkeys(str(group.first.rows[0]["dataset"]) for group in results.groups)
+    return [
+        _summary(name, [one for one in results.groups if str(one.first.rows[0]["dataset"]) == name])
+        for name in datasets
+    ]
+
+
+def _summary(dataset: str, groups: Sequence[Group]) -> Table:
+    columns = [
+        Column("score", text("score"), number=False),
+        Column("AUC (95 % interval)", interval("auc", "auc_low", "auc_high")),
+        Column("AP (95 % interval)", interval("ap", "ap_low", "ap_high")),
+        Column("AUC over seeds", _spread("auc")),
+        Column("AP over seeds", _spread("ap")),
+    ]
+    blocks = [
+        Block(group.title, [_over_seeds(group, row) for row in group.first.rows], group.anchor) for group in groups
+    ]
+    tested = dict.fromkeys(_sum("n_normal", "n_abnormal")(group.first.rows[0]) for group in groups)
+    caption = f"{dataset}: {' or '.join(tested)} test studies ({STUDIES})"
+    return Table("summary", caption, columns, blocks, bars=("auc", "auc_low", "auc_high"))
+
+
+def _over_seeds(group: Group, row: Row) -> dict[str, Any]:
+    """The row of the lowest seed, with mean and standard deviation over all seeds."""
+    alike = [one for cell in group.cells for one in cell.rows if one["score"] == row["score"]]
+    summary: dict[str, Any] = {"group": group.title, **row, "seeds": len(alike)}
+    for key in ("auc", "ap"):
+        values = [one[key] for one in alike]
+        summary[f"{key}_seeds_mean"] = mean(values) if len(values) > 1 else None
+        summary[f"{key}_seeds_std"] = stdev(values) if len(values) > 1 else None
+    return summary
+
+
+def _spread(key: str) -> Any:
+    def show(row: Row) -> str:
+        average = fixed(row[f"{key}_seeds_mean"])
+        return average if average == ABSENT else f"{average} ± {fixed(row[f'{key}_seeds_std'])}"
+
+    return show
+
+
+def seeds_table(group: Group) -> Table | None:
+    """Every seed of a group with its own intervals, or None for a single one."""
+    if len(group.cells) < 2:
+        return None
+    columns = [
+        Column("score", text("score"), number=False),
+        Column("seed", text("seed")),
+        Column("AUC (95 % interval)", interval("auc", "auc_low", "auc_high")),
+        Column("AP (95 % interval)", interval("ap", "ap_low", "ap_high")),
+    ]
+    rows = [row for name in dict.fromkeys(row["score"] for row in group.first.rows) for row in _each(group, name)]
+    return Table("seeds", "Each seed by itself", columns, [Block("", rows)], {"group": group.title})
+
+
+def _each(group: Group, score: str) -> list[Row]:
+    return [row for cell in group.cells for row in cell.rows if row["score"] == score]
