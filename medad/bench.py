@@ -50,8 +50,11 @@ def run_bench(
     loader: Callable[[Settings], Loader],
     title: str = "bench",
     own: Mapping[str, Pools] = MappingProxyType({}),
+    allow_download: bool = False,
 ) -> Outcome:
     """Run what is not finished; write ``out``/results.csv after each experiment. ``own`` are data sets by manifest.
+
+    With ``allow_download``, what a method needs from the network, such as weights, is fetched before the first one.
 
     A dataset that is missing, or an experiment that fails, is reported in the outcome and does not stop the others.
     """
@@ -60,7 +63,7 @@ def run_bench(
     pools = {**_find([one for one in experiments if one.dataset not in own], data_root, out, outcome), **own}
     todo = _same_size([one for one in experiments if one.dataset in pools], pools)
     folders = [out / "cells" / one.name(pools[one.dataset].digest()) for one in todo]
-    _rehearse(todo, pools, loader)
+    _rehearse(todo, pools, loader, allow_download)
     with tracker.run("bench", out, name=title) as parent:
         parent.params({"datasets": ",".join(sorted({one.dataset for one in experiments})), "cells": len(experiments)})
         with progress(title, len(todo)) as advance:
@@ -87,7 +90,7 @@ def _record(parent: Run, out: Path, rows: list[dict[str, Any]]) -> None:
         save_rate_curves(out / RATES, over_seeds(composed))
         parent.artifact(out / RATES)
     for row in rows:
-        place = [str(row[key]) for key in ("dataset", "method", "network", "score") if row[key] != "-"]
+        place = [str(row[key]) for key in ("dataset", "method", "variant", "network", "score") if row[key] != "-"]
         rate = row["anomaly_rate"]
         name = "/".join([*place, "as_it_came" if rate is None else f"rate{rate:g}"])
         for key, value in figures(row).items():
@@ -120,7 +123,12 @@ def _find(experiments: list[Experiment], data_root: Path | None, out: Path, outc
     return pools
 
 
-def _rehearse(experiments: list[Experiment], pools: dict[str, Pools], loader: Callable[[Settings], Loader]) -> None:
+def _rehearse(
+    experiments: list[Experiment],
+    pools: dict[str, Pools],
+    loader: Callable[[Settings], Loader],
+    allow_download: bool,
+) -> None:
     """Raise now what would end an experiment at its start: nothing to test on, a wrong rate, score or preset."""
     for name in {one.dataset for one in experiments}:
         found = {"test_normal": "normal test", "test_abnormal": "abnormal test", "normal": "known normal"}
@@ -133,7 +141,7 @@ def _rehearse(experiments: list[Experiment], pools: dict[str, Pools], loader: Ca
     for dataset, settings in {(one.dataset, one.settings) for one in experiments}:
         compose(pools[dataset], settings.anomaly_rate, settings.unlabeled)
     for method, settings in {(one.method, one.settings) for one in experiments}:
-        methods.get(method)(settings)
+        methods.get(method)(settings).rehearse(allow_download)
         loader(settings)
 
 

@@ -41,6 +41,11 @@ class Settings(Strict):
     )
     batch_size: int = Field(64, ge=2, description="images in a training batch, and in a scoring batch")
 
+    @property
+    def architecture(self) -> str:
+        """What tables call the network; "-" for a method without one."""
+        return str(getattr(self, "network", "-"))
+
 
 class Evaluation(Strict):
     """How results are judged. None of it touches training; a finished cell is judged anew where it changed."""
@@ -75,6 +80,8 @@ class Pipeline(Strict):
     seeds: tuple[int, ...] = (0,)
     anomaly_rates: tuple[float, ...] = ()
     settings: dict[str, Any] = {}
+    method_settings: dict[str, dict[str, Any]] = {}  # for one method, before ``settings``
+    variants: dict[str, dict[str, Any]] = {}  # for an ablation: each is run with its own settings
     data: str | None = Field(None, description="the manifest of an experiment of stages")
     stages: tuple[Literal["check", "train", "evaluate", "report", "register"], ...] = ()
     tracking: Tracking = Tracking()

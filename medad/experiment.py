@@ -164,6 +164,7 @@ def _rows(
         {
             "dataset": experiment.dataset,
             "method": experiment.method,
+            "variant": experiment.variant,
             "network": experiment.network,
             "score": name,
             "seed": experiment.seed,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +25,12 @@ class Experiment:
     settings: Settings
     seed: int
     evaluation: Evaluation = field(default_factory=Evaluation)
+    variant: str = "-"
 
     @property
     def network(self) -> str:
         """The network's name, or "-" for a method without one."""
-        return str(getattr(self.settings, "network", "-"))
+        return self.settings.architecture
 
     @property
     def title(self) -> str:
@@ -38,22 +40,25 @@ class Experiment:
     def describe(self) -> dict[str, Any]:
         """As plain values."""
         settings = self.settings.model_dump(mode="json")
-        return {"dataset": self.dataset, "method": self.method, "seed": self.seed, **settings}
+        variant = {} if self.variant == "-" else {"variant": self.variant}
+        return {"dataset": self.dataset, "method": self.method, **variant, "seed": self.seed, **settings}
 
     def name(self, data_digest: str) -> str:
         """A folder name that is the same for the same experiment on the same data, and no other."""
         text = json.dumps([self.describe(), data_digest], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        parts = [self.dataset.replace(":", "-"), self.method, self.network, f"seed{self.seed}", digest]
+        variant = re.sub(r"\W+", "-", self.variant)
+        parts = [self.dataset.replace(":", "-"), self.method, variant, self.network, f"seed{self.seed}", digest]
         return "_".join(part for part in parts if part != "-")
 
 
 def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] = ()) -> list[Experiment]:
     """The experiments of a pipeline, in order. Wrong names, keys and values are errors now, not after hours.
 
-    The methods and the evaluation share one list of settings, and each takes the keys it knows. An override that none
-    of them knows is an error; a pipeline file may also hold keys of methods that an option has left out. ``own``
-    are the names of manifests, which no file registers.
+    The methods and the evaluation share one list of settings, and each takes the keys it knows; the file may hold
+    settings of one method, and variants, whose keys every method must know. An override that none of them knows is an
+    error; a pipeline file may also hold keys of methods that an option has left out. ``own`` are the
+    names of manifests, which no file registers.
     """
     if not pipeline.datasets:
         raise ConfigError(f"no dataset to run on: name some of {', '.join(datasets.names())} with --datasets")
@@ -64,28 +69,40 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] 
             datasets.check(name)
     for name in pipeline.methods:
         methods.check(name)
-    _check_keys(overrides, pipeline.methods, "--set")
-    _check_keys(pipeline.settings, methods.names(), "pipeline")
-    values = {**pipeline.settings, **overrides}
+    judging = set(Evaluation.model_fields)
+    _check_keys(overrides, pipeline.methods, "--set", judging)
+    _check_keys(pipeline.settings, methods.names(), "pipeline", judging)
+    for method, values in pipeline.method_settings.items():
+        _check_keys(values, [methods.check(method)], "method_settings")
+    for variant, changed in pipeline.variants.items():
+        for method in pipeline.methods:
+            _check_keys(changed, [method], f"variants, {variant}")
+        for key in overrides.keys() & changed.keys():
+            raise ConfigError(f"--set {key}: the variants of this pipeline set it; leave it to them")
     models: dict[str, type[Settings]] = {name: methods.get(name).settings_model for name in pipeline.methods}
     if pipeline.anomaly_rates and "anomaly_rate" in overrides:
         raise ConfigError("--set anomaly_rate: name the rates with --anomaly-rates, or set one rate, not both")
-    judged = {key: value for key, value in values.items() if key in Evaluation.model_fields}
+    values = {**pipeline.settings, **overrides}
+    judged = {key: value for key, value in values.items() if key in judging}
     evaluation = build(Evaluation, judged, "settings")
     sweep = [{"anomaly_rate": rate} for rate in pipeline.anomaly_rates] or [{}]
     return [
-        Experiment(dataset, method, settings, seed, evaluation)
+        Experiment(dataset, method, settings, seed, evaluation, variant)
         for dataset in pipeline.datasets
         for method, model in models.items()
+        for variant, changed in (pipeline.variants or {"-": {}}).items()
         for rate in sweep
-        for settings in _each_network(model, {**values, **rate}, pipeline.networks)
+        for settings in _each_network(
+            model,
+            {**pipeline.settings, **pipeline.method_settings.get(method, {}), **changed, **overrides, **rate},
+            pipeline.networks,
+        )
         for seed in pipeline.seeds
     ]
 
 
-def _check_keys(values: Mapping[str, Any], names: Sequence[str], where: str) -> None:
-    known = {key for name in names for key in methods.get(name).settings_model.model_fields}
-    known |= set(Evaluation.model_fields)
+def _check_keys(values: Mapping[str, Any], names: Sequence[str], where: str, also: Set[str] = frozenset()) -> None:
+    known = {key for name in names for key in methods.get(name).settings_model.model_fields} | also
     for key in values:
         if key not in known:
             raise ConfigError(unknown_key(key, sorted(known), f"{where}, for {', '.join(names)}"))

@@ -17,7 +17,7 @@ LAYERS = [
     {"types"},
     {"registry", "config", "progress"},
     {"functional"},
-    {"io", "networks", "scores", "tracking", "outputs"},
+    {"io", "networks", "backbones", "scores", "tracking", "outputs"},
     {"data", "training"},
     {"methods"},
     {"model", "ledger", "testset"},

@@ -37,6 +37,9 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", help="Your own data: a manifest (CSV or Parquet), or the folder that holds one."),
 ]
+AllowDownload = Annotated[
+    bool, typer.Option("--allow-download", help="Fetch what a method needs from the network, such as ImageNet weights.")
+]
 SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="Leave out studies that cannot be read.")]
 WIDTH = 180  # of a table that is not printed to a terminal
 

@@ -27,6 +27,7 @@ class Place:
     no_tracking: bool
     device: str
     threads: int
+    allow_download: bool = False
 
 
 def run_grid(
@@ -58,7 +59,14 @@ def run_grid(
         return loaders.setdefault(sees, Loader(settings, device))
 
     outcome = run_bench(
-        experiments, place.out, data_root=data_root, tracker=tracked.tracker, loader=loader, title=title, own=own
+        experiments,
+        place.out,
+        data_root=data_root,
+        tracker=tracked.tracker,
+        loader=loader,
+        title=title,
+        own=own,
+        allow_download=place.allow_download,
     )
     return outcome, tracked
 

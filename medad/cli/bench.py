@@ -33,6 +33,7 @@ def bench(
     no_tracking: common.NoTracking = False,
     device: common.Device = "auto",
     threads: common.Threads = 0,
+    allow_download: common.AllowDownload = False,
     strict: Annotated[bool, typer.Option("--strict", help="A dataset that is not on disk is an error.")] = False,
 ) -> None:
     """Run datasets x methods x networks x seeds; write results.csv and print the table.
@@ -45,7 +46,7 @@ def bench(
     grid = _narrowed(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
     if manifest is not None and datasets is None:
         grid = grid.model_copy(update={"datasets": ()})
-    place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
+    place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download)
     own = common.read_own(manifest)
     outcome, tracked = run_grid(grid, parse_overrides(settings), place, data_root, "bench", own)
     report(outcome, out)

@@ -27,6 +27,7 @@ def train(
     no_tracking: common.NoTracking = False,
     device: common.Device = "auto",
     threads: common.Threads = 0,
+    allow_download: common.AllowDownload = False,
 ) -> None:
     """Train a model on normal studies, and unlabeled ones, and write the model folder OUT/model.
 
@@ -44,12 +45,14 @@ def train(
     grid = grid.model_copy(update={"datasets": (name,), "seeds": (seed,), "networks": chosen})
     planned = plan(grid, parse_overrides(settings), (own.name,) if own else ())
     if len(planned) != 1:
-        raise ConfigError(f"{pipeline} names {len(planned)} methods; 'medad train' trains one")
+        raise ConfigError(f"{pipeline} names {len(planned)} experiments; 'medad train' trains one")
     one = planned[0]
     device = common.start(threads, device)
     from medad.data.loading import Loader
+    from medad.registry import methods
     from medad.trainer import train_one, training_set
 
+    methods.get(one.method)(one.settings).rehearse(allow_download)
     data, source = training_set(one, normal, unlabeled, data_root, out, own)
     tracked = common.open_tracker(out, tracking_uri, experiment, no_tracking, grid.tracking)
     folder = train_one(one, data, source, Loader(one.settings, device, skip_unreadable), out, tracked.tracker)

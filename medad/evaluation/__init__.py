@@ -3,8 +3,8 @@
 A row is flat, one for each score of an experiment. A key that does not apply is left out or null; every interval is
 NAME_low and NAME_high, at the ``confidence`` of the row (0.95 unless set).
 
-What was run: dataset, split, method, network, score, title (what tables call the score), seed, anomaly_rate,
-    n_unlabeled, n_unlabeled_abnormal, epochs, seconds.
+What was run: dataset, split, method, variant (of the grid's settings, "-" without), network, score, title (what
+    tables call the score), seed, anomaly_rate, n_unlabeled, n_unlabeled_abnormal, epochs, seconds.
 The cases: n_normal, n_abnormal (studies); n_patients (null: not every study says whose it is); clusters ("patients"
     where the intervals treat the studies of one patient as one, else "studies").
 Ranking: auc, auc_low, auc_high, ap, ap_low, ap_high, f1_max, f1_max_low, f1_max_high (F1 at the threshold that is

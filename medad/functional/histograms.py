@@ -24,3 +24,12 @@ def chi2_distance(first: Numbers, second: Numbers, bins: int = BINS) -> float:
     p, q = (np.histogram(group, bins, range=(0, 1))[0] / len(group) for group in (first, second))
     both = p + q
     return float(np.sum(np.square(p - q)[both > 0] / both[both > 0]))
+
+
+def overlap(first: Numbers, second: Numbers, bins: int = BINS) -> float:
+    """The area that two histograms over their common range share: from 0 (disjoint) to 1 (equal)."""
+    if not len(first) or not len(second):
+        raise ValueError("the overlap needs numbers in both groups")
+    both = np.concatenate([first, second])
+    p, q = (np.histogram(group, bins, range=(both.min(), both.max()))[0] / len(group) for group in (first, second))
+    return float(np.minimum(p, q).sum())

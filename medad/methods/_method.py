@@ -35,6 +35,12 @@ class Method(nn.Module, ABC):
     def scores(self) -> dict[str, str]:
         """The names of the scores that :meth:`score` gives, in order, and what tables call them."""
 
+    def rehearse(self, allow_download: bool = False) -> None:
+        """Raise now what would end :meth:`fit` at its start, such as a file that is not there.
+
+        What :meth:`fit` needs from the network is fetched here, and only if ``allow_download``; ``fit`` never does it.
+        """
+
     @abstractmethod
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
         """Learn from ``data``. It never sees a test study, nor any label.

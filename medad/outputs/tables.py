@@ -9,7 +9,7 @@ from typing import Any
 
 from medad.outputs.published import Figure, beside, sources
 
-CELL = ("dataset", "split", "method", "network", "anomaly_rate", "score")
+CELL = ("dataset", "split", "method", "variant", "network", "anomaly_rate", "score")
 HEADINGS = ("dataset", "split", "method", "network", "unlabeled", "score", "AUC", "AP", "± over", "test")
 COMPARED = ("dataset", "first", "second", "metric", "first", "second", "difference", "p", "p (Holm)")
 
@@ -28,7 +28,7 @@ def over_seeds(rows: Sequence[Row]) -> list[Row]:
 
 
 def _cell(row: Row) -> tuple[object, ...]:
-    return tuple(row[key] for key in CELL)
+    return tuple(row.get(key) for key in CELL)
 
 
 def _summary(group: list[Row]) -> Row:
@@ -71,7 +71,9 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
     known = sources(rows, figures)
     lines: list[Sequence[str]] = [
         (
-            *(row[key] for key in ("dataset", "split", "method", "network")),
+            *(row[key] for key in ("dataset", "split")),
+            row["method"] if row.get("variant", "-") == "-" else f"{row['method']}, {row['variant']}",
+            row["network"],
             _unlabeled(row),
             row["score"],
             _value(row, "auc"),

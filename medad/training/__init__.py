@@ -19,9 +19,20 @@ from torch import Tensor
 from medad.progress import Advance, progress
 from medad.training import checkpoints
 from medad.training.stepping import Alone, Stepper, Together
-from medad.training.task import Batches, Task, TrainingError, adam, spawn
+from medad.training.task import Batches, Decay, Task, TrainingError, adam, adamw, spawn
 
-__all__ = ["SECONDS_BETWEEN_CHECKPOINTS", "Task", "Track", "TrainingError", "adam", "spawn", "train", "visible"]
+__all__ = [
+    "SECONDS_BETWEEN_CHECKPOINTS",
+    "Decay",
+    "Task",
+    "Track",
+    "TrainingError",
+    "adam",
+    "adamw",
+    "spawn",
+    "train",
+    "visible",
+]
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
@@ -121,7 +132,15 @@ def _crews(
     groups: dict[Hashable, list[Task]] = {}
     for task in tasks:
         if len(task.losses) < task.epochs:
-            shared = (task.kin, id(task.images), task.batch_size, task.epochs, len(task.losses), str(task.optimizer))
+            shared = (
+                task.kin,
+                id(task.images),
+                task.batch_size,
+                task.epochs,
+                len(task.losses),
+                str(task.optimizer),
+                task.decay,
+            )
             groups.setdefault(task.name if task.kin is None or not together else shared, []).append(task)
     return [
         (group, devices[place % len(devices)] if devices and group[0].kin is not None else group[0].device)
@@ -146,6 +165,10 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
     stepper = _stepper(tasks, device)
     seen: list[Tensor] = []
     saved = time.monotonic()
+
+    def begin_epoch(engine: Any) -> None:
+        for group in stepper.optimizer.param_groups:
+            group["lr"] = tasks[0].learning_rate
 
     def step(engine: Any, batches: Tensor) -> None:
         if session.stop.is_set():
@@ -172,6 +195,7 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
 
     epochs = tasks[0].epochs - len(tasks[0].losses)
     engine = Trainer(device, epochs, Batches(tasks, device), iteration_update=step, decollate=False)
+    engine.add_event_handler(Events.EPOCH_STARTED, begin_epoch)
     engine.add_event_handler(Events.EPOCH_COMPLETED, finish_epoch)
     engine.run()
     stepper.give_back()

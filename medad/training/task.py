@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,18 @@ class TrainingError(MedadError):
     """Training that cannot start or that has diverged."""
 
 
+@dataclass(frozen=True)
+class Decay:
+    """The learning rate is multiplied by ``factor`` after every ``every`` epochs."""
+
+    factor: float = 1.0
+    every: int = 1
+
+    def after(self, epochs: int) -> float:
+        """Its share of the first one that is left after ``epochs``."""
+        return self.factor ** (epochs // self.every)
+
+
 @dataclass
 class Task:
     """One network to train. ``loss`` maps a batch (B, C, H, W) to a scalar; ``generator`` is the only randomness.
@@ -29,6 +41,9 @@ class Task:
 
     Tasks of equal ``kin`` may be trained together: their networks have one architecture, and the loss depends on the
     network's weights and on the batch alone.
+
+    ``also`` names what else decides the result, such as the weight of a term of the loss: a checkpoint that was made
+    with other values is refused.
     """
 
     name: str
@@ -41,6 +56,8 @@ class Task:
     generator: Generator
     losses: list[float] = field(default_factory=list)
     kin: Hashable = None
+    decay: Decay = Decay()
+    also: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.images) < self.batch_size:
@@ -58,13 +75,19 @@ class Task:
         """Where the network is."""
         return next(self.network.parameters()).device
 
-    def _identity(self) -> dict[str, str | int]:
+    @property
+    def learning_rate(self) -> float:
+        """Of the next epoch."""
+        return float(self.optimizer.defaults["lr"]) * self.decay.after(len(self.losses))
+
+    def _identity(self) -> dict[str, str | int | float]:
         """What decides the result, but for the epochs: more of them go on from fewer."""
         some = self.images[:: -(-len(self.images) // 16)].cpu().contiguous()
         return {
             "seed": self.generator.initial_seed(),
             "batch size": self.batch_size,
-            "optimizer": str(self.optimizer),
+            "optimizer": f"{type(self.optimizer).__name__} {self.optimizer.defaults} {self.decay}",
+            **self.also,
             "images": f"{tuple(self.images.shape)} {zlib.crc32(some.numpy().tobytes())}",
         }
 
@@ -85,7 +108,7 @@ class Task:
 
     def restore(self, state: State, source: Path) -> None:
         """Go back to a state, which comes from the folder ``source``. That of another training is refused."""
-        other = [what for what, value in self._identity().items() if state["of"][what] != value]
+        other = [what for what, value in self._identity().items() if state["of"].get(what) != value]
         if other or len(state["losses"]) > self.epochs:
             raise TrainingError(
                 f"{source} holds a checkpoint of {self.name} with other {', '.join(other) or 'epochs'}: "
@@ -98,10 +121,15 @@ class Task:
 
 
 def adam(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> Optimizer:
-    """Adam with the betas of DDAD (0.5, 0.999), as one fused kernel."""
+    """Adam with the betas of DDAD and of CDO's re-release (0.5, 0.999), as one fused kernel."""
     return torch.optim.Adam(
         network.parameters(), lr=learning_rate, betas=(0.5, 0.999), weight_decay=weight_decay, fused=True
     )
+
+
+def adamw(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> Optimizer:
+    """AdamW with PyTorch's betas (0.9, 0.999), as one fused kernel."""
+    return torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 
 def spawn(rng: Generator) -> Generator:

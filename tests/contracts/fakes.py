@@ -16,7 +16,7 @@ from medad.methods._method import Load, Method
 from medad.registry import methods, networks
 from medad.types import Study, TrainingSet
 
-SETTINGS = {**FAST, "components": 4}
+SETTINGS = {**FAST, "channels": 1, "components": 4, "backbone": "resnet18", "weights": "none"}
 
 
 def variants() -> list[tuple[str, str | None]]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from medad.registry import Registry, UnknownName, datasets, methods, networks, scores
+from medad.registry import Registry, UnknownName, backbones, datasets, methods, networks, scores
 from medad.types import MedadError
 
-REGISTRIES = {registry.kind: registry for registry in (networks, scores, methods, datasets)}
+REGISTRIES = {registry.kind: registry for registry in (networks, backbones, scores, methods, datasets)}
 every = pytest.mark.parametrize("kind", REGISTRIES)
 
 

@@ -1,0 +1,1 @@
+"""Backbones, one in each file: image -> list of feature maps. A file that starts with "_" holds none."""

@@ -1,0 +1,108 @@
+"""Backbones of timm, an optional extra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from medad.backbones._backbone import Backbone, BackboneError, Source, Tensors, fill
+
+FINEST, COARSEST = 4, 16  # strides of the maps that are used, where an architecture offers more
+
+
+def timm() -> Any:
+    """The package.
+
+    Raises:
+        BackboneError: it cannot be imported.
+    """
+    try:
+        import timm as package
+    except (ImportError, RuntimeError) as error:  # a torchvision that does not fit torch raises RuntimeError
+        raise BackboneError(
+            f"this backbone needs timm, which cannot be imported here ({' '.join(str(error).split())}): install it "
+            "with pip install 'medad[timm]', with a torchvision that fits the installed torch"
+        ) from None
+    return package
+
+
+def published(model: str) -> Source:
+    """Where timm publishes the weights of ``model``, NAME.TAG."""
+    return Source(f"{model}.safetensors", f"https://huggingface.co/timm/{model}/resolve/main/model.safetensors")
+
+
+@dataclass(frozen=True)
+class HRNet(Backbone):
+    """The first three of the four branches after HRNet's stage 4 (Wang et al., TPAMI 2020): strides 4, 8 and 16."""
+
+    title: str
+    model: str
+
+    def source(self) -> Source:
+        """timm's file."""
+        return published(f"{self.model}.ms_in1k")
+
+    def build(self, tensors: Tensors | None = None) -> nn.Module:
+        """Without the classification head, which would widen the branches."""
+        network: nn.Module = timm().create_model(
+            self.model, features_only=True, feature_location="", out_indices=(1, 2, 3)
+        )
+        head = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.")
+        return network if tensors is None else fill(network, tensors, self.title, head)
+
+
+@dataclass(frozen=True)
+class AnyTimm(Backbone):
+    """Any model of timm that gives feature maps; those of strides 4, 8 and 16 are used."""
+
+    title: str
+    model: str
+
+    def part(self, name: str) -> Backbone:
+        """The model called ``name`` in timm, with the tag of its weights."""
+        return AnyTimm(f"timm's {name}", name)
+
+    def source(self) -> Source:
+        """timm's file."""
+        return published(self._model)
+
+    def build(self, tensors: Tensors | None = None) -> nn.Module:
+        """With ``features_only``; timm itself fits ``tensors`` to that form of the model."""
+        offered = self._create(())
+        strides = offered.feature_info.reduction()
+        places = tuple(place for place, stride in enumerate(strides) if FINEST <= stride <= COARSEST)
+        if not places:
+            raise BackboneError(f"{self.title} has no feature map of stride 4 to 16 (it has {strides})")
+        network: nn.Module
+        if tensors is None:
+            network = self._create(places)
+            return network
+        with torch.random.fork_rng(devices=[]):
+            state = torch.get_rng_state()
+            start = dict(self._create(places).named_parameters())
+            torch.set_rng_state(state)
+            overlay = {"state_dict": dict(tensors)}
+            network = self._create(places, pretrained=True, pretrained_cfg_overlay=overlay)
+        kept = [name for name, value in network.named_parameters() if value.std() > 0 and value.equal(start[name])]
+        if kept:
+            raise BackboneError(
+                f"these are not the weights of {self.title}: {len(kept)} of its tensors are not among them, first "
+                f"{kept[0]!r}"
+            )
+        return network
+
+    @property
+    def _model(self) -> str:
+        if not self.model:
+            raise BackboneError("say which model of timm: backbone=timm:NAME, for example timm:convnext_tiny.fb_in1k")
+        return self.model
+
+    def _create(self, places: tuple[int, ...], **more: Any) -> Any:
+        chosen = {"out_indices": places} if places else {}
+        try:
+            return timm().create_model(self._model, features_only=True, **chosen, **more)
+        except (RuntimeError, KeyError, ValueError, AttributeError) as error:
+            raise BackboneError(f"{self.title}: timm refuses it: {' '.join(str(error).split())}") from None

@@ -1,0 +1,82 @@
+"""Files of ImageNet weights: found, downloaded only where that is allowed, and read without executing anything."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from medad.backbones._backbone import Backbone, BackboneError, Source
+
+log = logging.getLogger(__name__)
+IMAGENET, NONE = "imagenet", "none"
+
+
+def folder() -> Path:
+    """Where weights lie: PyTorch's own cache, which torchvision fills too. TORCH_HOME moves it."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def locate(backbone: Backbone, weights: str, allow_download: bool = False) -> Path:
+    """The file of ``weights``: a path, or "imagenet" for the published one of ``backbone``.
+
+    Raises:
+        BackboneError: it is not there; the message says where to get it and where to put it.
+    """
+    if weights != IMAGENET:
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            raise BackboneError(f"{path}: no such file of weights (--set weights=...)")
+        return path
+    source = backbone.source()
+    path = folder() / source.file  # a file with an absolute path stays where it is
+    if not path.is_file() and allow_download:
+        _download(source, path)
+    if not path.is_file():
+        raise BackboneError(
+            f"the ImageNet weights of {backbone.title} are not here: download {source.url} and put it at {path}, or "
+            "allow it with --allow-download, or name a file of your own with --set weights=FILE (.safetensors, .pth). "
+            "--set weights=none does without: for tests only, it is no trained expert"
+        )
+    return path
+
+
+def _download(source: Source, path: Path) -> None:
+    log.info("download %s to %s", source.url, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(source.url, str(path), source.digest or None, progress=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise BackboneError(f"{source.url}: download failed ({reason}); put the file at {path} by hand") from None
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors in ``path`` by name: safetensors, or a PyTorch file that is read with ``weights_only``.
+
+    Raises:
+        BackboneError: it is neither.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            found = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BackboneError(f"{path}: not readable as weights ({type(error).__name__}: {reason})") from None
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise BackboneError(f"{path}: not a table of tensors by name, as torchvision and timm publish weights")
+    return dict(found)
+
+
+def digest(path: Path) -> str:
+    """First 16 hex digits of the file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

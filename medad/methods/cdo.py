@@ -1,0 +1,196 @@
+"""CDO: collaborative discrepancy optimization (Cao et al., IEEE Transactions on Industrial Informatics 19(11), 2023).
+
+The expert's weights are stored in the model folder beside the apprentice's, so that a model scores wherever it is
+copied to, with no other file and no download, and its digest covers both networks; the folder is twice as large for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+from torch import Generator, Tensor, nn
+from torch.nn.functional import adaptive_max_pool2d, interpolate
+from torch.optim import Optimizer
+
+from medad.backbones._backbone import Backbone
+from medad.backbones._weights import NONE
+from medad.config import Settings
+from medad.functional.collaboration import collaborative_loss
+from medad.functional.histograms import overlap
+from medad.functional.pooling import top_mean
+from medad.functional.smoothing import gaussian
+from medad.functional.synthesis import white_noise
+from medad.methods._cdo_expert import Pair, expert_weights, find_expert
+from medad.methods._method import Load, Method
+from medad.methods._shares import score_in_shares
+from medad.registry import UnknownName, backbones, methods
+from medad.training import Decay, Task, Track, adam, adamw, spawn, train
+from medad.types import Scored, TrainingSet
+
+log = logging.getLogger(__name__)
+OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], Optimizer]] = {"adamw": adamw, "adam": adam}
+PROBES = 32  # training normals whose synthetic anomalies say how far the two distributions lie apart
+MOST_RECTANGLES = 4
+
+
+class CDOSettings(Settings):
+    """The paper's settings are the defaults."""
+
+    size: int = Field(256, ge=32, le=2048, multiple_of=32, description="side of the network's grid, in pixels")
+    channels: Literal[1, 3] = Field(3, description="1 for gray, repeated for the backbone; 3 for color")
+    batch_size: int = Field(16, ge=2, description="images in a training batch, and in a scoring batch")
+    backbone: str = Field("hrnet_w32", description=f"{', '.join(backbones.names())}; timm:NAME for any model of timm")
+    weights: str = Field("imagenet", description='of the expert: "imagenet", "none" (tests only), or a file')
+    rectangles: int = Field(
+        MOST_RECTANGLES, ge=0, le=64, description="at most so many synthetic anomalies in an image (MOM); 0: none"
+    )
+    noise_grain: int = Field(
+        4, ge=1, le=16, description="they are drawn on a grid so many times finer: 4 x 256 is the paper's 1024"
+    )
+    gamma: float = Field(2.0, ge=0, le=10, description="how much the overlap counts (OOM); 0: as much as all else")
+    epochs: int = Field(50, ge=1, description="epochs of the apprentice")
+    optimizer: Literal["adamw", "adam"] = Field("adamw", description="of the apprentice; adam has betas (0.5, 0.999)")
+    learning_rate: float = Field(4e-4, gt=0, description="of the apprentice")
+    weight_decay: float = Field(1e-4, ge=0, description="of the apprentice")
+    decay: float = Field(0.95, gt=0, le=1, description="the learning rate is multiplied by it")
+    decay_every: int = Field(1, ge=1, description="epochs between two such steps")
+    sigma: float = Field(4.0, ge=0, le=64, description="of the Gaussian that smooths the maps, in pixels; 0: none")
+    top_share: float = Field(0.01, gt=0, le=1, description='share of the pixels whose mean is the score "top"')
+    amp: bool = Field(False, description="compute in bfloat16 where that is safe, on a GPU that has it; not published")
+
+    @field_validator("backbone")
+    @classmethod
+    def _backbone(cls, name: str) -> str:
+        try:
+            return backbones.check(name)
+        except UnknownName as error:
+            raise ValueError(str(error)) from None
+
+    @property
+    def architecture(self) -> str:
+        """The backbone; one without trained weights is called so in every row."""
+        return self.backbone.replace(":", "-") + ("-random" if self.weights == NONE else "")
+
+
+@methods.register("cdo")
+class CDO(Method):
+    """An apprentice learns to agree with a frozen expert on normal features, and to disagree on synthetic anomalies.
+
+    Where they disagree, the image is abnormal. Unlabeled studies are not used.
+    """
+
+    settings_model = CDOSettings
+    title = "CDO"
+    settings: CDOSettings
+
+    def __init__(self, settings: CDOSettings) -> None:
+        super().__init__(settings)
+        self._backbone: Backbone = backbones.get(settings.backbone)
+        self.pair = Pair(self._backbone)
+
+    @property
+    def scores(self) -> dict[str, str]:
+        """The paper's, then the re-release's."""
+        expert = " (random expert, not trained: no CDO)" if self.settings.weights == NONE else ""
+        return {
+            "max": f"maximum of the discrepancy map{expert}",
+            "top": f"mean of its highest {self.settings.top_share:.2%}{expert}",
+        }
+
+    def rehearse(self, allow_download: bool = False) -> None:
+        """The expert's file must be there and fit."""
+        if self.settings.weights != NONE:
+            path = find_expert(self._backbone, self.settings.weights, allow_download)
+            expert_weights(self._backbone, path, Generator())
+
+    def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
+        """Train the apprentice on the normal images; say how far it moves synthetic anomalies from them."""
+        settings = self.settings
+        path = find_expert(self._backbone, settings.weights)
+        expert, origin = expert_weights(self._backbone, path, spawn(rng))
+        images = load(data.normal)
+        self.to(torch.device(getattr(load, "device", images.device)))  # images may stay behind, on the CPU
+        self.pair.restart(self._backbone, expert, spawn(rng))
+        probe = self._with_noise(images[:PROBES].to(self.pair.mean.device), spawn(rng), MOST_RECTANGLES)
+        before = self._separation(*probe)
+        generator = spawn(rng)
+        task = Task(
+            "apprentice",
+            self.pair.apprentice,
+            partial(self._loss, generator),
+            images,
+            OPTIMIZERS[settings.optimizer](self.pair.apprentice, settings.learning_rate, settings.weight_decay),
+            settings.batch_size,
+            settings.epochs,
+            generator,
+            decay=Decay(settings.decay, settings.decay_every),
+            also={"expert": origin, **settings.model_dump(include={"rectangles", "noise_grain", "gamma"})},
+        )
+        train([task], "train the apprentice", track=track, keep=keep, amp=settings.amp)
+        self.eval()
+        self._tell(track, before, self._separation(*probe))
+
+    def _with_noise(self, images: Tensor, generator: Generator, most: int) -> tuple[Tensor, Tensor]:
+        return white_noise(images, generator, most, self.settings.noise_grain)
+
+    def _loss(self, generator: Generator, batch: Tensor) -> Tensor:
+        """The sum over the scales, each brought to the size of the first."""
+        images, masks = self._with_noise(batch, generator, self.settings.rectangles)
+        maps = self.pair(images)
+        synthetic = self._on_grid_of(maps, masks)
+        losses = [collaborative_loss(_resized(one, maps[0]), synthetic, self.settings.gamma) for one in maps]
+        return torch.stack(losses).sum()
+
+    @staticmethod
+    def _on_grid_of(maps: list[Tensor], masks: Tensor) -> Tensor:
+        """A position is synthetic if one of its pixels is."""
+        return adaptive_max_pool2d(masks, maps[0].shape[-2:])
+
+    @torch.no_grad()
+    def _separation(self, images: Tensor, masks: Tensor) -> tuple[float, float] | None:
+        """Margin and overlap of the discrepancies at synthetic and at normal positions, summed over the scales."""
+        self.eval()
+        maps = self.pair(images)
+        synthetic = self._on_grid_of(maps, masks).bool()
+        total = torch.stack([_resized(one, maps[0]) for one in maps]).sum(dim=0)
+        far, near = (total[mask].double().cpu().numpy() for mask in (synthetic, ~synthetic))
+        if not len(far):  # none of the few images got a rectangle
+            return None
+        return float(np.mean(far) - np.mean(near)), overlap(far, near)
+
+    def _tell(self, track: Track, before: tuple[float, float] | None, after: tuple[float, float] | None) -> None:
+        if before is None or after is None:
+            return
+        for place, name in enumerate(("margin", "overlap")):
+            track(f"apprentice/{name}", before[place], 0)
+            track(f"apprentice/{name}", after[place], self.settings.epochs)
+        log.info(
+            "synthetic anomalies beside normal positions, before and after training: margin %.3f and %.3f, overlap "
+            "%.3f and %.3f",
+            before[0], after[0], before[1], after[1],
+        )  # fmt: skip
+
+    def score(self, images: Tensor) -> dict[str, Scored]:
+        """Both scores of ``images`` (B, C, S, S) and their common map."""
+        return score_in_shares(self._score, images)
+
+    def _score(self, images: Tensor) -> dict[str, Scored]:
+        """The maps: 1 - cosine similarity, brought to the image's size, the mean over the scales, smoothed."""
+        maps = torch.stack([_resized(one / 2, images) for one in self.pair(images)]).mean(dim=0)
+        maps = gaussian(maps, self.settings.sigma)
+        highest, top = maps.amax(dim=(1, 2, 3)), top_mean(maps, self.settings.top_share)
+        return {"max": Scored(highest, maps, highest[:, None]), "top": Scored(top, maps, top[:, None])}
+
+
+def _resized(maps: Tensor, like: Tensor) -> Tensor:
+    """Maps (B, 1, h, w) with the rows and columns of ``like``."""
+    if maps.shape[-2:] == like.shape[-2:]:
+        return maps
+    return interpolate(maps, like.shape[-2:], mode="bilinear", align_corners=True)
