@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections import Counter, deque
@@ -15,23 +14,19 @@ import torch
 from monai.data import MetaTensor
 
 from medad.data.loading import Prepare
-from medad.data.transforms import DisplayAxes, as_slices, restore
+from medad.data.transforms import as_slices
 from medad.io import UnreadableImage, discover
 from medad.ledger import Entry, Ledger, stamp
 from medad.model import Model
-from medad.outputs.pictures import save_heatmap
 from medad.progress import progress
+from medad.scoring.maps import save_map
+from medad.scoring.results import write_results
+from medad.scoring.settings import HEATMAPS, LEDGER, TABLE, ScoreSettings, ScoringError
 from medad.testset import score_images
-from medad.types import MedadError, Scored, Skipped, Study
+from medad.types import Scored, Skipped, Study
 
 log = logging.getLogger(__name__)
-TABLE = "scores.csv"
-LEDGER = "ledger.sqlite"
-HEATMAPS = "heatmaps"
-
-
-class ScoringError(MedadError):
-    """A folder that cannot be scored at all."""
+__all__ = ["HEATMAPS", "LEDGER", "TABLE", "ScoreSettings", "ScoringError", "Summary", "score_folder"]
 
 
 @dataclass(frozen=True)
@@ -76,11 +71,8 @@ def score_folder(
         present, kept = _score_all(model, folder, out, ledger, chosen if heatmaps else None)
         ledger.forget(present)
     finally:
-        table = ledger.table()
+        table = write_results(ledger, out, model.card, ScoreSettings(chosen if heatmaps else None))
         ledger.close()
-        part = out / f"{TABLE}.part"
-        table.to_csv(part, index=False)
-        part.replace(out / TABLE)
     failed = table[table["status"] == "failed"] if len(table) else table
     reasons = [f"{row.file}: {row.reason}" for row in failed.itertuples()]
     return Summary(Counter(table["status"] if len(table) else ()), kept, reasons)
@@ -179,7 +171,7 @@ def _entries(
     for item, part in zip(ready, slices, strict=True):
         own = {name: _slice_of(one, start, len(part)) for name, one in scored.items()}
         start += len(part)
-        heatmap = _draw(item, own[drawn], model.card.map_scale[drawn], out) if drawn else ""
+        heatmap = _draw(model, item, own[drawn], drawn, out) if drawn else ""
         scores = {name: float(one.score.max()) for name, one in own.items()}
         entry = Entry(
             _relative(item.study.files[0], base),
@@ -199,12 +191,6 @@ def _slice_of(scored: Scored, start: int, count: int) -> Scored:
     return Scored(scored.score[part], scored.anomaly_map[part], scored.members[part])
 
 
-def _draw(item: Ready, scored: Scored, top: float, out: Path) -> str:
-    """Write the heatmap of the slice with the highest score, on the grid of the source; its name tells no patient."""
-    name = f"{HEATMAPS}/{hashlib.sha256(item.study.id.encode()).hexdigest()[:16]}.png"
+def _draw(model: Model, item: Ready, scored: Scored, drawn: str, out: Path) -> str:
     worst = int(scored.score.argmax())
-    display = DisplayAxes()
-    image = as_slices(display(item.source))[worst]
-    anomaly_map = as_slices(display(restore(scored.anomaly_map, item.image)))[worst]
-    save_heatmap(out / name, image, anomaly_map, top)
-    return name
+    return save_map(out, item.study.id, item.source, item.image, scored.anomaly_map, worst, model.card.map_scale[drawn])
