@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from medad.data.loading import Loader
+from medad.data.profile import profile_of
 from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation import rank
 from medad.methods._method import Method
@@ -60,6 +61,7 @@ def train_model(
         seed=experiment.seed,
         trained_on=source,
         map_scale=_map_scale(score_set(method, data.normal[:SCALE_STUDIES], loader)),
+        profile=profile_of(loader.facts(data.normal)),
     )
     save(folder, method, card)
     shutil.rmtree(checkpoints, ignore_errors=True)
