@@ -127,8 +127,8 @@ class Index:
             database.execute("DROP TABLE temp.found")
             # A copy whose first file is gone, or has changed, is judged anew.
             database.execute(
-                f"UPDATE studies SET status = NULL, copy_of = NULL WHERE copy_of IS NOT NULL AND NOT EXISTS (SELECT 1 "
-                f"FROM studies AS other WHERE (other.id, other.instance) = (studies.copy_of, studies.instance) AND {_DONE})"
+                "UPDATE studies SET status = NULL, copy_of = NULL WHERE copy_of IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "
+                f"studies AS other WHERE (other.id, other.instance) = (studies.copy_of, studies.instance) AND {_DONE})"
             )
         return heatmaps
 
