@@ -152,7 +152,8 @@ class _Run:
             if isinstance(found.job, Digest):
                 lost = f"lost {os.fsencode(found.job.path).hex()}"
                 self.index.digested(found.job.path, found.result if isinstance(found.result, str) else lost)
-        for heatmap in self.index.group():
+        kept, heatmaps = self.index.group()
+        for heatmap in heatmaps:
             (self.out / heatmap).unlink(missing_ok=True)
         counts = self.ledger.counts()
         to_do = counts.pop("to do", 0)
@@ -165,7 +166,7 @@ class _Run:
                     advance(1)
                     self._note(study, entry)
                 more = self.index.copies()
-        return sum(counts.values())
+        return kept
 
     def _note(self, study: Study, entry: Entry) -> None:
         self.tried[entry.status] += 1

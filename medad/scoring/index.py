@@ -105,8 +105,11 @@ class Index:
         with self.ledger.writing() as database:
             database.execute("UPDATE files SET instance = ? WHERE path = ?", (digest, self._name(path)))
 
-    def group(self) -> list[str]:
-        """Put the studies together; rows of unchanged ones stay, all others are to do or gone. Heatmaps to remove."""
+    def group(self) -> tuple[int, list[str]]:
+        """Put the studies together; rows of unchanged ones stay, all others are to do or gone.
+
+        Returns how many rows stay, and the pictures of those that are gone.
+        """
         with self.ledger.writing() as database:
             database.execute("DROP TABLE IF EXISTS temp.found")
             database.execute(_FOUND)
@@ -121,16 +124,18 @@ class Index:
             gone = "FROM studies WHERE NOT EXISTS (SELECT 1 FROM found WHERE (id, stamp) = (studies.id, studies.stamp))"
             heatmaps = [row[0] for row in database.execute(f"SELECT heatmap {gone} AND heatmap != ''")]
             database.execute(f"DELETE {gone}")
+            kept = database.execute("SELECT count(*) FROM studies WHERE status IS NOT NULL").fetchone()[0]
             database.execute(
                 "INSERT OR IGNORE INTO studies (id, stamp, files, instance, uid, status, reason) SELECT * FROM found"
             )
             database.execute("DROP TABLE temp.found")
             # A copy whose first file is gone, or has changed, is judged anew.
             database.execute(
-                "UPDATE studies SET status = NULL, copy_of = NULL WHERE copy_of IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "
-                f"studies AS other WHERE (other.id, other.instance) = (studies.copy_of, studies.instance) AND {_DONE})"
+                "UPDATE studies SET status = NULL, copy_of = NULL WHERE copy_of IS NOT NULL AND NOT EXISTS (SELECT 1 "
+                f"FROM studies AS other WHERE (other.id, other.instance) = (studies.copy_of, studies.instance) "
+                f"AND {_DONE})"
             )
-        return heatmaps
+        return int(kept), heatmaps
 
     def _stacks(self, series: str) -> Iterator[tuple[object, ...]]:
         """Rows of the studies in a series; those that there are, if slices are still arriving."""

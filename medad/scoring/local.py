@@ -82,24 +82,13 @@ class Local:
         return slices < 2 * self.scorer.room and self._open() < 4 * self.scorer.room + AHEAD * self.pool.count
 
     def _taken(self, outcome: Outcome) -> Iterator[Result]:
-        job, result = outcome.job, outcome.result
-        if not isinstance(job, (Read, Draw)):
-            raise TypeError(f"a {type(job).__name__} is no part of scoring")
-        if isinstance(job, Read):
+        study, done = outcome_of(outcome)
+        if isinstance(outcome.job, Read):
             self._reading -= 1
-        if isinstance(result, Ready):
-            self._waiting.append(_Waiting(job.study, result, outcome.worker))
-            return
-        done = Entry("failed", result.reason) if isinstance(result, Lost) else result
-        if not isinstance(done, Entry):
-            raise TypeError(f"a {type(done).__name__} is no outcome of a study")
-        if isinstance(job, Draw):
-            before = self._drawing.pop(job.study.id)
-            spent = before.seconds + done.seconds
-            if done.status == "scored":
-                done = replace(before, heatmap=done.heatmap, facts=done.facts)
-            done = replace(done, seconds=spent)
-        yield job.study, done
+        if isinstance(done, Ready):
+            self._waiting.append(_Waiting(study, done, outcome.worker))
+        else:
+            yield study, drawn(self._drawing.pop(study.id), done) if isinstance(outcome.job, Draw) else done
 
     def _start_scoring(self) -> None:
         """Score what waits, if it fills a round or nothing more is being read."""
@@ -131,6 +120,21 @@ class Local:
                 continue
             self._drawing[one.study.id] = entry
             self.pool.offer(draw_of(one.study, scored[self.drawn]), one.worker)
+
+
+def outcome_of(outcome: Outcome) -> tuple[Study, Ready | Entry]:
+    """The study of a job, and what came of it."""
+    job, result = outcome.job, outcome.result
+    done = Entry("failed", result.reason) if isinstance(result, Lost) else result
+    if not isinstance(job, (Read, Draw)) or not isinstance(done, (Ready, Entry)):
+        raise TypeError(f"a {type(job).__name__} is no part of scoring")
+    return job.study, done
+
+
+def drawn(before: Entry, done: Entry) -> Entry:
+    """The row of a study from its scores, and from what came of its drawing."""
+    whole = replace(before, heatmap=done.heatmap, facts=done.facts) if done.status == "scored" else done
+    return replace(whole, seconds=before.seconds + done.seconds)
 
 
 def entry_of(scored: dict[str, Scored], seconds: float) -> Entry:

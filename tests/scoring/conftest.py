@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # runs.py
-
-from runs import mixed, score, untrained  # noqa: E402
+from runs import mixed, score, untrained
 
 
 @pytest.fixture(scope="session")

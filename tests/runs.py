@@ -39,10 +39,8 @@ def mixed(folder: Path, radiographs: int = 12, seed: int = 0) -> Path:
     for index in range(radiographs):
         write_dicom(folder / f"day{index % 3}" / f"IM{index:04}", gray_image(rng), Modality="DX")
     for index in range(5):
-        place = {"SeriesInstanceUID": "1.2.3.4", "FrameOfReferenceUID": "1.2.9"}
-        write_dicom(
-            folder / f"half{index % 2}" / f"s{index}", gray_image(rng), ImagePositionPatient=[0, 0, index], **place
-        )
+        tags = {"SeriesInstanceUID": "1.2.3.4", "FrameOfReferenceUID": "1.2.9", "ImagePositionPatient": [0, 0, index]}
+        write_dicom(folder / f"half{index % 2}" / f"s{index}", gray_image(rng), **tags)
     Image.fromarray(gray_image(rng)).save(folder / "a.png")
     volume = np.stack([gray_image(rng) for _ in range(3)], axis=-1).astype(np.int16)
     nib.save(nib.Nifti1Image(volume, np.diag([-1.0, -1.0, 2.0, 1.0])), folder / "volume.nii.gz")
