@@ -21,7 +21,7 @@ import torch
 
 from medad.ledger import Entry, Ledger, shown
 from medad.model import Model
-from medad.progress import progress
+from medad.progress import Advance, progress
 from medad.scoring.index import Index
 from medad.scoring.jobs import Digest, Look, Worker
 from medad.scoring.local import Local, Result
@@ -120,31 +120,31 @@ class _Run:
     def all(self) -> int:
         """Score what there is, and with ``watch`` what arrives; how many rows were there before."""
         with ExitStack() as stack:
-            pool, engine = self._started(stack)
-            kept = self._once(pool, engine)
+            started = self._started(stack)
+            kept = self._once(*started)
             while self.settings.watch:
                 self.tables()
                 time.sleep(self.settings.watch)
-                self._once(pool, engine)
+                self._once(*started)
         return kept
 
-    def _started(self, stack: ExitStack) -> tuple[Pool, Engine]:
+    def _started(self, stack: ExitStack) -> tuple[Pool, Engine, Engine]:
         make = partial(Worker, self.model.card, self.model.method.settings, self.settings, self.out)
         count = self.settings.workers or len(os.sched_getaffinity(0))
         pool = Pool(count, make, self.settings.timeout)
         stack.callback(pool.close)
-        if self.settings.engine == "ray":
-            from medad.scoring.on_ray import OnRay
-
-            return pool, OnRay(self.model, self.settings, self.out, count)
         scorer = Scorer(self.model.method, torch.get_num_threads())
         stack.callback(scorer.close)
         local = Local(pool, scorer, self.settings.score)
         stack.callback(local.close)
         pool.quiet = local.quiet
-        return pool, local
+        if self.settings.engine == "local":
+            return pool, local, local
+        from medad.scoring.on_ray import OnRay
 
-    def _once(self, pool: Pool, engine: Engine) -> int:
+        return pool, OnRay(self.model, self.settings, self.out, count), local
+
+    def _once(self, pool: Pool, engine: Engine, local: Engine) -> int:
         self.index.walk(self.out)
         for found in pool.each(Look(paths) for paths in self.index.unseen()):
             self.index.looked(_looked(found))
@@ -159,14 +159,16 @@ class _Run:
         to_do = counts.pop("to do", 0)
         self._judge(counts.get("failed", 0), counts.get("failed", 0) + counts.get("scored", 0) + to_do)
         with progress("score", to_do) as advance:
-            more = True
-            while more:
-                for study, entry in engine(self.index.to_do()):
-                    self.ledger.write([(study.id, entry)])
-                    advance(1)
-                    self._note(study, entry)
-                more = self.index.copies()
+            self._score(engine, advance)
+            while self.index.copies():  # their first files could not be read: seldom many, and not worth a cluster
+                self._score(local, advance)
         return kept
+
+    def _score(self, engine: Engine, advance: Advance) -> None:
+        for study, entry in engine(self.index.to_do()):
+            self.ledger.write([(study.id, entry)])
+            advance(1)
+            self._note(study, entry)
 
     def _note(self, study: Study, entry: Entry) -> None:
         self.tried[entry.status] += 1

@@ -33,7 +33,7 @@ from medad.scoring.scorer import Scorer
 from medad.scoring.settings import ScoreSettings, ScoringError
 from medad.types import Study
 
-PAGE = 5_000  # studies in one pass through the cluster: what waits for it is bounded
+PAGE = 50_000  # studies in one pass through the cluster: each starts its actors anew, and its list is in memory
 BATCH = 16
 
 Batch = dict[str, NDArray[Any]]

@@ -1,30 +1,25 @@
 """Worker processes that may hang, crash or be killed: the job that did it is tried once more alone, and then given up.
 
-Workers are forked, since importing MONAI in each would cost 16 s of a core. Each has a group of its own, so that the
-decoder processes that it starts end with it, and ends when its parent does. A job is sent ahead only while it is
-small: a worker that waits to hand over a large result must never meet a parent that waits to hand over a large job.
+A job is sent ahead only while it is small: a worker that waits to hand over a large result must never meet a parent
+that waits to hand over a large job.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
 import pickle
-import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 
 from medad.scoring.jobs import Done, Job, files_of, parts_of
-from medad.scoring.serving import serve
+from medad.scoring.serving import Process, started
 from medad.types import MedadError
 
 AHEAD = 4  # jobs that a worker has, the one that it is at included
+LIFE = 1_000  # jobs after which a worker makes room for a new one: what decoders leave behind must not add up
 SMALL = 32 * 1024  # bytes: AHEAD of them fit into a socket's buffer
 
 
@@ -45,11 +40,17 @@ class Outcome:
 
 
 @dataclass
-class _Worker:
-    process: BaseProcess
-    pipe: Connection
+class _Worker(Process):
+    """A process with the jobs that it has."""
+
     jobs: deque[Job] = field(default_factory=deque)
     began: float = 0.0
+    done: int = 0
+
+    @property
+    def old(self) -> bool:
+        """Whether it gets no more jobs."""
+        return self.done >= LIFE
 
 
 class Pool:
@@ -69,7 +70,6 @@ class Pool:
         self.timeout = timeout
         self._make = make
         self.quiet: Callable[[], None] = lambda: None
-        self._context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         self._workers: list[_Worker | None] = [None] * count
         self._own: list[deque[Job]] = [deque() for _ in range(count)]
         self._shared: deque[Job] = deque()
@@ -147,7 +147,7 @@ class Pool:
         worker = self._workers[number]
         if worker is None or not worker.jobs:
             return True
-        return len(worker.jobs) < AHEAD and len(pickle.dumps(job)) < SMALL
+        return not worker.old and len(worker.jobs) < AHEAD and len(pickle.dumps(job)) < SMALL
 
     def _send(self, number: int, job: Job) -> None:
         worker = self._workers[number] or self._started(number)
@@ -159,11 +159,7 @@ class Pool:
 
     def _started(self, number: int) -> _Worker:
         self.quiet()
-        here, there = self._context.Pipe()
-        process = self._context.Process(target=serve, args=(there, self._make), daemon=True)  # type: ignore[attr-defined]
-        process.start()
-        there.close()
-        worker = self._workers[number] = _Worker(process, here)
+        worker = self._workers[number] = _Worker(*started(self._make))
         return worker
 
     def _received(self, number: int) -> Outcome | None:
@@ -173,12 +169,12 @@ class Pool:
         try:
             result = worker.pipe.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
-            worker.process.join(5)
-            code = worker.process.exitcode
-            how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
-            return self._lost(number, f"reading it ended its process ({how})")
+            return self._lost(number, f"reading it ended its process ({worker.how_it_ended()})")
         job = worker.jobs.popleft()
         worker.began = time.monotonic()
+        worker.done += 1
+        if worker.old and not worker.jobs:
+            self._end(number)
         self._settled(job)
         if isinstance(result, MedadError):
             raise result
@@ -209,9 +205,4 @@ class Pool:
         if worker is None:
             return
         self._workers[number] = None
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # its group: decoders that it has started too
-            if worker.process.pid:
-                os.killpg(worker.process.pid, signal.SIGKILL)
-        worker.process.kill()
-        worker.process.join()
-        worker.pipe.close()
+        worker.end()
