@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medad.ledger import Row
+from medad.outputs.triage import About, Item, Worst, write_triage
 from medad.scoring.settings import TABLE, TIMINGS
 from medad.scoring.verdicts import FLAGS, Verdicts
 
@@ -47,13 +48,17 @@ def settings_digest(verdicts: Verdicts, **chosen: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def write_results(rows: Iterable[Row], out: Path, verdicts: Verdicts, digests: Mapping[str, str]) -> Counter[str]:
-    """Write the tables from ``rows``, which come in order; ``digests`` name the "model" and the "settings".
+def write_results(
+    rows: Iterable[Row], out: Path, verdicts: Verdicts, digests: Mapping[str, str], title: str = "Batch scoring"
+) -> Counter[str]:
+    """Write the tables and the triage page from ``rows``, which come in order; ``digests`` name the "model" and the
+    "settings".
 
-    Returns how many rows there are of each status. A table appears whole or not at all.
+    Returns how many rows there are of each status. A file appears whole or not at all.
     """
     schema = _schema(verdicts)
     counts: Counter[str] = Counter()
+    worst = Worst()
     parts = {name: out / f"{name}.part" for name in (TABLE, PARQUET, TIMINGS)}
     with ExitStack() as opened:
         table = opened.enter_context(parts[TABLE].open("w", encoding="utf-8", newline=""))
@@ -67,10 +72,37 @@ def write_results(rows: Iterable[Row], out: Path, verdicts: Verdicts, digests: M
             counts.update(columns["status"])
             parquet.write_table(pa.table(columns, schema))
             lines.writerows(zip(*(map(_cell, columns[name]) for name in schema.names), strict=True))
+            _collect(worst, chunk, columns, verdicts)
             times.writerows((_cell(row.file), f"{row.entry.seconds:.3f}") for row in chunk)
     for name, part in parts.items():
         part.replace(out / name)
+    rules = [f"Flagged where {rule}." for name, rule in verdicts.rules().items() if name in FLAGS and rule != "none"]
+    write_triage(out, worst, About(digests["model"], digests["settings"], verdicts.score, title, rules))
     return counts
+
+
+def _collect(worst: Worst, rows: Sequence[Row], columns: Mapping[str, list[Any]], verdicts: Verdicts) -> None:
+    """Show a chunk of rows to the page."""
+    nothing = [None] * len(rows)
+    name = verdicts.score
+    scores, percentiles, p_values = (columns.get(one, nothing) for one in (name, f"{name}_percentile", f"{name}_p"))
+    flags = [columns.get(flag, nothing) for flag in FLAGS]
+    for place, row in enumerate(rows):
+        said = [values[place] for values in flags if values[place] is not None]
+        item = Item(
+            file=columns["file"][place],
+            study=columns["study"][place],
+            status=row.entry.status,
+            reason=row.entry.reason,
+            slices=row.entry.slices,
+            score=scores[place],
+            percentile=percentiles[place],
+            p=p_values[place],
+            flag=any(said) if said else None,
+            thumbnail=str(row.entry.facts.get("thumbnail", "")),
+            heatmap=row.entry.heatmap,
+        )
+        worst.add(item)
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -78,6 +78,18 @@ def test_both_tables_say_the_same(tmp_path: Path) -> None:
     assert kept["slices"].tolist() == text["slices"].tolist()
 
 
+def test_the_page_has_the_rows_of_the_table(tmp_path: Path) -> None:
+    facts = {"thumbnail": "thumbnails/ab/ab.jpg"}
+    write_results([*ROWS, row("f.png", rec=50.0, facts=facts)], tmp_path, verdicts(), DIGESTS, "Scores of inbox")
+    text = (tmp_path / "triage.html").read_text(encoding="utf-8")
+    places = [text.index(f'["{name}"') for name in ("c/d.nii.gz", "f.png", "a.dcm", "e.dcm", "b.txt")]
+    assert places == sorted(places), "the worst first"
+    assert '99.0,99.0,0.05,1,"",""]' in text
+    assert '50.0,50.0,0.05,1,"thumbnails/ab/ab.jpg",""]' in text
+    assert "Flagged where p &lt;= 0.05, 19 calibration normals." in text
+    assert "Scores of inbox" in text
+
+
 def test_a_model_that_knows_little_has_fewer_columns(tmp_path: Path) -> None:
     write_results(ROWS, tmp_path, verdicts({}), DIGESTS)
     table = pd.read_csv(tmp_path / "scores.csv")
