@@ -142,7 +142,9 @@ class _Run:
             return pool, local, local
         from medad.scoring.on_ray import OnRay
 
-        return pool, OnRay(self.model, self.settings, self.out, count), local
+        on_ray = OnRay(self.model, self.settings, self.out, count)
+        stack.callback(on_ray.close)
+        return pool, on_ray, local
 
     def _once(self, pool: Pool, engine: Engine, local: Engine) -> int:
         self.index.walk(self.out)

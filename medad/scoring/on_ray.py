@@ -35,6 +35,8 @@ from medad.types import Study
 
 PAGE = 50_000  # studies in one pass through the cluster: each starts its actors anew, and its list is in memory
 BATCH = 16
+# Read when Ray is imported: "0" has it listen on the loopback interface only, which no argument of ray.init does.
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 Batch = dict[str, NDArray[Any]]
 
@@ -43,13 +45,17 @@ class OnRay:
     """Scores studies on a cluster; without an address, on one of its own on this machine, closed to all others."""
 
     def __init__(self, model: Model, settings: ScoreSettings, out: Path, workers: int) -> None:
+        if settings.address is None:
+            os.environ.setdefault(_LOOPBACK, "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             import ray
         except ImportError:
             raise ScoringError("--engine ray needs Ray: pip install 'medad[ray]'") from None
         self.workers = workers
         self.gpus = 1 if next(iter(model.method.state_dict().values()), torch.zeros(())).is_cuda else 0
-        if not ray.is_initialized():
+        self._ours = not ray.is_initialized()
+        if self._ours:
             _connect(ray, settings.address, workers, self.gpus)
         make = partial(Worker, model.card, model.method.settings, settings, out.resolve())
         tensors = {name: value.cpu().numpy() for name, value in model.method.state_dict().items()}
@@ -74,16 +80,22 @@ class OnRay:
                 study, entry = pickle.loads(row["row"])
                 yield study, entry
 
+    def close(self) -> None:
+        """Leave the cluster; end it, if it is our own."""
+        import ray
+
+        if self._ours:
+            ray.shutdown()
+
 
 def _connect(ray: Any, address: str | None, workers: int, gpus: int) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address is not None:
             ray.init(address=address, **quiet)
         else:  # cores are counted for readers, drawers and the scorer, which never are all at work
-            here = {"num_cpus": 2 * workers + 1, "num_gpus": gpus, "_node_ip_address": "127.0.0.1"}
-            ray.init(address="local", include_dashboard=False, **here, **quiet)
+            cores = 2 * workers + 1
+            ray.init(address="local", include_dashboard=False, num_cpus=cores, num_gpus=gpus, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise ScoringError(f"no Ray cluster at {address or 'this machine'}: {error}") from None
 
