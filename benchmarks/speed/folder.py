@@ -7,7 +7,11 @@ processes as medad has workers; it neither checks, rescales, nor resizes. `medad
 this process on a new output folder each time: discovery, gate, reading, six-network DDAD (random weights: they cost the
 same), ledger, tables, thumbnails; with --heatmaps also a picture on the grid of each source. Both start their processes
 within the time measured, but the import of MONAI (some 10 s, once a run) is not in it. In turns; the median counts.
-Ends with 1 if the ratio of any syntax is under --least.
+The processor time of a file is printed too, for it says the same on a busy machine. Ends with 1 if the ratio of any
+syntax is under --least.
+
+Uncompressed files are there for comparison: what reads one from the cache copies 8 MB and is done in some milliseconds,
+so that anything that looks at 4 million pixels is slower than that.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import contextlib
 import io
 import json
 import multiprocessing
+import os
 import shutil
 import statistics
 import sys
@@ -119,28 +124,38 @@ def decode(path: Path) -> float:
     return float(decoder.as_array(image, index=0, decoding_plugin=plugin)[0][0, 0])
 
 
-def decoding(files: Sequence[Path], workers: int) -> float:
-    """Files per second of pure decoding, on ``workers`` forked processes."""
-    start = time.perf_counter()
+def processor() -> float:
+    """Seconds of processor time of this process and of its children that have ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+def decoding(files: Sequence[Path], workers: int, spent: list[float]) -> float:
+    """Files per second of pure decoding, on ``workers`` forked processes; ``spent`` gets the CPU seconds of a file."""
+    start, before = time.perf_counter(), processor()
     with multiprocessing.get_context("fork").Pool(workers) as pool:
         for _ in pool.imap_unordered(decode, files, chunksize=2):
             pass
+        pool.close()
+        pool.join()
+    spent.append((processor() - before) / len(files))
     return len(files) / (time.perf_counter() - start)
 
 
-def scoring(folder: Path, trained: Path, count: int, workers: int, more: Sequence[str]) -> float:
-    """Files per second of the command."""
+def scoring(folder: Path, trained: Path, count: int, more: Sequence[str], spent: list[float]) -> float:
+    """Files per second of the command; ``spent`` gets the CPU seconds of a file."""
     out = folder.parent / f"out-{time.monotonic_ns()}"
-    command = ["score", str(trained), str(folder), "--out", str(out), "--workers", str(workers), *more]
+    command = ["score", str(trained), str(folder), "--out", str(out), *more]
     said = io.StringIO()
-    start = time.perf_counter()
+    start, before = time.perf_counter(), processor()
     with contextlib.redirect_stdout(said):
         code = app(command, standalone_mode=False)
-    spent = time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    spent.append((processor() - before) / count)
     if code or f"{count} scored, 0 skipped, 0 failed" not in said.getvalue():
         sys.exit(f"not all {count} files were scored: {said.getvalue()}")
     shutil.rmtree(out)
-    return count / spent
+    return count / seconds
 
 
 def measure(syntax: str, asked: argparse.Namespace, room: Path) -> dict[str, object]:
@@ -148,21 +163,24 @@ def measure(syntax: str, asked: argparse.Namespace, room: Path) -> dict[str, obj
     folder = room / syntax
     files = radiographs(folder, syntax, asked.files)
     trained = model(room / f"model-{syntax}", files)
-    more = [] if asked.heatmaps else ["--no-heatmaps"]
+    more = ["--workers", str(asked.workers), "--heatmaps", "all" if asked.heatmaps else "none"]
+    spent: dict[str, list[float]] = {"decoding": [], "medad": []}
     turns: dict[str, Callable[[], float]] = {
-        "decoding": partial(decoding, files, asked.workers),
-        "medad": partial(scoring, folder, trained, len(files), asked.workers, more),
+        "decoding": partial(decoding, files, asked.workers, spent["decoding"]),
+        "medad": partial(scoring, folder, trained, len(files), more, spent["medad"]),
     }
     found = in_turns(turns, asked.rounds)
     row = {
         "syntax": syntax,
-        "decoding": statistics.median(found["decoding"]),
-        "medad": statistics.median(found["medad"]),
+        **{name: statistics.median(rates) for name, rates in found.items()},
         "ratio": ratio(found["medad"], found["decoding"]),
+        **{f"{name}_cpu_ms": 1000 * statistics.median(seconds[1:]) for name, seconds in spent.items()},
     }
+    row["cpu_ratio"] = row["decoding_cpu_ms"] / row["medad_cpu_ms"]
     print(
         f"{SYNTAXES[syntax].name:36} decoding {row['decoding']:6.1f} files/s   medad score {row['medad']:6.1f}   "
-        f"{row['ratio']:.2f} of decoding",
+        f"{row['ratio']:.2f} of decoding   CPU {row['decoding_cpu_ms']:.0f} and {row['medad_cpu_ms']:.0f} ms a file: "
+        f"{row['cpu_ratio']:.2f}",
         flush=True,
     )
     shutil.rmtree(folder)
