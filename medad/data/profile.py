@@ -19,7 +19,7 @@ from medad.io.dicom_content import PROJECTION
 from medad.types import MedadError
 
 VERSION = 1
-SAMPLE = 50_000  # pixels that the gray levels of an image are taken from
+SAMPLE = 20_000  # pixels that the gray levels of an image are taken from
 LEVELS = np.linspace(0, 1, 21)
 LAYOUT = 12  # side of the coarse picture, 144 blocks in all
 LEAST_FOR_LAYOUT = 10  # images: the mean of fewer would show one person

@@ -4,8 +4,8 @@ A wrong refusal is costly, so each rule is generous, and one that the profile or
 
 - a word of the header (modality, body region, view) counts only if at least half of the training images state it, and
   is refused only if it is a word that fewer than 2 % of them bear; localizers, screenshots and color pictures likewise;
-- the short side may be a quarter of the 1st percentile of training, or four times the 99th; the elongation (long side
-  through short side) twice the 99th percentile;
+- the short side may be a quarter of the 1st percentile of training, and as long as it likes, for the network's grid is
+  coarser anyway; the elongation (long side through short side) may be twice the 99th percentile;
 - gray levels: the distance of the histograms, brightness and contrast apart, may be twice the largest of training, and
   at least 0.3 of 1; the coarse layout may match the typical one 0.2 worse than the worst percentile of training, and a
   match of 0.3 or more is never refused. A large lesion changes neither that much; another body part, an inverted or
@@ -72,8 +72,8 @@ class Gate:
     def _size(self, facts: Facts) -> Iterator[str]:
         sides, stretch = self.profile["short_side"], self.profile["elongation"]
         size = f"{facts.sides[0]} x {facts.sides[1]} pixels"
-        if not sides[_LOW] / SIDE_FACTOR <= min(facts.sides) <= sides[_HIGH] * SIDE_FACTOR:
-            yield f"{size}; the model knows short sides of {sides[_LOW]:.0f} to {sides[_HIGH]:.0f}"
+        if min(facts.sides) < sides[_LOW] / SIDE_FACTOR:
+            yield f"{size}; the model knows short sides from {sides[_LOW]:.0f} to {sides[_HIGH]:.0f}"
         if max(facts.sides) / min(facts.sides) > stretch[_HIGH] * ELONGATION_FACTOR:
             yield f"a strip of {size}; the model knows long sides of up to {stretch[_HIGH]:.1f} short ones"
 
