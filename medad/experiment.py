@@ -16,6 +16,7 @@ import torch
 from medad.config import Evaluation
 from medad.data.calibration import hold_out
 from medad.data.loading import Loader
+from medad.data.profile import profile_of
 from medad.data.seen import write_marks
 from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation.collecting import TestScores, panel_cases, picture, score_test, write_cases
@@ -68,6 +69,7 @@ def train_model(
         settings=experiment.settings.model_dump(mode="json"),
         seed=experiment.seed,
         trained_on=source,
+        profile=profile_of(loader.facts(learned.normal)),
         **describe_normals(method, learned.normal, held_out, loader, experiment.evaluation),
     )
     write_marks(folder, (*data.normal, *data.unlabeled), source["dataset"])

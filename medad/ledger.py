@@ -1,101 +1,187 @@
-"""What batch scoring has done, in a sqlite file: every study's state, written as it is reached."""
+"""What batch scoring has found and done, in a sqlite file of the output folder, written as it is reached.
+
+``files`` is the index of the scored folder: what each file is, with its size and time. ``studies`` has a row for each
+study, and for each file that is none; a row without a status is still to do. A transaction is there whole or not at
+all, whenever the process is killed.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import IO
 
 from medad.types import MedadError
 
-COLUMNS = ("file", "status", "reason", "files", "slices", "scores", "heatmap", "seconds")
+FORMAT = 2
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS identity (text TEXT);
+CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, run INTEGER, since INTEGER,
+    look TEXT, reason TEXT, instance TEXT, series TEXT, place TEXT, uid TEXT) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files_unseen ON files (path) WHERE look IS NULL;
+CREATE INDEX IF NOT EXISTS files_series ON files (series, path) WHERE series IS NOT NULL;
+CREATE INDEX IF NOT EXISTS files_size ON files (size) WHERE look = 'image';
+CREATE TABLE IF NOT EXISTS studies (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT,
+    reason TEXT, slices INTEGER, scores TEXT, heatmap TEXT, facts TEXT, seconds REAL, copy_of BLOB) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS studies_to_do ON studies (id) WHERE status IS NULL;
+CREATE INDEX IF NOT EXISTS studies_instance ON studies (instance, id) WHERE instance IS NOT NULL;
+"""
 
 
 class LedgerError(MedadError):
-    """An output folder that belongs to another run."""
+    """An output folder that belongs to another run, is in use, or cannot be written."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the results. ``status`` is scored, skipped or failed; ``file`` is relative to the scored folder."""
+    """What came of a study. ``status`` is scored, skipped or failed; ``scores`` by name; ``heatmap`` is relative to the
+    output folder; ``facts`` is what else is known, plain JSON; ``seconds`` of work, the one value that is not the same
+    every time.
+    """
 
-    file: str
     status: str
     reason: str = ""
-    files: int = 1
     slices: int = 0
     scores: dict[str, float] = field(default_factory=dict)
     heatmap: str = ""
+    facts: dict[str, object] = field(default_factory=dict)
     seconds: float = 0.0
 
 
-class Ledger:
-    """Rows by study, with a stamp of the files' sizes and times, so that a changed file is scored again."""
+@dataclass(frozen=True)
+class Row:
+    """One row of the results: a study, or a file that is none. ``id`` is the path of its first file below the scored
+    folder; ``count`` how many files it has; ``uid`` is the UID that was
+    asked for or its pseudonym, "" where there is none."""
 
-    def __init__(self, path: Path, identity: dict[str, str]) -> None:
-        """Open or make the ledger; ``identity`` (model, settings, folder) must be the one it was made with."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("CREATE TABLE IF NOT EXISTS identity (text TEXT)")
-        self._database.execute(
-            f"CREATE TABLE IF NOT EXISTS entries (id TEXT PRIMARY KEY, stamp TEXT, {', '.join(COLUMNS)})"
-        )
-        known = self._database.execute("SELECT text FROM identity").fetchone()
+    id: str
+    count: int
+    uid: str
+    entry: Entry
+
+    @property
+    def file(self) -> str:
+        """The ID as it is shown."""
+        return shown(os.fsencode(self.id))
+
+
+class Ledger:
+    """The open ledger of an output folder. One process at a time has it: a second one is refused."""
+
+    def __init__(self, path: Path, identity: dict[str, str], restart: bool = False) -> None:
+        """Open or make the ledger; ``identity`` (model, settings, folder) must be the one it was made with, unless
+        ``restart`` says to forget what it holds.
+
+        Raises:
+            LedgerError: it was made with another identity, is in use, or cannot be written.
+        """
+        self.path = path
+        with self._explained():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(path.with_suffix(".lock"))
+            for end in ("", "-wal", "-shm") if restart else ():
+                path.with_name(path.name + end).unlink(missing_ok=True)
+            self.database = sqlite3.connect(path, isolation_level=None)
+            self.database.execute("PRAGMA journal_mode=WAL")
+            self.database.execute("PRAGMA synchronous=NORMAL")
+            self._check({"format": str(FORMAT), **identity})
+            self.database.executescript(_SCHEMA)
+
+    def _check(self, identity: dict[str, str]) -> None:
+        self.database.execute("CREATE TABLE IF NOT EXISTS identity (text TEXT)")
+        known = self.database.execute("SELECT text FROM identity").fetchone()
         if known is None:
-            with self._database:
-                self._database.execute("INSERT INTO identity VALUES (?)", (json.dumps(identity),))
-        elif json.loads(known[0]) != identity:
-            before = json.loads(known[0])
-            changed = ", ".join(key for key in identity if before.get(key) != identity[key])
+            self.database.execute("INSERT INTO identity VALUES (?)", (json.dumps(identity),))
+            return
+        before = json.loads(known[0])
+        changed = ", ".join(key for key in identity if before.get(key) != identity[key])
+        if changed:
+            self.close()
             raise LedgerError(
-                f"{path.parent} holds results made with another {changed}: choose a new --out, "
+                f"{self.path.parent} holds results made with another {changed}: choose a new --out, "
                 "or start anew with --restart"
             )
 
-    def done(self, study_id: str, stamp: str) -> bool:
-        """Whether there is a row for this study and its files have not changed since."""
-        row = self._database.execute("SELECT stamp FROM entries WHERE id = ?", (study_id,)).fetchone()
-        return row is not None and row[0] == stamp
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of the block is written, or nothing.
 
-    def write(self, rows: Sequence[tuple[str, str, Entry]]) -> None:
-        """Add rows (study ID, stamp, entry), all or none."""
-        marks = ", ".join("?" * (2 + len(COLUMNS)))
-        values = [(study_id, stamp, *_flat(entry)) for study_id, stamp, entry in rows]
-        with self._database:
-            self._database.executemany(f"INSERT OR REPLACE INTO entries VALUES ({marks})", values)
+        Raises:
+            LedgerError: the disk is full, or the output folder is gone.
+        """
+        with self._explained():
+            if not self.path.exists():  # sqlite would go on writing to a file that has no name any more
+                raise LedgerError(f"{self.path} is gone: what was not in the table yet has to be scored again")
+            self.database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.database
+            except BaseException:
+                if self.database.in_transaction:
+                    self.database.execute("ROLLBACK")
+                raise
+            self.database.execute("COMMIT")
 
-    def forget(self, present: set[str]) -> None:
-        """Drop the rows of studies that are not ``present`` any more."""
-        known = [row[0] for row in self._database.execute("SELECT id FROM entries")]
-        with self._database:
-            gone = [(study_id,) for study_id in known if study_id not in present]
-            self._database.executemany("DELETE FROM entries WHERE id = ?", gone)
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise LedgerError(
+                f"{self.path} cannot be written: {error}. What it holds is safe; mend the cause (space, permissions) "
+                "and give the same command again, or start anew with --restart"
+            ) from None
 
-    def table(self) -> pd.DataFrame:
-        """All rows, by file, with a column for each score."""
-        query = f"SELECT {', '.join(COLUMNS)} FROM entries ORDER BY file, id"
-        rows: list[dict[str, Any]] = []
-        for values in self._database.execute(query):
-            row = dict(zip(COLUMNS, values, strict=True))
-            scores = json.loads(row.pop("scores"))
-            rows.append({**row, **scores})
-        table = pd.DataFrame(rows)
-        last = [name for name in ("files", "slices", "heatmap", "seconds") if name in table]
-        return table[[name for name in table if name not in last] + last]
+    def write(self, entries: Sequence[tuple[str, Entry]]) -> None:
+        """Enter what came of studies (ID, entry), all or none."""
+        values = [
+            (
+                *(one.status, one.reason, one.slices, json.dumps(one.scores), one.heatmap),
+                *(json.dumps(one.facts), one.seconds, os.fsencode(study_id)),
+            )
+            for study_id, one in entries
+        ]
+        with self.writing() as database:
+            database.executemany(
+                "UPDATE studies SET status = ?, reason = ?, slices = ?, scores = ?, heatmap = ?, facts = ?, "
+                "seconds = ? WHERE id = ?",
+                values,
+            )
+
+    def rows(self) -> Iterator[Row]:
+        """All rows that have a status, in the order of their IDs' bytes, one by one."""
+        for study_id, files, uid, *values in self.database.execute(
+            "SELECT id, files, uid, status, reason, slices, scores, heatmap, facts, seconds, copy_of FROM studies "
+            "WHERE status IS NOT NULL ORDER BY id"
+        ):
+            status, reason, slices, scores, heatmap, facts, seconds, copy_of = values
+            if copy_of is not None:
+                reason = f"it holds the same image as {shown(copy_of)}"
+            entry = Entry(
+                status,
+                reason or "",
+                slices or 0,
+                json.loads(scores or "{}"),
+                heatmap or "",
+                json.loads(facts or "{}"),
+                seconds or 0.0,
+            )
+            yield Row(os.fsdecode(study_id), 1 + files.count(b"\0"), uid or "", entry)
+
+    def counts(self) -> dict[str, int]:
+        """How many rows there are of each status; those still to do are under "to do"."""
+        query = "SELECT coalesce(status, 'to do'), count(*) FROM studies GROUP BY status"
+        return dict(self.database.execute(query))
 
     def close(self) -> None:
-        """Close the file."""
-        self._database.close()
-
-
-def _flat(entry: Entry) -> tuple[Any, ...]:
-    return tuple(json.dumps(entry.scores) if name == "scores" else getattr(entry, name) for name in COLUMNS)
+        """Close the file, and let other processes have it."""
+        self.database.close()
+        self._lock.close()
 
 
 def stamp(files: Sequence[Path]) -> str:
@@ -108,3 +194,31 @@ def stamp(files: Sequence[Path]) -> str:
         except OSError:
             parts.append("-")
     return ";".join(parts)
+
+
+def shown(name: bytes) -> str:
+    """A file's name as text that any file can hold: bytes that are no UTF-8 appear as \\xNN."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+def _locked(path: Path) -> IO[str]:
+    """The lock file, held until it is closed or the process ends, however it ends; forked children do not hold it.
+
+    Raises:
+        LedgerError: another process has it.
+    """
+    file = path.open("a+", encoding="ascii")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise LedgerError(
+            f"{path.parent} is in use by another medad (process {holder} on its machine): wait until it has finished, "
+            "or choose another --out"
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,14 +13,35 @@ from medad.cli import _common as common
 SHOWN = 10
 
 
+class Engine(StrEnum):
+    """Where the work is done."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 def score(
     model: Annotated[Path, typer.Argument(help="Model folder, or models:/NAME@candidate in MLflow.")],
     folder: Annotated[Path, typer.Argument(help="Folder of DICOM, NIfTI and raster files, or one file.")],
     out: common.Out,
-    map_score: Annotated[
-        str | None, typer.Option("--map", help="Score whose map is drawn; default: the model's last.")
-    ] = None,
+    decides: Annotated[
+        str, typer.Option("--score", help="Score that decides, and whose maps are drawn; default: the model's last.")
+    ] = "",
     heatmaps: Annotated[bool, typer.Option(help="Write a heatmap for each scored study.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Score also what is unlike the training images.")] = False,
+    uids: Annotated[bool, typer.Option("--uids", help="Put DICOM UIDs into the table.")] = False,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0: one for each core.")] = 0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that reading one file may take.")] = 300.0,
+    max_failed: Annotated[
+        float, typer.Option(min=0, max=1, help="Stop when more than this share of at least 100 files fails.")
+    ] = 0.5,
+    watch: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Go on with what arrives, looking this often; 0: once.")
+    ] = 0.0,
+    engine: Annotated[Engine, typer.Option(help="ray: on a cluster (needs 'pip install medad[ray]').")] = Engine.LOCAL,
+    address: Annotated[
+        str | None, typer.Option(help="Address of the Ray cluster; default: one on this machine.")
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget the results in OUT and start anew.")] = False,
     tracking_uri: common.TrackingUri = None,
     device: common.Device = "auto",
@@ -28,19 +49,17 @@ def score(
 ) -> None:
     """Score every study below FOLDER; write OUT/scores.csv and OUT/heatmaps.
 
-    Exit code 0: every file is scored or skipped; 1: some failed, each with its reason in scores.csv. The same command
-    goes on after an interruption, and scores only what is new or has changed.
+    Exit code 0: every file is scored or skipped; 1: some failed, each with its reason in the table; 2: wrong input, or
+    the run had to stop; 130: interrupted. The same command goes on after an interruption, however it came about, and
+    scores only what is new or has changed.
     """
     device = common.start(threads, device)
     from medad.model import load
-    from medad.scoring import HEATMAPS, LEDGER, TABLE, score_folder
+    from medad.scoring import TABLE, ScoreSettings, score_folder
 
     loaded = load(common.model_folder(model, out, tracking_uri), device)
-    if restart:
-        shutil.rmtree(out / HEATMAPS, ignore_errors=True)
-        for name in (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", TABLE):
-            (out / name).unlink(missing_ok=True)
-    summary = score_folder(loaded, folder, out, map_score=map_score, heatmaps=heatmaps)
+    settings = ScoreSettings(decides, heatmaps, force, uids, workers, timeout, max_failed, watch, engine.value, address)
+    summary = score_folder(loaded, folder, out, settings, restart=restart)
     counts = summary.counts
     typer.echo(
         f"{counts['scored']} scored, {counts['skipped']} skipped, {counts['failed']} failed "
@@ -48,9 +67,9 @@ def score(
     )
     for reason in summary.reasons[:SHOWN]:
         typer.echo(f"failed: {reason}", err=True)
-    if len(summary.reasons) > SHOWN:
-        typer.echo(f"... and {len(summary.reasons) - SHOWN} more, in {out / TABLE}", err=True)
+    if counts["failed"] > SHOWN:
+        typer.echo(f"... and {counts['failed'] - SHOWN} more, in {out / TABLE}", err=True)
     if not sum(counts.values()):
         typer.echo(f"{folder} holds no file", err=True)
-    if summary.reasons or not sum(counts.values()):
+    if counts["failed"] or not sum(counts.values()):
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ from monai.transforms import Transform
 from torch import Tensor
 
 from medad.config import Settings
+from medad.data.profile import Facts, facts_of
 from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
 from medad.io import ReadSettings, UnreadableImage, read_image
 from medad.progress import Advance, progress
@@ -46,15 +47,16 @@ class Prepare(Transform):
 
 
 class _Attempt(Transform):
-    """Slices (N, C, S, S) of a study, or the error: a bad file must not stop the worker that meets it."""
+    """Slices (N, C, S, S) of a study and its facts, or the error: a bad file must not stop the worker that meets it."""
 
     def __init__(self, prepare: Prepare, advance: Advance) -> None:
         self.prepare = prepare
         self.advance = advance
 
-    def __call__(self, study: Study) -> Tensor | UnreadableImage:
+    def __call__(self, study: Study) -> tuple[Tensor, Facts] | UnreadableImage:
         try:
-            return as_slices(self.prepare(study))
+            source = self.prepare.read(study)
+            return as_slices(self.prepare.transform(source)), facts_of(source)
         except UnreadableImage as error:
             return error
         finally:
@@ -82,6 +84,7 @@ class Loader:
         self.skip_unreadable = skip_unreadable
         self._room = keep_bytes
         self._kept: dict[tuple[Path, ...], Tensor] = {}
+        self._facts: dict[tuple[Path, ...], Facts] = {}
 
     def __call__(self, studies: Sequence[Study]) -> Tensor:
         """All slices of all studies, in order."""
@@ -111,6 +114,10 @@ class Loader:
                     most = max(most, len(slices))
                     yield study, slices.to(self.device)
 
+    def facts(self, studies: Sequence[Study]) -> list[Facts]:
+        """What those of ``studies`` are like that have been read."""
+        return [self._facts[study.files] for study in studies if study.files in self._facts]
+
     def _read_once(self, studies: Sequence[Study]) -> list[Tensor]:
         read = self._read_new(studies)
         found = [read[study.files] for study in studies if study.files in read]
@@ -125,11 +132,13 @@ class Loader:
         errors = [one for one in read.values() if isinstance(one, UnreadableImage)]
         if errors:
             self._report(errors, len(studies))
-        fresh = {files: one for files, one in read.items() if isinstance(one, Tensor)}
+        good = {files: one for files, one in read.items() if not isinstance(one, UnreadableImage)}
+        self._facts |= {files: facts for files, (_, facts) in good.items()}
+        fresh = {files: slices for files, (slices, _) in good.items()}
         self._keep(fresh)
         return {**self._kept, **fresh}
 
-    def _read(self, studies: Sequence[Study]) -> list[Tensor | UnreadableImage]:
+    def _read(self, studies: Sequence[Study]) -> list[tuple[Tensor, Facts] | UnreadableImage]:
         with progress("read images", len(studies)) as advance:
             attempt = _Attempt(self._prepare, advance)
             threads = torch.get_num_threads()

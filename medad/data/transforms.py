@@ -108,7 +108,8 @@ class ToUnit(Transform):
     def __call__(self, image: MetaTensor) -> MetaTensor:
         """Clipped to the range; a constant image becomes 0."""
         low, high = image.meta.get("reading", {}).get("value_range") or self.measure(image.as_tensor())
-        return ((image - low) / ((high - low) or 1.0)).clamp(0, 1)
+        unit = image.as_tensor().sub(low).div_((high - low) or 1.0).clamp_(0, 1)
+        return MetaTensor(unit).copy_meta_from(image)
 
 
 class ToSigned(Transform):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from medad.io.dicom_content import content_of
 from medad.io.dicom_geometry import slice_affine, stacked
 from medad.io.dicom_instance import Instance, check_same, opened
 from medad.io.dicom_luts import GRAY_MAX, Lut, Window
@@ -98,7 +99,7 @@ def _record(instances: Sequence[Instance], settings: ReadSettings, notes: list[s
     several = len({(r.slope, r.intercept, r.voi if isinstance(r.voi, Window) else None) for r in rules}) > 1
     return begin(
         "dicom",
-        modality=first.header.text("Modality") or None,
+        **content_of(first.header),
         transfer_syntax=stored.syntax.name,
         photometric=stored.photometric,
         inverted=inverted(first.header, stored, []),

@@ -22,6 +22,7 @@ from medad.io.picture import Array
 from medad.io.settings import ReadSettings
 
 _RGB = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
+_TABLE_PAYS = 2**18  # pixels
 _KNOWN = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *_RGB)
 
 
@@ -69,12 +70,23 @@ class Instance:
             frame.rule.rescale(stored_bits(raw, self.stored, out=place[0]), self.stored.span)
             return
         bits = stored_bits(raw, self.stored)
+        if self.channels == 1 and not frame.rule.full_range and bits.dtype.char in "bBhH" and bits.size >= _TABLE_PAYS:
+            _look_up(frame.rule, bits, self.stored.span, place[0])
+            return
         if self.stored.photometric == "PALETTE COLOR":
             bits = apply_color_lut(bits, self.header.tags)[..., :3]
         if bits.ndim == 3:
             place[:] = np.moveaxis(bits, -1, 0)
         else:
             place[0] = frame.rule(bits, self.stored.span)
+
+
+def _look_up(rule: Rule, bits: Array, span: tuple[int, int], out: Array) -> None:
+    """Write to ``out`` what ``rule`` gives for integers of 8 or 16 bits, reckoned once for each value there can be."""
+    native = np.ascontiguousarray(bits, bits.dtype.newbyteorder("="))
+    unsigned = np.dtype(f"u{native.dtype.itemsize}")
+    every = np.arange(2 ** (8 * unsigned.itemsize)).astype(unsigned).view(native.dtype)
+    np.take(rule(every, span).astype(np.float32), native.view(unsigned), out=out, mode="clip")
 
 
 def opened(path: Path, settings: ReadSettings, notes: list[str]) -> Instance:

@@ -6,13 +6,17 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medad.io.errors import UnreadableImage, guarded
 from medad.io.formats import IMAGES, head_of, sniff
 from medad.io.settings import ReadSettings
 from medad.types import Skipped, Study
+
+if TYPE_CHECKING:
+    from medad.io.dicom_series import Slice
 
 Found = Study | Skipped | UnreadableImage
 
@@ -44,114 +48,137 @@ def discover(root: Path, settings: ReadSettings | None = None) -> Iterator[Found
     A study's ``id`` is the path of its first file relative to ``root``; ``patient`` is a hash of PatientID.
 
     Series come after all other files, since only then they are complete. Nothing here raises for what a file holds.
+    The slices' headers are kept in memory: batch scoring keeps them in its ledger, and takes the same steps.
     """
-    walk = _Walk(Path(root), settings or ReadSettings())
-    yield from walk.files()
-    yield from walk.series()
-
-
-@dataclass
-class _Walk:
-    root: Path
-    settings: ReadSettings
-    slices: dict[str, list[object]] = field(default_factory=lambda: defaultdict(list))
-
-    def files(self) -> Iterator[Found]:
-        for path in _below(self.root):
-            if isinstance(path, Path):
-                yield from self._found(path)
-            else:
-                yield path
-
-    def series(self) -> Iterator[Found]:
-        if not self.slices:
-            return
-        from medad.io.dicom_series import Slice, stacks_of
-
-        for held in self.slices.values():
-            slices = [one for one in held if isinstance(one, Slice)]
-            for stack in stacks_of(slices):
-                if isinstance(stack, Skipped):
-                    yield stack
-                else:
-                    files = tuple(one.path for one in stack)
-                    yield Study(self._id(files[0]), files, stack[0].patient)
-
-    def _found(self, path: Path) -> Iterator[Found]:
-        try:
-            with guarded(path):
-                form = sniff(head_of(path))
-        except UnreadableImage as error:
-            yield error
-            return
-        if form == "dicom":
-            yield from self._dicom(path)
-        elif form == "nifti":
-            yield from self._nifti(path)
-        elif form in IMAGES:
-            yield Study(self._id(path), (path,))
-        else:
-            yield _other(path, form)
-
-    def _dicom(self, path: Path) -> Iterator[Found]:
-        from medad.io.dicom_series import Slice, header_of
-
-        found = header_of(path)
-        if not isinstance(found, Slice):
+    root, settings = Path(root), settings or ReadSettings()
+    slices: dict[tuple[str, str | None], list[Slice]] = defaultdict(list)
+    for path in below(root):
+        found = look(path) if isinstance(path, Path) else path
+        if isinstance(found, (Skipped, UnreadableImage)):
             yield found
-        elif found.plane is None:
-            yield Study(self._id(path), (path,), found.patient)
+        elif isinstance(found, Single) or found.plane is None:
+            yield from _parts(found, root, settings)
         else:
-            self.slices[found.series].append(found)
-
-    def _nifti(self, path: Path) -> Iterator[Found]:
-        from medad.io.nifti import parts_of
-
-        try:
-            with guarded(path):
-                parts = parts_of(path)
-        except UnreadableImage as error:
-            yield error
-            return
-        for part in range(parts if self.settings.time == "split" else 1):
-            file = path if part == 0 else path.with_name(f"{path.name}#{part + 1}")
-            yield Study(self._id(file), (file,))
-
-    def _id(self, path: Path) -> str:
-        return path.name if path == self.root else path.relative_to(self.root).as_posix()
-
-
-def _below(folder: Path) -> Iterator[Path | Skipped | UnreadableImage]:
-    """All regular files below ``folder`` in the order of their paths; what is none of these is said."""
-    try:
-        mode = folder.stat().st_mode
-        if not stat.S_ISDIR(mode):
-            yield folder if stat.S_ISREG(mode) else Skipped(folder, "special", "it is no regular file")
-            return
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        word = "no-permission" if isinstance(error, PermissionError) else "missing"
-        yield UnreadableImage(folder, word, "it cannot be opened", "check the path and its permissions")
+            slices[found.series, found.patient].append(found)
+    if not slices:
         return
-    for entry in entries:
-        yield from _entry(entry)
+    from medad.io.dicom_series import stacks_of
+
+    for held in slices.values():
+        for stack in stacks_of(held):
+            if isinstance(stack, Skipped):
+                yield stack
+            else:
+                files = tuple(one.path for one in stack)
+                yield Study(relative(files[0], root), files, stack[0].patient)
 
 
-def _entry(entry: os.DirEntry[str]) -> Iterator[Path | Skipped | UnreadableImage]:
-    path = Path(entry.path)
-    if entry.name.startswith("."):
-        yield Skipped(path, "hidden", "its name starts with a dot")
-    elif entry.is_symlink():
-        if path.is_file():
-            yield path
+@dataclass(frozen=True)
+class Single:
+    """A file that holds one image, and says nothing of a patient or a series."""
+
+    path: Path
+    patient: None = None
+
+
+def look(path: Path) -> Single | Slice | Skipped | UnreadableImage:
+    """What one file holds, from its first bytes and, for DICOM, its header. It never raises for what a file holds."""
+    try:
+        with guarded(path):
+            form = sniff(head_of(path))
+    except UnreadableImage as error:
+        return error
+    if form == "dicom":
+        from medad.io.dicom_series import header_of
+
+        return header_of(path)
+    return Single(path) if form in IMAGES else _other(path, form)
+
+
+def relative(path: Path, root: Path) -> str:
+    """``path`` below ``root``, with slashes; its name if it is ``root`` itself."""
+    return path.name if path == root else path.relative_to(root).as_posix()
+
+
+def _parts(found: Single | Slice, root: Path, settings: ReadSettings) -> Iterator[Study | UnreadableImage]:
+    try:
+        with guarded(found.path):
+            parts = _volumes(found.path) if isinstance(found, Single) else 1
+    except UnreadableImage as error:
+        yield error
+        return
+    for part in range(parts if settings.time == "split" else 1):
+        file = found.path if part == 0 else found.path.with_name(f"{found.path.name}#{part + 1}")
+        yield Study(relative(file, root), (file,), found.patient)
+
+
+def _volumes(path: Path) -> int:
+    if sniff(head_of(path)) != "nifti":
+        return 1
+    from medad.io.nifti import parts_of
+
+    return parts_of(path)
+
+
+def below(
+    root: Path, *, in_order: bool = True, leave_out: Path | None = None
+) -> Iterator[Path | Skipped | UnreadableImage]:
+    """All regular files below a folder, or the file itself; what is neither file nor folder is said.
+
+    In the order of their paths, or as the system lists them, which keeps no folder's list in memory. The folder
+    ``leave_out`` is passed over in silence.
+    """
+    try:
+        mode = root.stat().st_mode
+        if not stat.S_ISDIR(mode):
+            yield root if stat.S_ISREG(mode) else Skipped(root, "special", "it is no regular file")
+            return
+    except OSError as error:
+        yield _closed(root, error)
+        return
+    left_out = leave_out.stat() if leave_out is not None and leave_out.is_dir() else None
+    pending: list[Iterator[os.DirEntry[str] | UnreadableImage]] = [_listed(root, in_order)]
+    while pending:
+        entry = next(pending[-1], None)
+        if entry is None:
+            pending.pop()
+        elif isinstance(entry, UnreadableImage):
+            yield entry
+        elif entry.name.startswith("."):
+            yield Skipped(Path(entry.path), "hidden", "its name starts with a dot")
+        elif entry.is_dir(follow_symlinks=False):
+            if left_out is None or not os.path.samestat(entry.stat(follow_symlinks=False), left_out):
+                pending.append(_listed(Path(entry.path), in_order))
         else:
-            yield Skipped(path, "link", "it is a link to a folder or to nothing; links to folders are not followed")
-    elif entry.is_dir(follow_symlinks=False):
-        yield from _below(path)
-    elif entry.is_file(follow_symlinks=False):
-        yield path
-    else:
-        yield Skipped(path, "special", "it is a pipe, socket or device")
+            yield _entry(entry)
+
+
+def _listed(folder: Path, in_order: bool) -> Iterator[os.DirEntry[str] | UnreadableImage]:
+    """The entries of a folder; where it cannot be opened, or stops answering half-way, an error."""
+    try:
+        with os.scandir(folder) as entries:
+            yield from sorted(entries, key=lambda entry: entry.name) if in_order else entries
+    except OSError as error:
+        yield _closed(folder, error)
+
+
+def _closed(path: Path, error: OSError) -> UnreadableImage:
+    word = "no-permission" if isinstance(error, PermissionError) else "missing"
+    return UnreadableImage(path, word, "it cannot be opened", "check the path and its permissions")
+
+
+def _entry(entry: os.DirEntry[str]) -> Path | Skipped:
+    path = Path(entry.path)
+    if entry.is_symlink():
+        try:
+            if path.is_file():
+                return path
+        except OSError:  # a link that runs in circles, or whose target is too long a name
+            pass
+        return Skipped(path, "link", "it is a link to a folder or to nothing; links to folders are not followed")
+    if entry.is_file(follow_symlinks=False):
+        return path
+    return Skipped(path, "special", "it is a pipe, socket or device")
 
 
 def _other(path: Path, form: str) -> Skipped | UnreadableImage:

@@ -18,15 +18,23 @@ from medad.io.picture import Array
 
 PATIENCE = 120.0
 _HEAD = 128
+_expendable = False
+
+
+def expendable() -> None:
+    """Say that this process may die over a file: it is a worker that is replaced, and a child would only cost time."""
+    global _expendable
+    _expendable = True
 
 
 def in_child(frames: Callable[[], Iterator[Array]]) -> Iterator[Array]:
-    """Yield what ``frames()`` yields, computed in a child process where the system can fork.
+    """Yield what ``frames()`` yields, computed in a child process where the system can fork; or here, if this process
+    is ``expendable``.
 
     Raises:
         RuntimeError: the child died, or took longer than ``PATIENCE`` seconds for a frame.
     """
-    if not hasattr(os, "fork"):
+    if _expendable or not hasattr(os, "fork"):
         yield from frames()
         return
     reader, writer = os.pipe()

@@ -15,6 +15,7 @@ from medad.io.settings import ReadSettings
 Array = NDArray[Any]
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 LUMINANCE = (0.299, 0.587, 0.114)
+SAMPLE = 100_000
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ def begin(form: str, **known: Any) -> dict[str, Any]:
     record: dict[str, Any] = {
         "format": form,
         "modality": None,
+        "region": None,
+        "view": None,
+        "localizer": False,
+        "capture": False,
         "transfer_syntax": None,
         "photometric": None,
         "inverted": False,
@@ -48,6 +53,7 @@ def begin(form: str, **known: Any) -> dict[str, Any]:
         "bits": None,
         "signed": None,
         "color": None,
+        "saturation": 0.0,
         "orientation": None,
         "value_range": None,
         "non_finite": 0,
@@ -69,11 +75,26 @@ def turned_to_ras(array: Array, affine: Array, reading: dict[str, Any]) -> tuple
 
 
 def to_gray(array: Array, settings: ReadSettings, reading: dict[str, Any]) -> Array:
-    """(3, ...) colors to (1, ...) luminance when the settings ask for gray; anything else as it is."""
+    """(3, ...) colors to (1, ...) luminance when the settings ask for gray; anything else as it is.
+
+    ``reading["saturation"]`` tells colors from a gray picture stored as RGB: how far the channels lie apart in the
+    mean, as a share of the brightest value.
+    """
+    if len(array) == len(LUMINANCE):
+        reading["saturation"] = _saturation(array)
     if settings.color != "gray" or len(array) != len(LUMINANCE):
         return array
     reading["color"] = "gray: 0.299 R + 0.587 G + 0.114 B"
     return np.tensordot(np.asarray(LUMINANCE, np.float32), array, axes=1)[np.newaxis]
+
+
+def _saturation(array: Array) -> float:
+    """Of some hundred thousand pixels, evenly spaced."""
+    flat = array.reshape(len(array), -1)
+    some = flat[:, :: max(1, flat.shape[1] // SAMPLE)].astype(np.float64)
+    top = np.abs(some).max()
+    spread = (some.max(axis=0) - some.min(axis=0)).mean() / top if top > 0 else 0.0
+    return round(float(spread), 4) if np.isfinite(spread) else 0.0
 
 
 def all_finite(array: Array, path: Path, settings: ReadSettings, reading: dict[str, Any]) -> Array:

@@ -241,6 +241,13 @@ def test_frames_made_in_a_child_are_the_same():
         assert one.dtype == two.dtype
 
 
+def test_a_process_that_may_die_makes_no_child(monkeypatch):
+    monkeypatch.setattr(isolation, "_expendable", False)
+    assert [*in_child(lambda: iter([np.array(os.getpid())]))] != [os.getpid()]
+    isolation.expendable()
+    assert [*in_child(lambda: iter([np.array(os.getpid())]))] == [os.getpid()]
+
+
 def test_a_child_that_dies_or_hangs_is_an_error(monkeypatch):
     def dies():
         yield PIXELS

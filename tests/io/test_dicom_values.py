@@ -10,6 +10,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from medad.io import UnreadableImage
+from medad.io.dicom_instance import _look_up
+from medad.io.dicom_luts import Lut, Window
+from medad.io.dicom_values import Rule
 
 
 @pytest.fixture
@@ -198,3 +201,30 @@ def test_a_rescale_slope_of_zero_is_said_and_not_used(dicom, read, ramp):
     picture = read(dicom("a.dcm", ramp, bits=12, RescaleSlope=0, RescaleIntercept=5))
     assert_array_equal(seen(picture), ramp + 5.0)
     assert any("slope of 0" in note for note in picture.reading["assumed"])
+
+
+@pytest.mark.parametrize("kind", ["<u2", "<i2", ">u2", ">i2", "|u1", "|i1"])
+@pytest.mark.parametrize("invert", [False, True])
+def test_a_large_image_takes_a_table_that_changes_no_value(kind, invert):
+    rng = np.random.default_rng(0)
+    info = np.iinfo(kind)
+    bits = rng.integers(info.min, info.max + 1, (40, 50)).astype(kind)
+    bits[0, :2] = info.min, info.max
+    entries = np.sort(rng.random(300)) * 900
+    for rule in (
+        Rule(0.5, -7.0, None, Window(50, 300, "LINEAR"), invert),
+        Rule(1.0, 0.0, None, Window(50, 300, "SIGMOID"), invert),
+        Rule(1.0, 0.0, Lut(-3, entries, 10), None, invert),
+        Rule(2.0, 1.0, None, Lut(5, entries, 10), invert),
+    ):
+        out = np.empty(bits.shape, np.float32)
+        _look_up(rule, bits, (info.min, info.max), out)
+        assert_array_equal(out, rule(bits, (info.min, info.max)).astype(np.float32))
+
+
+def test_a_large_image_is_windowed_like_its_parts(dicom, read):
+    pixels = np.random.default_rng(1).integers(0, 4096, (640, 512)).astype(np.uint16)
+    tags = {"WindowCenter": 1500, "WindowWidth": 900, "RescaleSlope": 2, "RescaleIntercept": -100}
+    whole = read(dicom("a.dcm", pixels, bits=12, **tags), voi="window")
+    part = read(dicom("b.dcm", pixels[:64].copy(), bits=12, **tags), voi="window")
+    assert_array_equal(whole.array[0][:, :64], part.array[0])

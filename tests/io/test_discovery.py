@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from medad.io import UnreadableImage, discover
+from medad.io.discovery import below
 from medad.types import Skipped, Study
 
 PIXELS = np.arange(20, dtype=np.uint16).reshape(4, 5)
@@ -150,3 +151,43 @@ def test_discovery_and_decoding_import_neither_torch_nor_monai(bundled):
         "assert len(found) > 100 and not {'torch', 'monai'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_walk_without_order_finds_the_same_and_leaves_out_what_it_is_told(dicom, tmp_path):
+    for name in ("z", "b/a", "b/c", "out/x"):
+        dicom(f"{name}.dcm", PIXELS)
+    (tmp_path / ".git").mkdir()
+    found = {str(getattr(one, "path", one)) for one in below(tmp_path, in_order=False, leave_out=tmp_path / "out")}
+    assert found == {str(tmp_path / name) for name in ("z.dcm", "b/a.dcm", "b/c.dcm", ".git")}
+    assert str(tmp_path / "out" / "x.dcm") in {str(one) for one in below(tmp_path)}
+
+
+def test_folders_nested_deeper_than_a_generator_could_recurse_are_walked(tmp_path):
+    folder = tmp_path / "/".join("d" * 900)
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(b"")
+    (tmp_path / "stays").write_bytes(b"")
+    assert [one.name for one in below(tmp_path)] == ["a.png", "stays"]
+    (folder / "a.png").unlink()
+    os.removedirs(folder)  # pytest would recurse
+
+
+def test_a_name_that_is_no_utf8_is_found(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    Image.fromarray(PIXELS.astype(np.uint8)).save(path, format="PNG")
+    (study,) = discover(tmp_path)
+    assert os.fsencode(study.id) == b"caf\xe9.png"
+
+
+def test_a_link_in_a_circle_is_said(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert words(tmp_path) == {"a": "Skipped link", "b": "Skipped link"}
+
+
+def test_slices_of_two_patients_that_share_a_series_are_two_studies(dicom, tmp_path):
+    place = {"SeriesInstanceUID": "1.2.3", "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [1, 1]}
+    for index in range(4):
+        tags = {**place, "ImagePositionPatient": [0, 0, index], "PatientID": f"P{index // 2}"}
+        dicom(f"{index}.dcm", PIXELS, **tags)
+    assert [len(study.files) for study in discover(tmp_path)] == [2, 2]

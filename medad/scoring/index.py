@@ -1,0 +1,186 @@
+"""From the files of a folder to its studies, in the ledger's tables and not in memory: a million files fit.
+
+Each run walks the folder anew, looks only into files that are new or have changed, and puts the studies together from
+all of them. What has not changed keeps its row.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from medad.io.dicom_series import stacks_of
+from medad.io.discovery import below, relative
+from medad.ledger import Ledger
+from medad.scoring.looks import Looked, slice_of
+from medad.types import Skipped, Study
+
+PAGE = 512
+_NEW_FILE = """INSERT INTO files (path, size, mtime, run, since, look, reason) VALUES (?, ?, ?, ?4, ?4, ?, ?)
+    ON CONFLICT (path) DO UPDATE SET run = excluded.run"""
+_CHANGED = "DELETE FROM files WHERE path = ? AND (size, mtime) != (?, ?)"
+_DONE = "other.status IN ('scored', 'skipped') AND other.copy_of IS NULL"
+_FOUND = "CREATE TEMP TABLE found (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT, \
+reason TEXT) WITHOUT ROWID"
+
+
+class Index:
+    """The files of ``root`` in a ledger. In a ``settling`` index a file counts once it is as the run before saw it."""
+
+    def __init__(self, ledger: Ledger, root: Path, settling: bool = False) -> None:
+        self.ledger = ledger
+        self.root = root
+        self.base = root if root.is_dir() else root.parent
+        self.settling = settling
+        self.run = int(ledger.database.execute("PRAGMA user_version").fetchone()[0])
+
+    def walk(self, leave_out: Path) -> int:
+        """Note every file, and forget those that are gone; how many there are."""
+        self.run += 1
+        found = below(self.root, in_order=False, leave_out=leave_out)
+        for page in _pages(self._noted(one) for one in found):
+            with self.ledger.writing() as database:
+                database.executemany(_CHANGED, [row[:3] for row in page])
+                database.executemany(_NEW_FILE, [(*row[:3], self.run, *row[3:]) for row in page])
+        with self.ledger.writing() as database:
+            database.execute("DELETE FROM files WHERE run != ?", (self.run,))
+            database.execute(f"PRAGMA user_version = {self.run}")
+        return int(self.ledger.database.execute("SELECT count(*) FROM files").fetchone()[0])
+
+    def _noted(self, one: object) -> tuple[bytes, int, int, str | None, str]:
+        if isinstance(one, Path):
+            try:
+                info = one.stat()
+            except OSError:
+                return self._name(one), 0, 0, "failed", "it went away while the folder was read (missing)"
+            return self._name(one), info.st_size, info.st_mtime_ns, None, ""
+        if isinstance(one, Skipped):
+            return self._name(one.path), 0, 0, "skipped", one.reason
+        return self._name(one.path), 0, 0, "failed", f"{one.reason} ({one.kind}); {one.remedy}"  # type: ignore[attr-defined]
+
+    def _name(self, path: Path) -> bytes:
+        return os.fsencode(relative(path, self.base)) or b"."
+
+    def _settled(self) -> str:
+        return f"since < {self.run}" if self.settling else "1"
+
+    def unseen(self) -> Iterator[tuple[Path, ...]]:
+        """Files that have to be looked into, some at a time. Enter what they are with :meth:`looked`."""
+        query = f"SELECT path FROM files WHERE look IS NULL AND path > ? AND {self._settled()} ORDER BY path LIMIT 32"
+        last = b""
+        while page := [row[0] for row in self.ledger.database.execute(query, (last,))]:
+            last = page[-1]
+            yield tuple(self.path(name) for name in page)
+
+    def path(self, name: bytes) -> Path:
+        """The file of an entry."""
+        return self.base / os.fsdecode(name)
+
+    def looked(self, found: Iterable[Looked]) -> None:
+        """Enter what files are."""
+        values = [
+            (one.look, one.reason, one.instance, one.series, one.place, one.uid, self._name(one.path)) for one in found
+        ]
+        with self.ledger.writing() as database:
+            database.executemany(
+                "UPDATE files SET look = ?, reason = ?, instance = ?, series = ?, place = ?, uid = ? WHERE path = ?",
+                values,
+            )
+
+    def look_alikes(self) -> Iterator[tuple[Path, ...]]:
+        """Files of equal size that no UID tells apart, one by one. Enter their digests with :meth:`digested`."""
+        query = f"""SELECT path FROM files WHERE look = 'image' AND instance IS NULL AND path > ? AND size IN
+            (SELECT size FROM files WHERE look = 'image' GROUP BY size HAVING count(*) > 1)
+            AND {self._settled()} ORDER BY path LIMIT 512"""
+        last = b""
+        while page := [row[0] for row in self.ledger.database.execute(query, (last,))]:
+            last = page[-1]
+            yield from ((self.path(name),) for name in page)
+
+    def digested(self, path: Path, digest: str) -> None:
+        """Enter the digest of a file's content."""
+        with self.ledger.writing() as database:
+            database.execute("UPDATE files SET instance = ? WHERE path = ?", (digest, self._name(path)))
+
+    def group(self) -> tuple[int, list[str]]:
+        """Put the studies together; rows of unchanged ones stay, all others are to do or gone.
+
+        Returns how many rows stay, and the pictures of those that are gone.
+        """
+        with self.ledger.writing() as database:
+            database.execute("DROP TABLE IF EXISTS temp.found")
+            database.execute(_FOUND)
+            database.execute(
+                "INSERT INTO found SELECT path, size || ':' || mtime, path, instance, uid, nullif(look, 'image'), "
+                "reason FROM files WHERE look IN ('image', 'skipped', 'failed')"
+            )
+            for (series,) in database.execute("SELECT DISTINCT series FROM files WHERE series IS NOT NULL").fetchall():
+                database.executemany(
+                    "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?)", self._stacks(series)
+                )
+            gone = "FROM studies WHERE NOT EXISTS (SELECT 1 FROM found WHERE (id, stamp) = (studies.id, studies.stamp))"
+            heatmaps = [row[0] for row in database.execute(f"SELECT heatmap {gone} AND heatmap != ''")]
+            database.execute(f"DELETE {gone}")
+            kept = database.execute("SELECT count(*) FROM studies WHERE status IS NOT NULL").fetchone()[0]
+            database.execute(
+                "INSERT OR IGNORE INTO studies (id, stamp, files, instance, uid, status, reason) SELECT * FROM found"
+            )
+            database.execute("DROP TABLE temp.found")
+            # A copy whose first file is gone, or has changed, is judged anew.
+            database.execute(
+                "UPDATE studies SET status = NULL, copy_of = NULL WHERE copy_of IS NOT NULL AND NOT EXISTS (SELECT 1 "
+                f"FROM studies AS other WHERE (other.id, other.instance) = (studies.copy_of, studies.instance) "
+                f"AND {_DONE})"
+            )
+        return int(kept), heatmaps
+
+    def _stacks(self, series: str) -> Iterator[tuple[object, ...]]:
+        """Rows of the studies in a series; those that there are, if slices are still arriving."""
+        query = "SELECT path, place, size, mtime, uid, since FROM files WHERE series = ? ORDER BY path"
+        held = self.ledger.database.execute(query, (series,)).fetchall()
+        if self.settling and max(row[5] for row in held) >= self.run - 1:
+            for name, *_ in held:
+                query = "SELECT id, stamp, files, uid, status, reason FROM studies WHERE id = ?"
+                yield from self.ledger.database.execute(query, (name,))
+            return
+        marks = {name: f"{size}:{mtime}" for name, _, size, mtime, _, _ in held}
+        uid = held[0][4]
+        for stack in stacks_of([slice_of(self.path(name), place) for name, place, *_ in held]):
+            if isinstance(stack, Skipped):
+                name = self._name(stack.path)
+                yield name, marks[name], name, uid, "skipped", stack.reason
+            else:
+                names = [self._name(one.path) for one in stack]
+                yield names[0], ";".join(marks[name] for name in names), b"\0".join(names), uid, None, ""
+
+    def to_do(self) -> Iterator[Study]:
+        """Studies without a row, in order; of the copies of one image, one at a time, until one can be read."""
+        query = f"""SELECT id, files FROM studies AS one WHERE status IS NULL AND id > ? AND NOT EXISTS
+            (SELECT 1 FROM studies AS other WHERE other.instance = one.instance AND other.id != one.id AND
+            (({_DONE}) OR (other.status IS NULL AND other.id < one.id))) ORDER BY id LIMIT {PAGE}"""
+        last = b""
+        while page := self.ledger.database.execute(query, (last,)).fetchall():
+            last = page[-1][0]
+            for study_id, files in page:
+                yield Study(os.fsdecode(study_id), tuple(self.path(name) for name in files.split(b"\0")))
+
+    def copies(self) -> bool:
+        """Enter the copies of images that have been scored, or are not for the model; whether any is still to do."""
+        first = f"(SELECT min(other.id) FROM studies AS other WHERE other.instance = studies.instance AND {_DONE})"
+        to_do = "status IS NULL AND instance IS NOT NULL"
+        with self.ledger.writing() as database:
+            database.execute(f"UPDATE studies SET copy_of = {first} WHERE {to_do}")
+            database.execute("UPDATE studies SET status = 'skipped', seconds = 0 WHERE copy_of IS NOT NULL")
+            return database.execute(f"SELECT 1 FROM studies WHERE {to_do} LIMIT 1").fetchone() is not None
+
+
+Item = TypeVar("Item")
+
+
+def _pages(items: Iterable[Item]) -> Iterator[list[Item]]:
+    waiting = iter(items)
+    while page := list(islice(waiting, PAGE)):
+        yield page

@@ -1,0 +1,161 @@
+"""What a worker process does with one thing at a time: look into files, read a study for the network, draw its map."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medad.config import Settings
+from medad.data.loading import Prepare
+from medad.data.transforms import as_slices
+from medad.io import UnreadableImage
+from medad.ledger import Entry
+from medad.model import Card
+from medad.scoring.gate import Gate
+from medad.scoring.looks import Looked, digest_of, explained, look_into
+from medad.scoring.maps import preview, save_map, save_thumbnail
+from medad.scoring.settings import ScoreSettings
+from medad.types import MedadError, Study
+
+log = logging.getLogger(__name__)
+KEPT_BYTES = 256 * 2**20
+
+Pixels = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """Find out what files are."""
+
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Digest:
+    """Find out whether a file is a copy."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Read:
+    """Read a study for the network."""
+
+    study: Study
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw the map of a study: ``maps`` (N, 1, S, S), ``worst`` the slice with the highest score."""
+
+    study: Study
+    maps: Pixels
+    worst: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A study as the network takes it: ``slices`` (N, C, S, S)."""
+
+    slices: Pixels
+    seconds: float
+
+
+Job = Look | Digest | Read | Draw
+Done = list[Looked] | str | Ready | Entry
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a drawing is made from; the source only where it is drawn in full."""
+
+    preview: Tensor
+    source: MetaTensor | None = None
+    image: MetaTensor | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.preview.nbytes) + (0 if self.source is None else int(self.source.nbytes))
+
+
+def parts_of(job: Job) -> list[Job]:
+    """What is tried one by one when a worker did not survive ``job``."""
+    return [Look((path,)) for path in job.paths] if isinstance(job, Look) else [job]
+
+
+def files_of(job: Job) -> int:
+    """How many files a job reads."""
+    if isinstance(job, Look):
+        return len(job.paths)
+    return 1 if isinstance(job, Digest) else len(job.study.files)
+
+
+class Worker:
+    """Does jobs. Sources of the studies that it read last are kept for their drawings, up to ``KEPT_BYTES``."""
+
+    def __init__(self, card: Card, network: Settings, settings: ScoreSettings, out: Path) -> None:
+        """``network`` holds the settings of the model's method."""
+        self.settings = settings
+        self.out = out
+        self.prepare = Prepare(network)
+        self.gate = None if settings.force else Gate(card.profile)
+        self.top = card.map_scale[settings.score]
+        self.kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    def __call__(self, job: Job) -> Done:
+        """The outcome: for a look, what the files are; for a study, what the network takes, or the final entry."""
+        if isinstance(job, Look):
+            return [look_into(path, self.settings.uids) for path in job.paths]
+        if isinstance(job, Digest):
+            return digest_of(job.path)
+        began = time.monotonic()
+        try:
+            if isinstance(job, Draw):
+                return self._draw(job, began)
+            return self._read(job.study, began)
+        except UnreadableImage as error:
+            return Entry("failed", explained(error), seconds=time.monotonic() - began)
+        except OSError as error:  # reading turns its own into UnreadableImage: this is the output folder's
+            raise MedadError(f"{self.out}: a heatmap cannot be written: {error.strerror or error}") from None
+        except MemoryError:
+            return Entry("failed", "there is not enough memory to prepare it (too-large); score it on a larger machine")
+        except Exception as error:  # a defect of ours on one study must not lose the night's work
+            log.exception("internal error on one study")
+            return Entry("failed", f"internal error ({type(error).__name__}); please report it")
+
+    def _read(self, study: Study, began: float) -> Ready | Entry:
+        source = self.prepare.read(study)
+        if self.gate is not None and (reason := self.gate.check(source)):
+            return Entry("skipped", reason, seconds=time.monotonic() - began)
+        image: MetaTensor = self.prepare.transform(source)
+        slices: Pixels = np.ascontiguousarray(as_slices(image).numpy())
+        self._keep(study.id, source, image)
+        return Ready(slices, time.monotonic() - began)
+
+    def _keep(self, name: str, source: MetaTensor, image: MetaTensor) -> _Kept:
+        kept = self.kept[name] = _Kept(preview(source, image), *((source, image) if self.settings.heatmaps else ()))
+        while len(self.kept) > 1 and sum(one.nbytes for one in self.kept.values()) > KEPT_BYTES:
+            self.kept.popitem(last=False)
+        return kept
+
+    def _draw(self, job: Draw, began: float) -> Entry:
+        study, kept = job.study, self.kept.pop(job.study.id, None)
+        if kept is None:
+            source = self.prepare.read(study)
+            kept = self._keep(study.id, source, self.prepare.transform(source))
+        maps, worst = torch.from_numpy(job.maps), job.worst
+        thumbnail = save_thumbnail(self.out, study.id, kept.preview[worst], maps[worst], self.top)
+        heatmap = ""
+        if kept.source is not None and kept.image is not None:
+            heatmap = save_map(self.out, study.id, kept.source, kept.image, maps, worst, self.top)
+        seconds = time.monotonic() - began
+        return Entry("scored", heatmap=heatmap, facts={"thumbnail": thumbnail}, seconds=seconds)

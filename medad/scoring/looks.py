@@ -1,0 +1,93 @@
+"""What is known of a file before its pixels are read, in a form that the ledger keeps. No UID and no tag is kept as it
+is stated, only hashes of them, unless UIDs were asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medad.io.dicom_geometry import Plane
+from medad.io.dicom_series import Slice
+from medad.io.discovery import Single, look
+from medad.io.errors import UnreadableImage, guarded
+from medad.scoring.results import pseudonym
+from medad.types import Skipped
+
+
+@dataclass(frozen=True)
+class Looked:
+    """``look`` is image, slice (of ``series``, at ``place``), skipped or failed; copies have the same ``instance``.
+    ``uid`` is that of the series or image, or its pseudonym."""
+
+    path: Path
+    look: str
+    reason: str = ""
+    instance: str | None = None
+    series: str | None = None
+    place: str | None = None
+    uid: str = ""
+
+
+def look_into(path: Path, uids: bool) -> Looked:
+    """What one file is; it never raises for what a file holds."""
+    found = look(path)
+    if isinstance(found, Skipped):
+        return Looked(path, "skipped", found.reason)
+    if isinstance(found, UnreadableImage):
+        return Looked(path, "failed", explained(found))
+    if isinstance(found, Single):
+        return Looked(path, "image")
+    instance = _hash(found.instance, found.patient) if found.instance else None
+    if found.plane is None:
+        return Looked(path, "image", instance=instance, uid=_shown(found.instance, uids))
+    series = _hash(found.series, found.patient)
+    return Looked(path, "slice", "", instance, series, _place(found), _shown(found.series, uids))
+
+
+def explained(error: UnreadableImage) -> str:
+    """The reason of a row."""
+    return f"{error.reason} ({error.kind}); {error.remedy}"
+
+
+def digest_of(path: Path) -> str:
+    """A digest of a file's content; of its name, where it cannot be read, so that it is like no other."""
+    try:
+        with guarded(path), path.open("rb") as file:
+            return "content " + hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    except UnreadableImage:
+        return "name " + _hash(str(path))
+
+
+def slice_of(path: Path, place: str) -> Slice:
+    """A slice as the ledger keeps it."""
+    kept = json.loads(place)
+    position, across, down, spacing, thickness = kept["plane"]
+    plane = Plane(np.array(position), np.array(across), np.array(down), (spacing[0], spacing[1]), thickness)
+    return Slice(path, "", kept["instance"], kept["patient"], plane, (kept["alike"],), tuple(kept["marks"]))
+
+
+def _place(one: Slice) -> str:
+    plane = one.plane
+    if plane is None:
+        raise ValueError("an image of its own has no place in a series")
+    numbers = [plane.position.tolist(), plane.across.tolist(), plane.down.tolist(), plane.spacing, plane.thickness]
+    kept = {
+        "plane": numbers,
+        "instance": _hash(one.instance) if one.instance else "",
+        "patient": one.patient,
+        "alike": _hash(*one.alike),
+        "marks": [_hash(mark) if mark else "" for mark in one.marks],
+    }
+    return json.dumps(kept)
+
+
+def _shown(uid: str, uids: bool) -> str:
+    return uid if uids or not uid else pseudonym(uid)
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,85 @@
+"""Anomaly maps on the grid of the source, and thumbnails; all with one fixed color scale."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from nibabel.orientations import io_orientation, ornt_transform
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from medad.data.transforms import DisplayAxes, as_slices, restore
+from medad.outputs.pictures import overlay, save_heatmap, save_pair, to_gray
+from medad.scoring.settings import HEATMAPS
+
+THUMBNAILS = "thumbnails"
+THUMBNAIL = 192  # pixels of the longer side
+
+
+def save_map(
+    out: Path, study_id: str, source: MetaTensor, image: MetaTensor, maps: Tensor, worst: int, top: float
+) -> str:
+    """Write the heatmap of a study, the same bytes each time; its path below ``out``, which tells no patient.
+
+    A volume's whole map lies beside the picture, as NIfTI on the voxels of the source.
+
+    ``source`` (C, *spatial) is the study as in its files, ``image`` (C, S, S[, D]) what the network saw, with what
+    undoes the geometry; ``maps`` (N, 1, S, S) are those of its slices, ``worst`` the slice with the highest score, and
+    ``top`` the end of the color scale.
+    """
+    name = _named(HEATMAPS, study_id)
+    display = DisplayAxes()
+    restored = restore(maps, image)
+    if restored.ndim == 4:
+        save_volume(out / f"{name}.nii.gz", restored)
+    save_heatmap(out / f"{name}.png", as_slices(display(source))[worst], as_slices(display(restored))[worst], top)
+    return f"{name}.png"
+
+
+def save_volume(path: Path, anomaly_map: MetaTensor) -> None:
+    """Write a map (1, X, Y, Z), in the axes of the reader, as float32 NIfTI on the source's own voxels and affine."""
+    source = np.asarray(anomaly_map.meta["original_affine"], np.float64)
+    turned = nib.Nifti1Image(anomaly_map.as_tensor()[0].float().numpy(), np.asarray(anomaly_map.affine, np.float64))
+    turn = ornt_transform(io_orientation(turned.affine), io_orientation(source))
+    volume = turned.as_reoriented(turn)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".part-{path.name}")
+    nib.save(nib.Nifti1Image(volume.dataobj, source), part)
+    part.replace(path)
+
+
+def preview(source: MetaTensor, image: MetaTensor) -> Tensor:
+    """What a thumbnail is made from, uint8 (D, h, w): small enough to be handed from one process to another.
+
+    A radiograph is taken from its source; a volume's slices are those that the network saw.
+    """
+    if source.ndim == 4:
+        slices = as_slices(image).float().mean(dim=1)
+        return ((slices + 1) * 127.5).round().clamp(0, 255).byte()
+    step = max(1, max(source.shape[1:]) // (2 * THUMBNAIL))
+    rows = source.as_tensor()[:, ::step, ::step].float().mean(dim=0).T[None, None]
+    scale = THUMBNAIL / max(rows.shape[2:])
+    size = [max(1, round(side * min(1.0, scale))) for side in rows.shape[2:]]
+    small = interpolate(rows, size, mode="bilinear", antialias=True, align_corners=False)
+    return torch.from_numpy((to_gray(small[0]) * 255).round().astype(np.uint8))[None]
+
+
+def save_thumbnail(out: Path, study_id: str, shown: Tensor, anomaly_map: Tensor, top: float) -> str:
+    """Write a small JPEG of the slice ``shown``, uint8 (h, w), beside itself under its map (1, S, S); its path below
+    ``out``."""
+    name = f"{_named(THUMBNAILS, study_id)}.jpg"
+    heat = interpolate(anomaly_map[None].float(), tuple(shown.shape), mode="bilinear", align_corners=False)[0, 0]
+    gray = shown.numpy()
+    save_pair(out / name, gray, overlay(gray, heat.numpy(), top), quality=80)
+    return name
+
+
+def _named(folder: str, study_id: str) -> str:
+    """One of 256 folders, for a folder of a million files is slow to open, and a name that tells no patient."""
+    digest = hashlib.sha256(study_id.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return f"{folder}/{digest[:2]}/{digest}"

@@ -1,0 +1,157 @@
+"""The final tables, written from the ledger's rows in chunks: memory does not grow with the folder.
+
+``scores.csv`` and ``scores.parquet`` hold the same rows, and the same bytes for the same rows, however often the run
+was interrupted; how long each study took is not in them, for it is never the same twice, but in ``timings.csv``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from medad.ledger import Row
+from medad.outputs.triage import About, Item, Worst, write_triage
+from medad.scoring.settings import TABLE, TIMINGS
+from medad.scoring.verdicts import FLAGS, Verdicts
+
+PARQUET = "scores.parquet"
+CHUNK = 10_000
+_BEFORE = ("study", "file", "status", "reason", "files", "slices")
+_AFTER = ("heatmap", "model", "settings")
+_FORMULA = ("=", "+", "-", "@")
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
+
+
+def pseudonym(text: str) -> str:
+    """16 hex digits that stand for a study UID, or for a file's path where there is none.
+
+    There is no salt: a study bears the same one in all tables, so that tables can be joined. Whoever has the UID can
+    compute it, and nobody can go back to the UID without a list of UIDs.
+    """
+    return hashlib.sha256(b"medad study " + text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def settings_digest(verdicts: Verdicts, **chosen: Any) -> str:
+    """16 hex digits of what decides about the rows besides the model."""
+    text = json.dumps({**verdicts.rules(), **chosen}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def write_results(
+    rows: Iterable[Row], out: Path, verdicts: Verdicts, digests: Mapping[str, str], title: str = "Batch scoring"
+) -> Counter[str]:
+    """Write the tables and the triage page from ``rows``, which come in order; ``digests`` name the "model" and the
+    "settings".
+
+    Returns how many rows there are of each status. A file appears whole or not at all.
+    """
+    schema = _schema(verdicts)
+    counts: Counter[str] = Counter()
+    worst = Worst()
+    parts = {name: out / f"{name}.part" for name in (TABLE, PARQUET, TIMINGS)}
+    with ExitStack() as opened:
+        table = opened.enter_context(parts[TABLE].open("w", encoding="utf-8", newline=""))
+        timings = opened.enter_context(parts[TIMINGS].open("w", encoding="utf-8", newline=""))
+        parquet = opened.enter_context(pq.ParquetWriter(parts[PARQUET], schema))
+        lines, times = csv.writer(table, lineterminator="\n"), csv.writer(timings, lineterminator="\n")
+        lines.writerow(schema.names)
+        times.writerow(("file", "seconds"))
+        for chunk in _chunks(rows):
+            columns = _columns(chunk, verdicts, digests)
+            counts.update(columns["status"])
+            parquet.write_table(pa.table(columns, schema))
+            lines.writerows(zip(*(map(_cell, columns[name]) for name in schema.names), strict=True))
+            _collect(worst, chunk, columns, verdicts)
+            times.writerows((_cell(row.file), f"{row.entry.seconds:.3f}") for row in chunk)
+    for name, part in parts.items():
+        part.replace(out / name)
+    rules = [f"Flagged where {rule}." for name, rule in verdicts.rules().items() if name in FLAGS and rule != "none"]
+    write_triage(out, worst, About(digests["model"], digests["settings"], verdicts.score, title, rules))
+    return counts
+
+
+def _collect(worst: Worst, rows: Sequence[Row], columns: Mapping[str, list[Any]], verdicts: Verdicts) -> None:
+    """Show a chunk of rows to the page."""
+    nothing = [None] * len(rows)
+    name = verdicts.score
+    scores, percentiles, p_values = (columns.get(one, nothing) for one in (name, f"{name}_percentile", f"{name}_p"))
+    flags = [columns.get(flag, nothing) for flag in FLAGS]
+    for place, row in enumerate(rows):
+        said = [values[place] for values in flags if values[place] is not None]
+        item = Item(
+            file=columns["file"][place],
+            study=columns["study"][place],
+            status=row.entry.status,
+            reason=row.entry.reason,
+            slices=row.entry.slices,
+            score=scores[place],
+            percentile=percentiles[place],
+            p=p_values[place],
+            flag=any(said) if said else None,
+            thumbnail=str(row.entry.facts.get("thumbnail", "")),
+            heatmap=row.entry.heatmap,
+        )
+        worst.add(item)
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    following = iter(rows)
+    while chunk := list(islice(following, CHUNK)):
+        yield chunk
+
+
+def _schema(verdicts: Verdicts) -> pa.Schema:
+    whole, words = ("files", "slices"), (*_BEFORE[:4], *_AFTER)
+    names = [*_BEFORE, *verdicts.scores, *verdicts.columns(), *_AFTER]
+    kinds = [
+        pa.string() if name in words else pa.int32() if name in whole else pa.bool_() if name in FLAGS else pa.float64()
+        for name in names
+    ]
+    return pa.schema(list(zip(names, kinds, strict=True)))
+
+
+def _columns(rows: Sequence[Row], verdicts: Verdicts, digests: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Python values for each column; None where a row has none."""
+    scored = [place for place, row in enumerate(rows) if row.entry.status == "scored"]
+    known = [rows[place].entry.scores for place in scored]
+    numbers = {name: np.array([scores[name] for scores in known], np.float64) for name in verdicts.scores}
+    return {
+        "study": [row.uid or pseudonym(row.file) for row in rows],
+        "file": [row.file for row in rows],
+        "status": [row.entry.status for row in rows],
+        "reason": [row.entry.reason for row in rows],
+        "files": [row.count for row in rows],
+        "slices": [row.entry.slices for row in rows],
+        **{name: _spread(values, scored, len(rows)) for name, values in {**numbers, **verdicts.of(known)}.items()},
+        "heatmap": [row.entry.heatmap for row in rows],
+        "model": [digests["model"]] * len(rows),
+        "settings": [digests["settings"]] * len(rows),
+    }
+
+
+def _spread(values: Any, places: Sequence[int], count: int) -> list[Any]:
+    cells: list[Any] = [None] * count
+    for place, value in zip(places, values.tolist(), strict=True):
+        cells[place] = value
+    return cells
+
+
+def _cell(value: Any) -> str:
+    """A value as CSV text: a row stays one line, and a spreadsheet must not take a file's name for a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value).translate(_CONTROL)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

@@ -1,0 +1,38 @@
+"""What batch scoring is told, and the names of what it writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from medad.types import MedadError
+
+LEDGER = "ledger.sqlite"
+TABLE = "scores.csv"
+TIMINGS = "timings.csv"
+HEATMAPS = "heatmaps"
+
+
+class ScoringError(MedadError):
+    """A folder that cannot be scored at all, or a run that was stopped."""
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """``score`` decides what is abnormal, and its maps are drawn; "" is the model's last. ``heatmaps``: on the grid of
+    each source, beside the thumbnails. ``force`` scores what the gate would refuse; ``uids`` puts DICOM UIDs into the
+    table in place of pseudonyms. What follows changes no row: ``workers`` (0: one for each core), ``timeout`` seconds
+    for one file, ``max_failed`` share of failures at which the run stops, ``watch`` seconds between two looks at a
+    folder that is filling (0: one look), ``engine`` and the ``address`` of its cluster.
+    """
+
+    score: str = ""
+    heatmaps: bool = True
+    force: bool = False
+    uids: bool = False
+    workers: int = 0
+    timeout: float = 300.0
+    max_failed: float = 0.5
+    watch: float = 0.0
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None

@@ -1,0 +1,250 @@
+"""Damaged copies of real files, seeded: what the readers must read or refuse, and nothing else.
+
+    python tests/fuzz.py [--count 5000] [--seed 0] [--keep FOLDER]
+
+Each file is damaged by one to three of: flipped bits, bytes overwritten with values that programs trip over, a cut, a
+piece doubled, removed, or taken from another file, and a length or number in the header set to an extreme. It is read
+in a worker that may die; a worker that is silent for ``LIMIT`` seconds is killed. Prints a line for each finding, and
+ends with 1 if there is any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import gzip
+import multiprocessing
+import os
+import struct
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom.data
+
+LIMIT = 20.0  # seconds; a good file takes some milliseconds
+SMALL = 200_000  # bytes of a file that copies are made of
+EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
+HEAD = 2_000  # bytes in which half of the damage lies
+
+Rng = np.random.Generator
+Damage = Callable[[bytearray, Rng, Sequence[bytes]], bytearray]
+
+
+def originals() -> dict[str, bytes]:
+    """Small DICOM files of pydicom in all their transfer syntaxes, and NIfTI files of several kinds."""
+    folder = Path(pydicom.data.__file__).parent / "test_files"
+    found = {path.name: path.read_bytes() for path in sorted(folder.glob("*.dcm")) if path.stat().st_size <= SMALL}
+    rng = np.random.default_rng(0)
+    for kind in (np.int16, np.float32, np.uint8):
+        volume = (rng.random((12, 10, 6)) * 100).astype(kind)
+        for form in (nib.Nifti1Image, nib.Nifti2Image):
+            plain = form(volume, np.diag([2.0, 2, 3, 1])).to_bytes()
+            found[f"{form.__name__}{np.dtype(kind).name}.nii"] = plain
+            found[f"{form.__name__}{np.dtype(kind).name}.nii.gz"] = gzip.compress(plain, mtime=0)
+    color = np.zeros((5, 4, 3), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
+    found["rgb.nii"] = nib.Nifti1Image(color, np.eye(4)).to_bytes()
+    found["4d.nii"] = nib.Nifti1Image(rng.random((5, 4, 3, 2), np.float32), np.eye(4)).to_bytes()
+    return found
+
+
+def damaged(content: bytes, rng: Rng, others: Sequence[bytes]) -> bytes:
+    """A copy with one to three kinds of damage; what is packed is damaged inside as often as outside."""
+    if content[:2] == b"\x1f\x8b" and rng.random() < 0.5:
+        return gzip.compress(damaged(gzip.decompress(content), rng, others), mtime=0)
+    copy = bytearray(content)
+    for _ in range(int(rng.integers(1, 4))):
+        if len(copy) > 8:
+            copy = _KINDS[int(rng.integers(len(_KINDS)))](copy, rng, others)
+    return bytes(copy)
+
+
+def _place(copy: bytearray, rng: Rng) -> int:
+    reach = min(HEAD, len(copy)) if rng.random() < 0.5 else len(copy)
+    return int(rng.integers(reach))
+
+
+def _flip(copy: bytearray, rng: Rng, others: Sequence[bytes]) -> bytearray:
+    for _ in range(int(rng.integers(1, 9))):
+        copy[_place(copy, rng)] ^= 1 << int(rng.integers(8))
+    return copy
+
+
+def _overwrite(copy: bytearray, rng: Rng, others: Sequence[bytes]) -> bytearray:
+    value, size = EXTREMES[int(rng.integers(len(EXTREMES)))], int(rng.choice([1, 2, 4]))
+    at = _place(copy, rng)
+    copy[at : at + size] = struct.pack("<I" if rng.random() < 0.8 else ">I", value)[:size]
+    return copy
+
+
+def _number(copy: bytearray, rng: Rng, others: Sequence[bytes]) -> bytearray:
+    """The value of a DICOM element of group 0028 (the image's description), or a field of a NIfTI header."""
+    at = copy.find(b"\x28\x00", int(rng.integers(min(HEAD, len(copy)))))
+    if copy[:4] in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") or at < 0:
+        at = int(rng.integers(min(352, len(copy)))) // 2 * 2
+    else:
+        at += 8
+    value = EXTREMES[int(rng.integers(len(EXTREMES)))]
+    copy[at : at + 2] = struct.pack("<I", value)[:2]
+    return copy
+
+
+def _cut(copy: bytearray, rng: Rng, others: Sequence[bytes]) -> bytearray:
+    return copy[: int(rng.integers(4, len(copy)))]
+
+
+def _double(copy: bytearray, rng: Rng, others: Sequence[bytes]) -> bytearray:
+    start, size = _place(copy, rng), int(rng.integers(1, 300))
+    return copy[: start + size] + copy[start:]
+
+
+def _remove(copy: bytearray, rng: Rng, others: Sequence[bytes]) -> bytearray:
+    start, size = _place(copy, rng), int(rng.integers(1, 100))
+    return copy[:start] + copy[start + size :]
+
+
+def _graft(copy: bytearray, rng: Rng, others: Sequence[bytes]) -> bytearray:
+    other = others[int(rng.integers(len(others)))]
+    start, size = int(rng.integers(len(other))), int(rng.integers(4, 500))
+    piece = other[start : start + size]
+    at = _place(copy, rng)
+    copy[at : at + len(piece)] = piece
+    return copy
+
+
+_KINDS: tuple[Damage, ...] = (_flip, _flip, _overwrite, _overwrite, _number, _number, _cut, _double, _remove, _graft)
+
+
+def attempt(path: Path) -> str:
+    """Read one file in every way that scoring does: "read", "refused", or what went wrong."""
+    from medad.io import ReadSettings, UnreadableImage, discover, read_picture
+    from medad.io.inspection import inspected
+
+    try:
+        list(discover(path))
+        list(inspected(path, ReadSettings(voi="window")))
+        for settings in (ReadSettings(), ReadSettings(voi="published", color="gray")):
+            picture = read_picture(path, settings)
+            if not np.isfinite(picture.array).all() or not np.isfinite(picture.affine).all():
+                return "not finite"
+    except UnreadableImage as error:
+        return "refused" if error.reason and error.kind != "unreadable" else "refused without a reason"
+    except BaseException as error:  # broad on purpose: this is what is searched for
+        return f"{type(error).__name__}: {error}"
+    return "read"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A file that did what none may: it can be made again from ``seed`` and ``index``."""
+
+    index: int
+    name: str
+    what: str
+
+
+def run(folder: Path, count: int, seed: int, keep: Path | None = None) -> tuple[Counter[str], list[Finding]]:
+    """Damage and read ``count`` files, one after the other; how many were read and refused, and the findings."""
+    known = originals()
+    names, contents = list(known), list(known.values())
+    outcomes: Counter[str] = Counter()
+    findings: list[Finding] = []
+    worker = _Worker()
+    try:
+        for index in range(count):
+            rng = np.random.default_rng([seed, index])
+            name = names[index % len(names)]
+            path = folder / name
+            content = damaged(known[name], rng, contents)
+            path.write_bytes(content)
+            said = worker(path)
+            outcomes[said if said in ("read", "refused") else "finding"] += 1
+            if said not in ("read", "refused"):
+                findings.append(Finding(index, name, said))
+                if keep is not None:
+                    (keep / f"{index:06d}_{name}").write_bytes(content)
+            path.unlink()
+    finally:
+        worker.close()
+    return outcomes, findings
+
+
+class _Worker:
+    """A forked process that reads; a new one when it has died or is silent."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        import medad.io.read  # noqa: F401 - before the fork, so that no worker imports it again
+
+        context = multiprocessing.get_context("fork")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, self.pipe), daemon=False)
+        self.process.start()
+        theirs.close()
+
+    def __call__(self, path: Path) -> str:
+        self.pipe.send(path)
+        try:
+            if self.pipe.poll(LIMIT):
+                answer: str = self.pipe.recv()
+                return answer
+            said = f"silent for {LIMIT:g} s"
+        except (EOFError, ConnectionResetError):
+            self.process.join(5)
+            said = f"the process died (exit code {self.process.exitcode})"
+        self.close()
+        self._start()
+        return said
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def _serve(pipe: Connection, parents: Connection) -> None:
+    parents.close()
+    faulthandler.disable()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what codecs print
+    for path in _received(pipe):
+        pipe.send(attempt(path))
+
+
+def _received(pipe: Connection) -> Iterator[Path]:
+    while True:
+        try:
+            yield pipe.recv()
+        except EOFError:
+            return
+
+
+def main() -> None:
+    """Run and print."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--count", type=int, default=5000)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--keep", type=Path, help="folder for the files of findings")
+    asked = options.parse_args()
+    began = time.monotonic()
+    if asked.keep:
+        asked.keep.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        outcomes, findings = run(Path(folder), asked.count, asked.seed, asked.keep)
+    for one in findings:
+        sys.stdout.write(f"{one.index} {one.name}: {one.what}\n")
+    sys.stdout.write(f"{dict(outcomes)}, {time.monotonic() - began:.0f} s\n")
+    sys.exit(1 if findings else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Damaged files are read or refused: no hang, no crash, no other exception."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import fuzz
+import numpy as np
+import pytest
+
+
+@pytest.mark.parametrize("count", [150, pytest.param(5_000, marks=pytest.mark.slow)])
+def test_damaged_files_are_read_or_refused(tmp_path: Path, count: int) -> None:
+    outcomes, findings = fuzz.run(tmp_path, count, seed=2026)
+    assert findings == []
+    assert outcomes.total() == count
+    assert min(outcomes["read"], outcomes["refused"]) > count / 20, "damage that nothing or everything survives"
+
+
+def test_every_kind_of_file_is_damaged_and_the_seed_decides() -> None:
+    known = fuzz.originals()
+    assert len(known) > 60
+    for name in ("CT_small.dcm", "MR_small_RLE.dcm", "SC_rgb_jpeg_dcmtk.dcm", "Nifti1Imageint16.nii.gz", "4d.nii"):
+        assert name in known
+    contents = list(known.values())
+    for content in contents:
+        copies = [fuzz.damaged(content, np.random.default_rng([1, seed]), contents) for seed in (0, 0, 1)]
+        assert copies[0] == copies[1]
+        assert copies[0] != copies[2]
+
+
+def test_what_it_searches_for_would_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that raises, dies or hangs is a finding, and the next file is read by a new worker."""
+
+    def reads(path: Path) -> str:
+        number = int(path.stem)
+        if number == 1:
+            os.abort()
+        if number == 2:
+            time.sleep(60)
+        return "ValueError: x" if number == 3 else "read"
+
+    monkeypatch.setattr(fuzz, "attempt", reads)
+    monkeypatch.setattr(fuzz, "LIMIT", 0.5)
+    monkeypatch.setattr(fuzz, "originals", lambda: {f"{number}.dcm": bytes(20) for number in range(5)})
+    outcomes, findings = fuzz.run(tmp_path, 5, seed=0, keep=tmp_path)
+    assert dict(outcomes) == {"read": 2, "finding": 3}
+    assert [one.name for one in findings] == ["1.dcm", "2.dcm", "3.dcm"]
+    assert "died" in findings[0].what
+    assert "silent" in findings[1].what
+    assert findings[2].what == "ValueError: x"
+    assert len(list(tmp_path.glob("00000?_*"))) == 3

@@ -1,0 +1,123 @@
+"""Heatmaps on the grid of the source, and thumbnails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from making import gray_image, write_dicom
+from monai.data import MetaTensor
+from PIL import Image
+
+from medad.config import Settings
+from medad.data.loading import Prepare
+from medad.data.transforms import as_slices, to_network
+from medad.scoring.maps import preview, save_map, save_thumbnail
+from medad.types import Study
+
+PREPARE = Prepare(Settings(size=16))
+
+
+def prepared(*files: Path) -> tuple[MetaTensor, MetaTensor]:
+    source = PREPARE.read(Study("x", files))
+    return source, PREPARE.transform(source)
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        np.diag([1.0, 1.0, 2.0]),
+        np.diag([-0.7, 0.7, 3.0]),
+        np.array([[0, 0, 2.0], [0.5, 0, 0], [0, -0.5, 0]]),
+        np.array([[0.96, -0.28, 0], [0.28, 0.96, 0], [0, 0, -2.0]]),
+    ],
+    ids=["RAS", "LAS", "sagittal", "oblique"],
+)
+def test_the_map_of_a_volume_lies_on_the_voxels_of_its_source(tmp_path: Path, axes: np.ndarray) -> None:
+    """Where the source is bright, its map is: the network is stood for by the image itself."""
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = axes, (10.5, -20.25, 30)
+    volume = np.zeros((32, 48, 20), np.float32)
+    volume[18:26, 8:20, 4:8] = 100
+    nib.save(nib.Nifti1Image(volume, affine), tmp_path / "scan.nii")
+    source, image = prepared(tmp_path / "scan.nii")
+    name = save_map(tmp_path, "scan", source, image, as_slices(image), 0, 1.0)
+    found = nib.load(tmp_path / name.replace(".png", ".nii.gz"))
+    np.testing.assert_array_equal(found.affine, nib.load(tmp_path / "scan.nii").affine)
+    assert found.shape == volume.shape
+    assert found.get_data_dtype() == np.float32
+    assert np.corrcoef(found.get_fdata().ravel(), volume.ravel())[0, 1] > 0.8
+    hottest = np.unravel_index(found.get_fdata().argmax(), found.shape)
+    assert volume[hottest] == 100
+
+
+def test_the_map_of_a_dicom_series_lies_where_nibabel_would_put_its_slices(tmp_path: Path) -> None:
+    files = []
+    for place in range(4):
+        position = {"ImagePositionPatient": [-5.0, 7.0, 3.0 * place], "PixelSpacing": [0.5, 0.25]}
+        uids = {"SeriesInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"}
+        image = gray_image(np.random.default_rng(place), side=24)
+        files.append(write_dicom(tmp_path / f"{place}", image, **position, **uids))
+    source, image = prepared(*files)
+    name = save_map(tmp_path, "series", source, image, as_slices(image), 1, 1.0)
+    found = nib.load(tmp_path / name.replace(".png", ".nii.gz"))
+    first = np.array([5.0, -7.0, 0.0, 1.0])  # ImagePositionPatient, from LPS to RAS
+    np.testing.assert_allclose(found.affine @ [0, 0, 0, 1], first, atol=1e-5)
+    np.testing.assert_allclose(found.affine[:3, :3], np.diag([-0.25, -0.5, 3.0]), atol=1e-5)
+
+
+def test_a_heatmap_has_one_color_scale_whatever_its_own_top(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "IM1", gray_image(np.random.default_rng(0), side=30)[:, :20].copy())
+    source, image = prepared(tmp_path / "IM1")
+    pictures = []
+    for level in (0.0, 0.5, 1.0, 7.0):
+        name = save_map(tmp_path, f"id{level}", source, image, torch.full((1, 1, 16, 16), level), 0, 1.0)
+        with Image.open(tmp_path / name) as picture:
+            pictures.append(np.asarray(picture))
+    plain, half, full, beyond = pictures
+    assert plain.shape == (30, 40, 3)
+    np.testing.assert_array_equal(plain[:, :20], plain[:, 20:])
+    np.testing.assert_array_equal(full, beyond)
+    assert (half[:, 20:] != full[:, 20:]).mean() > 0.5
+    assert not list(tmp_path.rglob("*part*"))
+    assert not list(tmp_path.rglob("*.nii.gz"))
+
+
+def test_names_tell_nothing_and_are_the_same_each_time(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "IM1", gray_image(np.random.default_rng(1)))
+    source, image = prepared(tmp_path / "IM1")
+    one = save_map(tmp_path, "DOE^JANE/IM1", source, image, torch.rand(1, 1, 16, 16), 0, 1.0)
+    first = (tmp_path / one).read_bytes()
+    assert "DOE" not in one
+    two = save_map(tmp_path, "DOE^JANE/IM1", source, image, torch.rand(1, 1, 16, 16), 0, 1.0)
+    assert one == two
+    assert (tmp_path / two).read_bytes() != first
+    assert one != save_map(tmp_path, "DOE^JANE/IM2", source, image, torch.rand(1, 1, 16, 16), 0, 1.0)
+
+
+def test_a_thumbnail_shows_the_image_and_where_the_map_is(tmp_path: Path) -> None:
+    pixels = np.zeros((400, 600), np.float32)
+    pixels[:, 300:] = 3000
+    source = MetaTensor(pixels.T[None].copy())
+    small = preview(source, to_network(Settings(size=16))(source))
+    assert small.shape == (1, 128, 192)
+    assert small.dtype == torch.uint8
+    heat = torch.zeros(1, 16, 16)
+    heat[:, :4, :4] = 1
+    with Image.open(tmp_path / save_thumbnail(tmp_path, "x", small[0], heat, 1.0)) as picture:
+        assert picture.size == (384, 128)
+        shown = np.asarray(picture).astype(int)
+    assert abs(shown[60, 20] - 0).max() < 12
+    assert abs(shown[60, 170] - 255).max() < 12
+    warm = shown[:, 192:, 0] - shown[:, 192:, 2]
+    assert warm[:20, :20].mean() > 50
+    assert abs(warm[60:, 60:]).mean() < 5
+
+
+def test_the_preview_of_a_volume_has_its_slices(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.random.default_rng(2).random((20, 30, 5), np.float32), np.eye(4)), tmp_path / "v.nii")
+    source, image = prepared(tmp_path / "v.nii")
+    assert preview(source, image).shape == (5, 16, 16)

@@ -1,0 +1,191 @@
+"""The tables that batch scoring leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from medad.ledger import Entry, Row
+from medad.model import Card
+from medad.scoring.results import pseudonym, settings_digest, write_results
+from medad.scoring.settings import ScoringError
+from medad.scoring.verdicts import Verdicts
+
+DIGESTS = {"model": "m" * 16, "settings": "s" * 16}
+KNOWN: dict[str, Any] = {
+    "percentiles": {"rec": tuple(range(101))},
+    "calibration": {"rec": tuple(float(one) for one in range(19))},
+    "thresholds": {"rec": {"youden": 40.0, "sensitivity 95%": 20.0}},
+}
+
+
+def card(**known: Any) -> Card:
+    made = {"method": "ddad", "settings": {}, "seed": 0, "trained_on": {}, "map_scale": {"rec": 1.0, "intra": 1.0}}
+    return Card(**made, **known)
+
+
+def verdicts(known: dict[str, Any] = KNOWN, **chosen: Any) -> Verdicts:
+    return Verdicts(card(**known), ("rec", "intra"), "rec", **chosen)
+
+
+def row(name: str, status: str = "scored", rec: float = 1.0, **more: Any) -> Row:
+    scores = {"rec": rec, "intra": -rec} if status == "scored" else {}
+    return Row(name, more.pop("count", 1), more.pop("uid", ""), Entry(status, scores=scores, **more))
+
+
+ROWS = [
+    row("a.dcm", rec=17.5, slices=1, heatmap="heatmaps/ab/ab.png", seconds=1.25, uid="1f" * 8),
+    row("b.txt", "skipped", reason="it is text"),
+    row("c/d.nii.gz", rec=99.0, slices=30, count=30),
+    row("e.dcm", "failed", reason='its header, "x" and\nmore, makes no sense'),
+]
+
+
+def test_every_column(tmp_path: Path) -> None:
+    assert write_results(ROWS, tmp_path, verdicts(), DIGESTS) == {"scored": 2, "skipped": 1, "failed": 1}
+    table = pd.read_csv(tmp_path / "scores.csv", keep_default_na=False, dtype=str)
+    scores = ["rec", "intra", "rec_percentile", "rec_p", "flag_alpha", "flag_threshold"]
+    begin, end = ["study", "file", "status", "reason", "files", "slices"], ["heatmap", "model", "settings"]
+    assert list(table) == [*begin, *scores, *end]
+    first, second, third, last = table.to_dict("records")
+    assert [first[name] for name in scores] == ["17.5", "-17.5", "17.5", "0.1", "false", "false"]
+    assert [third[name] for name in scores] == ["99.0", "-99.0", "99.0", "0.05", "true", "true"]
+    assert [second[name] for name in scores] == [""] * 6
+    assert first["study"] == "1f" * 8
+    assert third["study"] == pseudonym("c/d.nii.gz")
+    assert (third["files"], third["slices"], first["heatmap"]) == ("30", "30", "heatmaps/ab/ab.png")
+    assert last["reason"] == 'its header, "x" and\\x0amore, makes no sense', "a row is one line"
+    assert (last["model"], last["settings"]) == ("m" * 16, "s" * 16)
+    timings = pd.read_csv(tmp_path / "timings.csv")
+    assert timings.to_dict("list") == {"file": ["a.dcm", "b.txt", "c/d.nii.gz", "e.dcm"], "seconds": [1.25, 0, 0, 0]}
+
+
+def test_both_tables_say_the_same(tmp_path: Path) -> None:
+    write_results(ROWS, tmp_path, verdicts(), DIGESTS)
+    kept, text = pq.read_table(tmp_path / "scores.parquet").to_pandas(), pd.read_csv(tmp_path / "scores.csv")
+    assert list(kept) == list(text)
+    assert kept["flag_alpha"].tolist() == [False, None, True, None]
+    for name in ("rec", "intra", "rec_percentile", "rec_p"):
+        pd.testing.assert_series_equal(kept[name], text[name])
+    assert kept["slices"].tolist() == text["slices"].tolist()
+
+
+def test_the_page_has_the_rows_of_the_table(tmp_path: Path) -> None:
+    facts = {"thumbnail": "thumbnails/ab/ab.jpg"}
+    write_results([*ROWS, row("f.png", rec=50.0, facts=facts)], tmp_path, verdicts(), DIGESTS, "Scores of inbox")
+    text = (tmp_path / "triage.html").read_text(encoding="utf-8")
+    places = [text.index(f'["{name}"') for name in ("c/d.nii.gz", "f.png", "a.dcm", "e.dcm", "b.txt")]
+    assert places == sorted(places), "the worst first"
+    assert '99.0,99.0,0.05,1,"",""]' in text
+    assert '50.0,50.0,0.05,1,"thumbnails/ab/ab.jpg",""]' in text
+    assert "Flagged where p &lt;= 0.05, 19 calibration normals." in text
+    assert "Scores of inbox" in text
+
+
+def test_a_model_that_knows_little_has_fewer_columns(tmp_path: Path) -> None:
+    write_results(ROWS, tmp_path, verdicts({}), DIGESTS)
+    table = pd.read_csv(tmp_path / "scores.csv")
+    assert [name for name in table if name.startswith(("flag", "rec_", "intra_"))] == []
+
+
+def test_names_from_outside_cannot_harm(tmp_path: Path) -> None:
+    names = ["=HYPERLINK(1)", "+1", "-2+3", "@SUM(A1)", "\tx", "\rx", "caf\udce9.dcm", 'quo"te,comma.png', "漢字 ☢.nii"]
+    write_results([row(name) for name in names], tmp_path, verdicts(), DIGESTS)
+    with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
+        cells = [line["file"] for line in csv.DictReader(file)]
+    assert cells == [*(f"'{name}" for name in names[:4]), "\\x09x", "\\x0dx", "caf\\xe9.dcm", *names[7:]]
+    assert pq.read_table(tmp_path / "scores.parquet")["file"].to_pylist()[:2] == names[:2]
+    with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
+        assert next(csv.DictReader(file))["intra"] == "-1.0", "a number needs no guard"
+
+
+def test_the_same_rows_are_the_same_bytes_and_an_empty_folder_has_tables(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_results(ROWS, tmp_path / name, verdicts(), DIGESTS)
+    for name in ("scores.csv", "scores.parquet"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert write_results([], tmp_path, verdicts(), DIGESTS) == {}
+    assert len(pd.read_csv(tmp_path / "scores.csv")) == len(pq.read_table(tmp_path / "scores.parquet")) == 0
+
+
+def test_a_table_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path) -> None:
+    write_results(ROWS, tmp_path, verdicts(), DIGESTS)
+    before = (tmp_path / "scores.csv").read_bytes()
+
+    def broken() -> Iterator[Row]:
+        yield ROWS[0]
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_results(broken(), tmp_path, verdicts(), DIGESTS)
+    assert (tmp_path / "scores.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("known", "chosen", "rec", "flagged"),
+    [
+        (KNOWN, {}, 17.0, False),
+        (KNOWN, {"alpha": 0.2}, 17.0, True),
+        (KNOWN, {"threshold": 16.0}, 17.0, True),
+        (KNOWN, {"point": "sensitivity 95%", "alpha": 0.01}, 21.0, True),
+        (KNOWN, {"alpha": 0.01}, 21.0, False),
+        ({"percentiles": KNOWN["percentiles"]}, {}, 98.0, False),
+        ({"percentiles": KNOWN["percentiles"]}, {}, 99.5, True),
+        ({}, {}, 0.0, True),
+    ],
+)
+def test_what_is_flagged(known: dict[str, Any], chosen: dict[str, Any], rec: float, flagged: bool) -> None:
+    assert verdicts(known, **chosen).flagged({"rec": rec, "intra": 0.0}) is flagged
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"score": "dual"}, "choose from rec, intra"),
+        ({"alpha": 1.5}, "alpha=1.5"),
+        ({"point": "best"}, "it has youden, sensitivity 95%"),
+        ({"point": "youden", "threshold": 1.0}, "not both"),
+    ],
+)
+def test_wrong_choices_are_refused(chosen: dict[str, Any], said: str) -> None:
+    with pytest.raises(ScoringError, match=said):
+        Verdicts(card(**KNOWN), ("rec", "intra"), **{"score": "rec", **chosen})
+
+
+def test_what_decides_is_in_the_digest_of_the_settings() -> None:
+    kinds = [verdicts(), verdicts(alpha=0.1), verdicts(threshold=5.0), verdicts({}), verdicts(point="sensitivity 95%")]
+    digests = [settings_digest(one, force=False) for one in kinds] + [settings_digest(kinds[0], force=True)]
+    assert len(set(digests)) == 6
+    assert settings_digest(verdicts(), force=False) == digests[0]
+
+
+def test_a_pseudonym_hides_the_uid_and_stays_the_same() -> None:
+    assert len(pseudonym("1.2.840.1")) == 16
+    assert pseudonym("1.2.840.1") == pseudonym("1.2.840.1") != pseudonym("1.2.840.2")
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
+    """A million rows take little more than 50,000: in a process of its own, by its peak."""
+    code = (
+        "import sys, resource, pathlib; sys.path.insert(0, sys.argv[3])\n"
+        "from test_results import DIGESTS, row, verdicts\n"
+        "from medad.scoring.results import write_results\n"
+        "rows = (row(f'folder/{i:07}.dcm', rec=i % 97 / 3) for i in range(int(sys.argv[1])))\n"
+        "write_results(rows, pathlib.Path(sys.argv[2]), verdicts(), DIGESTS)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    peaks = []
+    for count in (50_000, 1_000_000):
+        arguments = [sys.executable, "-c", code, str(count), str(tmp_path), str(Path(__file__).parent)]
+        peaks.append(int(subprocess.run(arguments, capture_output=True, text=True, check=True).stdout))
+    assert peaks[1] < 1.15 * peaks[0]
