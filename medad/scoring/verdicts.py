@@ -84,7 +84,7 @@ class Verdicts:
             if known := self.card.percentiles.get(name):
                 found[f"{name}_percentile"] = np.interp(values, known, np.linspace(0, 100, len(known))).round(2)
             if known := self.card.calibration.get(name):
-                found[f"{name}_p"] = p_values(values, known)
+                found[f"{name}_p"] = p_values(np.asarray(known), values)
         if f"{self.score}_p" in found:
             found["flag_alpha"] = found[f"{self.score}_p"] <= self.alpha
         if self.limit is not None:
