@@ -136,6 +136,21 @@ def test_the_official_lists_are_recognized_and_one_renamed_file_is_not(
     assert "custom split" in command("data", "check", own / "RSNA", "--workers", 1).output
 
 
+def test_cxad_is_a_manifest_with_a_name(root: Path, tmp_path: Path) -> None:
+    images, lists = root / "CXAD" / "images", json.loads((root / "CXAD" / "data.json").read_text())
+    rows = [["file", "role", "label"]]
+    rows += [[images / name, "normal", ""] for name in lists["train"]["0"]]
+    rows += [[images / name, "unlabeled", label] for label in "01" for name in lists["train"]["unlabeled"][label]]
+    rows += [[images / name, "test", label] for label in "01" for name in lists["test"][label]]
+    raw_downloads.table(tmp_path / "data" / "CXAD" / "manifest.csv", rows)
+    done = command("data", "check", tmp_path / "data", "--workers", 1)
+    assert (done.exit_code, "no defects" in done.output) == (0, True), done.output
+    done = command("bench", "--datasets", "cxad", "--data-root", tmp_path / "data", "--out", tmp_path / "out", *PCA)
+    assert done.exit_code == 0, done.output
+    results = pd.read_csv(tmp_path / "out" / "results.csv")
+    assert results[["dataset", "split", "n_normal", "n_abnormal"]].to_numpy().tolist() == [["cxad", "manifest", 3, 3]]
+
+
 def test_one_patient_on_two_sides_is_refused(own: Path, tmp_path: Path) -> None:
     lists = json.loads((own / "RSNA" / "data.json").read_text())
     learned, tested = lists["train"]["0"][0], lists["test"]["1"][0]
@@ -146,7 +161,7 @@ def test_one_patient_on_two_sides_is_refused(own: Path, tmp_path: Path) -> None:
     raw_downloads.table(path, rows.values())
     done = command("data", "check", own / "RSNA", "--workers", 1)
     assert done.exit_code == 1, done.output
-    assert "both" in done.output or "side" in done.output
+    assert f"'{tested}', of the patient of '{learned}'" in done.output
     done = command("bench", "--datasets", "rsna", "--data-root", own, "--out", tmp_path / "out", *PCA)
     assert done.exit_code == 2, done.output
     assert f"first '{tested}', of the patient of '{learned}'" in done.output
