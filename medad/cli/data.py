@@ -22,8 +22,11 @@ def listing(data_root: Root = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from medad.config import ConfigError
     from medad.registry import datasets
 
+    if data_root is not None and not data_root.is_dir():
+        raise ConfigError(f"--data-root {data_root}: there is no such folder")
     table = Table("name", "title", "modality", *(["found"] if data_root else []))
     for name in datasets.names():
         dataset = datasets.get(name)
@@ -40,7 +43,7 @@ def _found(dataset: Dataset, data_root: Path) -> str:
 
     found = list(of_dataset(dataset, data_root))
     if not found:
-        return "not there"
+        return "not there" if hasattr(dataset, "folder") else dataset.about.raw_layout
     broken = [one for one in found if one.defects]
     if broken:
         return f"broken: {broken[0].defects[0].splitlines()[0]}"
@@ -123,6 +126,7 @@ def check(
     from medad.cli import _common as common
     from medad.data._subjects import subjects
     from medad.data.check import check as run
+    from medad.data.manifest import KIND
 
     common.log_to_stderr()
     sound = True
@@ -137,6 +141,8 @@ def check(
         sound = sound and not found.defects
     if not sound:
         raise typer.Exit(1)
+    if found.kind == KIND:
+        typer.echo(f"next: medad train --data {root} --out my-model")
 
 
 def init(

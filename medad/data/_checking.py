@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from medad.io.address import slice_of
 from medad.io.errors import UnreadableImage
-from medad.io.picture import Picture, slice_of
+from medad.io.picture import Picture
 from medad.io.read import read_picture
 from medad.io.settings import ReadSettings
 from medad.types import Study

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from medad.io.picture import part_of, slice_of
+from medad.io.address import part_of, slice_of
 from medad.types import MedadError
 
 Role = Literal["normal", "unlabeled", "test"]
@@ -126,11 +126,10 @@ def twice(rows: Sequence[Row]) -> Iterator[str]:
 
 def on_two_sides(rows: Sequence[Row]) -> Iterator[str]:
     """No patient, study or volume may be both learned from and tested on. Counts only: IDs are not for messages."""
-    for what, key in (
-        ("patient", lambda row: row.patient),
-        ("study", lambda row: row.study),
-        ("volume", lambda row: os.path.realpath(on_disk(row.file))),
-    ):
+    keys: dict[str, Callable[[Row], str]] = {"patient": lambda row: row.patient, "study": lambda row: row.study}
+    if any("#" in row.name for row in rows):  # else one file has one row, which twice() sees to
+        keys["volume"] = lambda row: os.path.realpath(on_disk(row.file))
+    for what, key in keys.items():
         learned = {key(row) for row in rows if row.role != "test"} - {""}
         shared = learned & {key(row) for row in rows if row.role == "test"}
         if shared:

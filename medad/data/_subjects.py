@@ -11,7 +11,7 @@ from medad.data.datasets._classes import Classes
 from medad.data.datasets._dataset import OFFICIAL, About, Dataset, DatasetError
 from medad.data.datasets._medad_layout import LISTS, MedADLayout
 from medad.data.datasets._prepared import IMAGES, LISTED, mask_of, read_cases
-from medad.data.manifest import KIND, parse_manifest
+from medad.data.manifest import KIND, has_manifest, parse_manifest
 from medad.data.splits import name_digest
 from medad.registry import datasets
 from medad.types import MedadError, Study
@@ -45,7 +45,7 @@ def subjects(root: Path) -> Iterator[Subject]:
     """
     if not root.exists():
         raise CheckError(f"{root}: there is no such file or folder")
-    if root.is_file() or any((root / f"{KIND}.{kind}").is_file() for kind in ("csv", "parquet")):
+    if root.is_file() or has_manifest(root):
         yield of_manifest(root)
         return
     root = root.resolve()
@@ -75,10 +75,10 @@ def of_dataset(dataset: Dataset, data_root: Path) -> Iterator[Subject]:
     """The dataset below ``data_root``, or each of its classes; nothing where it is not there."""
     if isinstance(dataset, MedADLayout):
         root = data_root / dataset.folder
-        if (root / LISTED).is_file():
+        if has_manifest(root) or (root / LISTED).is_file():
             try:
-                yield _of_layout(dataset, root)
-            except DatasetError as error:
+                yield of_manifest(root) if has_manifest(root) else _of_layout(dataset, root)
+            except MedadError as error:
                 yield Subject(dataset.title, BROKEN, {}, (str(error),))
         return
     for part in dataset.parts(data_root):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from medad.data._sources import (
 from medad.data.manifest import Manifest, read_manifest
 from medad.io.errors import UnreadableImage
 
+log = logging.getLogger(__name__)
 MANIFEST, SUMMARY, LEFT_OUT = "manifest.csv", "manifest.json", "left_out.csv"
 
 
@@ -90,6 +92,8 @@ def init(
         raise ManifestError(f"{out / MANIFEST} is there already: choose another folder, or remove it")
     rows = Rows()
     for source in sources:
+        if source.path.is_dir():
+            log.info("looking through %s", source.path)
         rows_of(source, out, rows)
     if slices:
         _cut(rows, out, workers or cores())

@@ -33,10 +33,11 @@ from medad.data._rows import (
     twice,
 )
 from medad.data.splits import Pools, name_digest
-from medad.io.picture import slice_of
+from medad.io.address import slice_of
 from medad.types import Study, TrainingSet
 
 KIND = "manifest"
+NAMES = ("manifest.csv", "manifest.parquet")
 SHOWN = 5
 Cut = Literal["slices", "volumes"]
 
@@ -160,10 +161,15 @@ def parse_manifest(path: Path) -> tuple[Manifest, list[str]]:
     return manifest, [*problems, *missing(rows), *twice(rows), *_at_odds(manifest), *on_two_sides(rows)]
 
 
+def has_manifest(folder: Path) -> bool:
+    """Whether there is a manifest.csv or manifest.parquet in ``folder``."""
+    return any((folder / name).is_file() for name in NAMES)
+
+
 def _table_in(path: Path) -> Path:
     if not path.is_dir():
         return path.absolute()
-    found = [path / name for name in ("manifest.csv", "manifest.parquet") if (path / name).is_file()]
+    found = [path / name for name in NAMES if (path / name).is_file()]
     if len(found) != 1:
         raise ManifestError(f"{path}: expected one of manifest.csv and manifest.parquet in this folder")
     return found[0].absolute()

@@ -14,6 +14,7 @@ from medad.data._custom_split import Lists, custom_split
 from medad.data._parallel import Lost, cores, each
 from medad.data._preparing import Done, Job, PrepareError, Preprocessing, Unreadable, prepare_case, write_file
 from medad.data._rows import person_hash
+from medad.data.datasets._dataset import CUSTOM
 from medad.data.datasets._medad_layout import LISTS, MedADLayout
 from medad.data.datasets._prepared import IMAGES, LISTED, MASKS, MaskKind, PreparedCase, write_cases
 from medad.data.datasets._raw import RawCase
@@ -81,6 +82,7 @@ def prepare(
     readable = [case for case in chosen if case.name in done]
     write_cases(root, [_known(case) for case in sorted(readable, key=lambda case: case.name)])
     notes: list[str] = []
+    drawn = listed is None
     if split is not None and listed is not None:
         write_file(root / LISTED, split.read_bytes())
     elif listed is not None:
@@ -90,7 +92,7 @@ def prepare(
         _write_split(root / LISTED, listed, {"split": "custom: drawn by medad data prepare", "seed": seed})
     return Prepared(
         root,
-        dataset.kind(listed),
+        CUSTOM if drawn else dataset.kind(listed),
         {title: len(one) for title, one in listed.items()},
         sum(not one.kept for one in done.values()),
         sum(one.kept for one in done.values()),

@@ -13,9 +13,10 @@ import nibabel as nib
 import numpy as np
 from nibabel.fileholders import FileHolder
 
+from medad.io.address import part_of
 from medad.io.errors import UnreadableImage
 from medad.io.limits import check_bytes, check_claim, check_present
-from medad.io.picture import Array, Picture, all_finite, begin, part_of, to_gray, turned_to_ras
+from medad.io.picture import Array, Picture, all_finite, begin, to_gray, turned_to_ras
 from medad.io.settings import ReadSettings
 
 _MAX_OFFSET = 64 * 1024**2

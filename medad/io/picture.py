@@ -114,22 +114,6 @@ def all_finite(array: Array, path: Path, settings: ReadSettings, reading: dict[s
     return np.where(wrong, np.float32(settings.fill_value), array)
 
 
-def part_of(path: Path) -> tuple[Path, int]:
-    """``scan.nii.gz#2`` is the second part of ``scan.nii.gz``: the file and the part, counted from 0."""
-    stem, mark, number = path.name.rpartition("#")
-    if mark and number.isascii() and number.isdigit() and int(number) > 0 and not path.exists():
-        return path.with_name(stem), int(number) - 1
-    return path, 0
-
-
-def slice_of(path: Path) -> tuple[Path, int | None]:
-    """``scan.nii.gz#z12`` is the 12th axial slice of ``scan.nii.gz``, from below: the volume, and the slice from 0."""
-    stem, mark, number = path.name.rpartition("#z")
-    if mark and number.isascii() and number.isdigit() and int(number) > 0 and not path.exists():
-        return path.with_name(stem), int(number) - 1
-    return path, None
-
-
 def axial_slice(volume: Picture, index: int, path: Path) -> Picture:
     """One slice (C, W, H) of a volume in RAS, as a radiologist sees it: columns to the left, rows to posterior.
 

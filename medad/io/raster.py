@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from medad.io.address import part_of
 from medad.io.errors import UnreadableImage
 from medad.io.limits import check_claim
-from medad.io.picture import Array, Picture, all_finite, begin, part_of, to_gray
+from medad.io.picture import Array, Picture, all_finite, begin, to_gray
 from medad.io.settings import ReadSettings
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "MPO")

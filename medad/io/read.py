@@ -6,10 +6,12 @@ import stat
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
+from medad.io.address import part_of, slice_of
 from medad.io.errors import UnreadableImage, guarded
 from medad.io.formats import IMAGES, head_of, sniff
-from medad.io.picture import Picture, axial_slice, part_of, slice_of
+from medad.io.picture import Picture, axial_slice
 from medad.io.settings import ReadSettings
 
 Files = Path | str | Sequence[Path | str]
@@ -27,12 +29,16 @@ def read_picture(files: Files, settings: ReadSettings, formats: Sequence[str] = 
     with guarded(paths[0]):
         whole, index = slice_of(paths[0])
         if index is not None and len(paths) == 1:
-            volume = _volume(whole, part_of(whole)[0].stat().st_mtime_ns, settings, tuple(formats))
+            with _one_volume:
+                volume = _volume(whole, part_of(whole)[0].stat().st_mtime_ns, settings, tuple(formats))
             return axial_slice(volume, index, whole)
         form = _format_of(paths)
         if form not in formats:
             raise UnreadableImage(paths[0], "not-an-image", _what(form), "leave it out, or use another reader")
         return _read(form, paths, settings)
+
+
+_one_volume = Lock()  # threads that ask for slices of one volume wait for it, rather than decode it each
 
 
 @lru_cache(maxsize=2)

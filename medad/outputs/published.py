@@ -88,7 +88,7 @@ def published_lines(rows: Sequence[Mapping[str, Any]], figures: Sequence[Figure]
                 text = f"{figure.metric} {figure.value:.3f}"
                 groups.setdefault((figure.method, figure.source), []).append(text)
         lines += [
-            f"published for {dataset}: {method}: {', '.join(values)} ({source})"
+            f"published for {dataset}, official split: {method}: {', '.join(values)} ({source})"
             for (method, source), values in groups.items()
         ]
     return lines

@@ -45,6 +45,30 @@ def _summary(group: list[Row]) -> Row:
     return summary
 
 
+def over_classes(summaries: Sequence[Row]) -> list[Row]:
+    """One row for each method, network and score on a benchmark of several classes ("NAME:CLASS"): their plain mean."""
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in summaries:
+        base, colon, _ = row["dataset"].partition(":")
+        if colon:
+            groups.setdefault((base, *(row.get(key) for key in CELL[2:])), []).append(row)
+    return [_class_mean(str(base), group) for (base, *_), group in groups.items() if len(group) > 1]
+
+
+def _class_mean(base: str, group: list[Row]) -> Row:
+    splits = {row["split"] for row in group}
+    counts = ("n_normal", "n_abnormal")
+    return {
+        **group[0],
+        "dataset": f"{base} (mean)",
+        "split": splits.pop() if len(splits) == 1 else "mixed",
+        "over": f"{len(group)} classes",
+        **{key: sum(row[key] for row in group) for key in counts},
+        **{metric: mean(row[metric] for row in group) for metric in ("auc", "ap")},
+        **{f"{metric}_{part}": None for metric in ("auc", "ap") for part in ("std", "low", "high")},
+    }
+
+
 def _value(row: Row, metric: str) -> str:
     """ "0.812 [0.790, 0.832] ± 0.011": the interval over cases where there is one, the deviation where there is one."""
     parts = [f"{row[metric]:.3f}"]
@@ -64,11 +88,12 @@ def _unlabeled(row: Row) -> str:
 
 
 def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Headings and cells of the printed table; "a + b" are normal and abnormal cases.
+    """Headings and cells of the printed table; "a + b" are normal and abnormal cases. Means over classes come last.
 
     Where any of ``figures`` belongs to a cell, there is a column of published AUCs.
     """
     known = sources(rows, figures)
+    summaries = over_seeds(rows)
     lines: list[Sequence[str]] = [
         (
             *(row[key] for key in ("dataset", "split")),
@@ -82,7 +107,7 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
             f"{row['n_normal']} + {row['n_abnormal']}",
             *([beside(row, "auc", figures, known)] if known else []),
         )
-        for row in over_seeds(rows)
+        for row in (*summaries, *over_classes(summaries))
     ]
     return (*HEADINGS, *(["published AUC"] if known else [])), lines
 

@@ -64,6 +64,25 @@ def test_from_folders_to_a_model(hospital: Path, tmp_path: Path) -> None:
     assert "4 scored" in scored.output
 
 
+def test_training_needs_no_test_rows_and_knows_its_model_again_by_what_was_learned(
+    hospital: Path, tmp_path: Path
+) -> None:
+    lines = (hospital / "study" / "manifest.csv").read_text().splitlines()
+    manifest, pipeline = hospital / "study" / "ward.csv", tmp_path / "pca.yaml"
+    pipeline.write_text("methods: [pca]\nsettings: {size: 32, components: 3}\n")
+    training = ("train", pipeline, "--data", manifest, "--out", tmp_path / "model", "--no-tracking")
+    manifest.write_text("\n".join(line for line in lines if ",test," not in line) + "\n")
+    first = run(*training)
+    assert first.exit_code == 0, first.output
+    weights = (tmp_path / "model" / "model" / "weights.safetensors").stat().st_mtime_ns
+    manifest.write_text("\n".join(lines) + "\n")
+    assert run(*training).exit_code == 0
+    assert (tmp_path / "model" / "model" / "weights.safetensors").stat().st_mtime_ns == weights
+    manifest.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
+    other = run(*training)
+    assert (other.exit_code, "made with other data" in other.output) == (2, True)
+
+
 def test_a_bench_by_manifest(hospital: Path, tmp_path: Path) -> None:
     """The unlabeled rows carry no label: they are taken as they are, and the table says so."""
     bench = ("bench", "--data", hospital / "study", "--out", tmp_path, "--methods", "pca,max_intensity")

@@ -166,6 +166,13 @@ def test_files_of_a_study_are_one_volume_or_slices_that_stay_together(images: Pa
     assert "must hold one value" in said(images, text.format("slices").replace("S2,slices", "S2,volumes"))
 
 
+def test_slices_of_one_volume_are_on_one_side(images: Path) -> None:
+    (images / "v.nii").write_bytes(b"-")
+    text = "file,role,label\nv.nii#z1,normal,\nv.nii#z2,{},{}\n"
+    assert len({s.patient for s in read_manifest(written(images, text.format("normal", ""))).studies("normal")}) == 1
+    assert "1 of the volume values are in both training and test" in said(images, text.format("test", "1"))
+
+
 def test_masks_and_their_kinds(images: Path) -> None:
     text = "file,role,label,mask,mask_kind,dataset\nt2.png,test,1,m2.png,{},Ward 7: chest\n"
     found = read_manifest(written(images, text.format("boxes")))

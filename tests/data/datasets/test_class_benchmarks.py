@@ -155,6 +155,7 @@ def test_rows_of_visas_table_that_cannot_be_used(tmp_path: Path) -> None:
             datasets.get("visa:candle").pools(tmp_path, tmp_path)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_bench_has_a_row_for_each_class(root: Path, tmp_path: Path) -> None:
     options = ["bench", "--out", str(tmp_path / "out"), "--data-root", str(root), "--no-tracking", "--methods", "pca"]
     settings = ["--set", "size=32", "--set", "channels=3", "--set", "components=2", "--set", "batch_size=4"]

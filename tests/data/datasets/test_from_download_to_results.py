@@ -16,12 +16,12 @@ from making import FAST, write_med_ad
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-import medad.experiment
 from medad.cli import app
 from medad.data.datasets._prepared import mask_of
 from medad.data.splits import name_digest
 from medad.registry import datasets
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
 PREPARED = ["rsna", "vindr", "braintumor", "lag", "isic2018"]
 AS_IT_IS = ["cxad", "camelyon16", "brats2021", "mvtec", "mvtec3d", "visa"]
 PCA = ["--methods", "pca", "--set", "size=32", "--set", "components=2", "--set", "batch_size=4", "--no-tracking"]
@@ -50,13 +50,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in content["test"]["1"]:
         raw_downloads.save(mask_of(root / "BraTS2021", name), raw_downloads.square())
     return root
-
-
-@pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tests look at them; here they would take most of the time."""
-    for name in ("save_panel", "save_histograms"):
-        monkeypatch.setattr(medad.experiment, name, lambda *_: None)
 
 
 @pytest.fixture
@@ -136,6 +129,21 @@ def test_the_official_lists_are_recognized_and_one_renamed_file_is_not(
     assert "custom split" in command("data", "check", own / "RSNA", "--workers", 1).output
 
 
+def test_cxad_is_a_manifest_with_a_name(root: Path, tmp_path: Path) -> None:
+    images, lists = root / "CXAD" / "images", json.loads((root / "CXAD" / "data.json").read_text())
+    rows = [["file", "role", "label"]]
+    rows += [[images / name, "normal", ""] for name in lists["train"]["0"]]
+    rows += [[images / name, "unlabeled", label] for label in "01" for name in lists["train"]["unlabeled"][label]]
+    rows += [[images / name, "test", label] for label in "01" for name in lists["test"][label]]
+    raw_downloads.table(tmp_path / "data" / "CXAD" / "manifest.csv", rows)
+    done = command("data", "check", tmp_path / "data", "--workers", 1)
+    assert (done.exit_code, "no defects" in done.output) == (0, True), done.output
+    done = command("bench", "--datasets", "cxad", "--data-root", tmp_path / "data", "--out", tmp_path / "out", *PCA)
+    assert done.exit_code == 0, done.output
+    results = pd.read_csv(tmp_path / "out" / "results.csv")
+    assert results[["dataset", "split", "n_normal", "n_abnormal"]].to_numpy().tolist() == [["cxad", "manifest", 3, 3]]
+
+
 def test_one_patient_on_two_sides_is_refused(own: Path, tmp_path: Path) -> None:
     lists = json.loads((own / "RSNA" / "data.json").read_text())
     learned, tested = lists["train"]["0"][0], lists["test"]["1"][0]
@@ -146,7 +154,7 @@ def test_one_patient_on_two_sides_is_refused(own: Path, tmp_path: Path) -> None:
     raw_downloads.table(path, rows.values())
     done = command("data", "check", own / "RSNA", "--workers", 1)
     assert done.exit_code == 1, done.output
-    assert "both" in done.output or "side" in done.output
+    assert f"'{tested}', of the patient of '{learned}'" in done.output
     done = command("bench", "--datasets", "rsna", "--data-root", own, "--out", tmp_path / "out", *PCA)
     assert done.exit_code == 2, done.output
     assert f"first '{tested}', of the patient of '{learned}'" in done.output
@@ -157,7 +165,7 @@ def test_the_grid_of_the_paper_beside_published_figures(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_official(monkeypatch, root, "rsna")
-    fast = [part for key, value in {**FAST, "epochs": 1}.items() for part in ("--set", f"{key}={value}")]
+    fast = [part for key, value in {**FAST, "size": 16, "epochs": 1}.items() for part in ("--set", f"{key}={value}")]
     place = ["--data-root", tmp_path / "data", "--out", tmp_path / "out", "--no-tracking"]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "RSNA").symlink_to(root / "RSNA")
@@ -175,12 +183,12 @@ def test_the_grid_of_the_paper_beside_published_figures(
     assert published["rsna", "ae", "rec"] == "0.669 [1], 0.670 [2]"
     assert published["rsna", "ae", "inter"] == ""  # published at other anomaly rates
     assert published["rsna", "memae", "rec"] == published["rsna", "aeu", "inter"] == ""
-    assert "published for rsna: AE with perceptual loss: auc 0.875" in done.output
+    assert "published for rsna, official split: AE with perceptual loss: auc 0.875" in done.output
     assert command(*grid, "--strict").exit_code == 1
 
 
 def test_the_figures_of_the_official_split_are_marked_beside_another(root: Path, tmp_path: Path) -> None:
-    fast = [part for key, value in {**FAST, "epochs": 1}.items() for part in ("--set", f"{key}={value}")]
+    fast = [part for key, value in {**FAST, "size": 16, "epochs": 1}.items() for part in ("--set", f"{key}={value}")]
     options = ["--datasets", "rsna", "--data-root", root, "--out", tmp_path / "out", "--no-tracking"]
     done = command("bench", "ddad", *options, *fast, "--set", "scores=[rec]")
     assert done.exit_code == 0, done.output

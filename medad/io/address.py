@@ -1,0 +1,21 @@
+"""Names of a part of a file: "stack.tif#2" is its second volume or page, "scan.nii.gz#z12" its 12th axial slice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def part_of(path: Path) -> tuple[Path, int]:
+    """``scan.nii.gz#2`` is the second part of ``scan.nii.gz``: the file and the part, counted from 0."""
+    stem, mark, number = path.name.rpartition("#")
+    if mark and number.isascii() and number.isdigit() and int(number) > 0 and not path.exists():
+        return path.with_name(stem), int(number) - 1
+    return path, 0
+
+
+def slice_of(path: Path) -> tuple[Path, int | None]:
+    """``scan.nii.gz#z12`` is the 12th axial slice of ``scan.nii.gz``, from below: the volume, and the slice from 0."""
+    stem, mark, number = path.name.rpartition("#z")
+    if mark and number.isascii() and number.isdigit() and int(number) > 0 and not path.exists():
+        return path.with_name(stem), int(number) - 1
+    return path, None
