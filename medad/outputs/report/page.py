@@ -164,8 +164,12 @@ def _environment(results: Results) -> Table | None:
         for key, value in about.items():
             if value and value not in found.setdefault(key, []):
                 found[key].append(value)
-    shown = {key: " or ".join(values) for key, values in found.items() if values and _is_fact(key)}
+    shown = {_fact_name(key): " or ".join(values) for key, values in found.items() if values and _is_fact(key)}
     return pairs_table("environment", "Code, packages and hardware", "", shown) if shown else None
+
+
+def _fact_name(key: str) -> str:
+    return key.removeprefix("mlflow.source.").removeprefix("version.").replace(".", " ")
 
 
 def _is_fact(key: str) -> bool:

@@ -112,7 +112,7 @@ def _of_map(found: Mapping[str, Any]) -> str:
 
 
 def _significant(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, (int, float)) else "?"
+    return f"{value:.4g}" if isinstance(value, (int, float)) else "?"
 
 
 def _data_uri(cell: Cell, name: object) -> str:
