@@ -69,7 +69,7 @@ def check_calibration(count: int, evaluation: Evaluation) -> None:
             "more normal studies, or lower specificities"
         )
     if short:
-        log.warning("%d held-out normals: no threshold for a specificity of %s", count, needs)
+        log.warning("%d held-out normals: no threshold where a specificity of %s", count, needs)
 
 
 def normal_thresholds(calibration: Floats, evaluation: Evaluation) -> dict[str, float]:
