@@ -11,7 +11,8 @@ import pytest
 from medad.config import Evaluation
 from medad.data.calibration import hold_out
 from medad.data.splits import SplitError
-from medad.evaluation.normals import check_calibration, normal_thresholds, validation_thresholds
+from medad.evaluation.normals import check_calibration, normal_thresholds
+from medad.evaluation.validating import validation_thresholds
 from medad.functional.conformal import p_values
 from medad.functional.intervals import UndefinedMetric
 from medad.types import Study, TrainingSet
