@@ -23,6 +23,7 @@ from medad.outputs.report.results import runs_table, seeds_table, seeds_text, su
 from medad.outputs.report.subgroups import subgroup_table
 from medad.outputs.report.svg import Drawing
 from medad.outputs.report.table import Table, fixed, write_csv
+from medad.progress import progress
 
 PAGE, TWINS = "report.html", "report"
 PICTURE_BUDGET = 6 * 2**20  # bytes of all case pictures of a page
@@ -66,7 +67,11 @@ def write_report(folder: Path) -> Path:
     """
     results = read_results(folder)
     drawing = Drawing()
-    sections = [_section(group, PICTURE_BUDGET // len(results.groups), drawing) for group in results.groups]
+    sections = []
+    with progress("report", len(results.groups)) as advance:
+        for group in results.groups:
+            sections.append(_section(group, PICTURE_BUDGET // len(results.groups), drawing))
+            advance(1)
     models = [_untested(folder, place, card, drawing) for place, card in results.models]
     runs = runs_table(results) if results.groups else None
     summaries, comparisons = summary_tables(results), comparison_tables(results.groups)

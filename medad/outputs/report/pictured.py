@@ -77,7 +77,9 @@ def pictured(cell: Cell, budget: int) -> Pictured | None:
 def _is_entry(entry: object) -> bool:
     return (
         isinstance(entry, dict)
-        and (entry.get("label"), entry.get("right")) in KINDS
+        and isinstance(entry.get("label"), int)
+        and isinstance(entry.get("right"), bool)
+        and (entry["label"], entry["right"]) in KINDS
         and isinstance(entry.get("rank"), int)
         and isinstance(entry.get("maps"), dict)
     )
