@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import tempfile
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,14 +76,16 @@ def _write(target: Path, folder: Path, made: LoggedModel) -> None:
 
     described = Model(model_id=made.model_id, run_id=made.source_run_id)
     needed = [f"medad=={__version__}", *(f"{name}=={version(name)}" for name in REQUIRED)]
-    pyfunc.save_model(
-        target,
-        loader_module=LOADER,
-        data_path=str(folder),
-        signature=_signature(list(_card(folder)["map_scale"])),
-        pip_requirements=needed,
-        mlflow_model=described,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*An input example was not provided")  # it would store a picture
+        pyfunc.save_model(
+            target,
+            loader_module=LOADER,
+            data_path=str(folder),
+            signature=_signature(list(_card(folder)["map_scale"])),
+            pip_requirements=needed,
+            mlflow_model=described,
+        )
 
 
 def _signature(scores: list[str]) -> ModelSignature:
