@@ -26,14 +26,15 @@ from medad.methods._method import Method
 from medad.model import CARD, Card, load, save
 from medad.outputs import cases as pictures
 from medad.outputs.pictures import save_panel
-from medad.outputs.plots import save_histograms
+from medad.outputs.plots import save_curves, save_histograms
 from medad.plan import Experiment
 from medad.registry import methods
 from medad.testset import score_study
 from medad.tracking import Run
 from medad.types import Study, TrainingSet
 
-RESULT, CASES, PANEL, HISTOGRAMS = "result.json", "cases.csv", "panel.png", "histograms.png"
+RESULT, CASES = "result.json", "cases.csv"
+PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
 SETTINGS = ("anomaly_rate", "seconds", "confidence", "prevalence")  # of a row, beside its metrics
 
 
@@ -143,6 +144,7 @@ def evaluate_model(
     run.table(folder / CASES, without=("id",))
     run.artifact(folder / PANEL)
     run.artifact(folder / HISTOGRAMS)
+    run.artifact(folder / CURVES)
     _write_result(folder / RESULT, experiment, rows)
     return rows
 
@@ -188,6 +190,7 @@ def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, 
     ranks = "by rank in their class: 100% is where the maps find the mask best, or without masks the highest score"
     save_panel(folder / PANEL, list(panel_cases(method, test, loader)), card.map_scale, f"{title}\n{ranks}")
     save_histograms(folder / HISTOGRAMS, test.labels, test.scores, title)
+    save_curves(folder / CURVES, test.labels, test.scores, title)
     pictures.save_cases(
         folder / pictures.FOLDER,
         [study.id for study in test.studies],

@@ -17,6 +17,7 @@ from medad.cli.inspect import inspect
 from medad.cli.report import report
 from medad.cli.run import run
 from medad.cli.score import score
+from medad.cli.threshold import threshold
 from medad.cli.track import track
 from medad.cli.train import train
 from medad.types import MedadError
@@ -59,7 +60,7 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (demo, bench, train, evaluate, run, score, report, inspect, track, compare):
+for command in (demo, bench, train, evaluate, run, score, report, inspect, track, compare, threshold):
     app.command()(_handled(command))
 
 data_app = typer.Typer(help="Data sets: list, get, prepare and check them, and make a manifest of your own scans.")

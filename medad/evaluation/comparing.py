@@ -108,7 +108,7 @@ def _pairs(pool: Sequence[Entry], by: str) -> Iterator[Pair]:
 
 
 def _with_baseline(pool: Sequence[Entry], by: str, baseline: str) -> Iterator[Pair]:
-    """Every other entry with the one of the baseline that it is related to, or with the only one of its data set."""
+    """Every other entry with the baseline: by method, with the one that it names; else with the one related to it."""
     chosen = [entry for entry in pool if baseline in (entry.name, entry.system, entry.score, entry.folder)]
     if not chosen:
         raise ComparisonError(f"--baseline {baseline}: there is no such method or score; choose from {_names(pool)}")
@@ -116,8 +116,8 @@ def _with_baseline(pool: Sequence[Entry], by: str, baseline: str) -> Iterator[Pa
         if any(entry is one for one in chosen):
             continue
         others = [one for one in chosen if one.dataset == entry.dataset]
-        related = [one for one in others if _related(entry, one, by)]
-        yield from ((entry, one) for one in related or (others if len(others) == 1 and by == "method" else []))
+        alone = len(others) == 1 and by == "method"
+        yield from ((entry, one) for one in others if alone or _related(entry, one, by))
 
 
 def _names(pool: Sequence[Entry]) -> str:

@@ -14,7 +14,6 @@ from medad.data.splits import SplitError
 from medad.functional.conformal import conformal_threshold, least_normals
 from medad.functional.intervals import Floats, UndefinedMetric
 from medad.functional.pixel_metrics import PixelHistogram
-from medad.functional.proportions import sensitivity_threshold
 from medad.methods._method import Method
 from medad.testset import score_studies
 from medad.types import Study
@@ -69,7 +68,7 @@ def check_calibration(count: int, evaluation: Evaluation) -> None:
             "more normal studies, or lower specificities"
         )
     if short:
-        log.warning("%d held-out normals: no threshold for a specificity of %s", count, needs)
+        log.warning("%d held-out normals: no threshold where a specificity of %s", count, needs)
 
 
 def normal_thresholds(calibration: Floats, evaluation: Evaluation) -> dict[str, float]:
@@ -81,17 +80,6 @@ def normal_thresholds(calibration: Floats, evaluation: Evaluation) -> dict[str, 
         except UndefinedMetric:
             continue
     return points
-
-
-def validation_thresholds(labels: Floats, scores: Floats, evaluation: Evaluation) -> dict[str, float]:
-    """Operating points by name, from ``scores`` (N,) of a labeled validation set: specificities and sensitivities.
-
-    Raises:
-        UndefinedMetric: there is no abnormal study in it.
-    """
-    abnormal = scores[labels == 1]
-    points = {point_name("sens", level): sensitivity_threshold(abnormal, level) for level in evaluation.sensitivities}
-    return {**normal_thresholds(scores[labels == 0], evaluation), **points}
 
 
 def point_name(kind: str, level: float) -> str:

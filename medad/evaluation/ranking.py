@@ -11,7 +11,7 @@ from medad.config import Evaluation
 from medad.functional.bootstrap import bootstrap_intervals
 from medad.functional.delong import auc_covariance, auc_interval
 from medad.functional.intervals import Floats, Interval, Ints, check_cases, clusters_of
-from medad.functional.proportions import predictive_values, proportion
+from medad.functional.proportions import effective_size, predictive_values, proportion
 
 SEED = 0  # of the bootstrap: the same cases give the same interval
 
@@ -67,8 +67,9 @@ def _point(
     found, sizes = [], []
     for label, right in ((1, flagged), (0, ~flagged)):
         own = labels == label
-        found.append(proportion(right[own], None if clusters is None else clusters[own], evaluation.confidence))
-        sizes.append(float(own.sum()))
+        owner = None if clusters is None else clusters[own]
+        found.append(proportion(right[own], owner, evaluation.confidence))
+        sizes.append(effective_size(right[own], owner))
     sensitivity, specificity = found
     row: dict[str, float | None] = {f"{name}_threshold": threshold}
     row |= {**_flat(f"{name}_sensitivity", sensitivity), **_flat(f"{name}_specificity", specificity)}

@@ -29,9 +29,24 @@ def proportion(hits: Bools, clusters: Ints | None = None, confidence: float = CO
     if not len(hits):
         raise UndefinedMetric("a share needs at least one case")
     share = float(hits.mean())
-    size = _effective_size(hits, clusters)
+    size = effective_size(hits, clusters)
     low, high = proportion_confint(share * size, size, alpha=1 - confidence, method="wilson")
     return Interval(share, float(low), float(high))
+
+
+def effective_size(hits: Bools, clusters: Ints | None) -> float:
+    """How many independent cases are worth as much as the cases of ``hits`` (N,): N without ``clusters``."""
+    owner = cluster_index(clusters, len(hits))
+    cases = np.bincount(owner).astype(float)
+    groups, share = len(cases), float(hits.mean())
+    if groups == len(hits):
+        return float(groups)
+    if share in (0.0, 1.0) or groups == 1:
+        return float(groups)  # no variance is seen: as if the studies of a patient were one
+    errors = np.bincount(owner, weights=hits) - cases * share
+    variance = groups / (groups - 1) * float(np.square(errors).sum()) / len(hits) ** 2
+    effect = max(1.0, variance / (share * (1 - share) / len(hits)))
+    return len(hits) / effect
 
 
 def predictive_values(
@@ -43,8 +58,9 @@ def predictive_values(
 ) -> tuple[Interval | None, Interval | None]:
     """PPV and NPV where a share ``prevalence`` of the studies is abnormal, whatever it is in the test set.
 
-    ``sizes`` are the numbers of abnormal and normal cases. PPV's odds are those of the prevalence times the positive
-    likelihood ratio, NPV's likewise; the interval is that of the ratio of two proportions by Koopman's score method.
+    ``sizes`` are the numbers of abnormal and normal cases, or what they are worth (:func:`effective_size`). PPV's odds
+    are those of the prevalence times the positive likelihood ratio, NPV's likewise; the interval is that of the ratio
+    of two proportions by Koopman's score method.
     None where no case is called abnormal (PPV), or none normal (NPV).
     """
     odds = prevalence / (1 - prevalence)
@@ -65,18 +81,3 @@ def _at_odds(odds: float, right: tuple[float, float], wrong: tuple[float, float]
         low, high = confint_proportions_2indep(*counts, compare="ratio", method="score", alpha=1 - confidence)
     value = odds * right[0] / (odds * right[0] + wrong[0])
     return Interval(value, *(1.0 if np.isinf(end) else float(odds * end / (odds * end + 1)) for end in (low, high)))
-
-
-def _effective_size(hits: Bools, clusters: Ints | None) -> float:
-    """How many independent cases the cases are worth."""
-    owner = cluster_index(clusters, len(hits))
-    cases = np.bincount(owner).astype(float)
-    groups, share = len(cases), float(hits.mean())
-    if groups == len(hits):
-        return float(groups)
-    if share in (0.0, 1.0) or groups == 1:
-        return float(groups)  # no variance is seen: as if the studies of a patient were one
-    errors = np.bincount(owner, weights=hits) - cases * share
-    variance = groups / (groups - 1) * float(np.square(errors).sum()) / len(hits) ** 2
-    effect = max(1.0, variance / (share * (1 - share) / len(hits)))
-    return len(hits) / effect

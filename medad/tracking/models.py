@@ -7,9 +7,10 @@ import json
 import re
 import shutil
 import tempfile
+import warnings
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medad import __version__
 from medad.tracking.client import reason, without_password
@@ -29,40 +30,62 @@ URI = re.compile(r"models:/+(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\
 
 
 def log_model(client: MlflowClient, experiment: str, run_id: str, folder: Path, name: str) -> str:
-    """The ID of the logged model that is ``folder``; one that the experiment has is used again."""
-    from mlflow.entities import LoggedModelOutput
-
+    """The ID of the logged model that is ``folder``: what the run made, or one of the experiment that it used."""
     digest = folder_digest(folder)
     known = client.search_logged_models([experiment], f"tags.`{DIGEST_TAG}` = '{digest}'")
-    ready = [model for model in known if model.status == "READY"]
-    if ready:
-        return str(ready[0].model_id)
-    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    model = known[0] if known else _created(client, experiment, run_id, folder, name, digest)
+    if model.status != "READY":
+        with tempfile.TemporaryDirectory() as place:
+            packed = Path(place) / "packed"
+            _write(packed, folder, model)
+            client.log_model_artifacts(model.model_id, str(packed))
+        client.finalize_logged_model(model.model_id, "READY")
+    _link(client, run_id, model)
+    return str(model.model_id)
+
+
+def _created(client: MlflowClient, experiment: str, run_id: str, folder: Path, name: str, digest: str) -> LoggedModel:
+    card = _card(folder)
     params = {key: str(value) for key, value in {"method": card["method"], **card["settings"]}.items()}
     tags = {DIGEST_TAG: digest}
-    made = client.create_logged_model(experiment, name, run_id, tags=tags, params=params, model_type=card["method"])
-    with tempfile.TemporaryDirectory() as place:
-        _write(Path(place) / "packed", folder, card["map_scale"], made)
-        client.log_model_artifacts(made.model_id, str(Path(place) / "packed"))
-    client.finalize_logged_model(made.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
-    return str(made.model_id)
+    return client.create_logged_model(experiment, name, run_id, tags=tags, params=params, model_type=card["method"])
 
 
-def _write(target: Path, folder: Path, scores: list[str], made: LoggedModel) -> None:
+def _link(client: MlflowClient, run_id: str, model: LoggedModel) -> None:
+    """MLflow would list a model twice that is logged twice."""
+    from mlflow.entities import LoggedModelInput, LoggedModelOutput
+
+    run = client.get_run(run_id)
+    linked = [*run.outputs.model_outputs, *run.inputs.model_inputs]
+    if model.model_id in {one.model_id for one in linked}:
+        return
+    if model.source_run_id == run_id:
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    else:
+        client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    return card
+
+
+def _write(target: Path, folder: Path, made: LoggedModel) -> None:
     from mlflow import pyfunc
     from mlflow.models import Model
 
     described = Model(model_id=made.model_id, run_id=made.source_run_id)
     needed = [f"medad=={__version__}", *(f"{name}=={version(name)}" for name in REQUIRED)]
-    pyfunc.save_model(
-        target,
-        loader_module=LOADER,
-        data_path=str(folder),
-        signature=_signature(scores),
-        pip_requirements=needed,
-        mlflow_model=described,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*An input example was not provided")  # it would store a picture
+        pyfunc.save_model(
+            target,
+            loader_module=LOADER,
+            data_path=str(folder),
+            signature=_signature(list(_card(folder)["map_scale"])),
+            pip_requirements=needed,
+            mlflow_model=described,
+        )
 
 
 def _signature(scores: list[str]) -> ModelSignature:

@@ -13,7 +13,6 @@ from medad.functional.conformal import least_normals, p_values
 from medad.functional.intervals import CONFIDENCE
 from medad.functional.proportions import proportion
 from medad.outputs import plots
-from medad.outputs.report.cell import Cell
 from medad.outputs.report.figures import Figure
 from medad.outputs.report.read import Group
 from medad.outputs.report.results import calibration_count
@@ -26,27 +25,11 @@ GRID = np.round(np.arange(0, 0.505, 0.01), 2)
 Floats = NDArray[np.float64]
 
 
-def held_out(cell: Cell) -> dict[str, Floats]:
-    """The calibration scores of the model's card, for the scores that were tested."""
-    found = (cell.card or {}).get("calibration")
-    scores = {name: numbers(found.get(name)) for name in cell.scores} if isinstance(found, dict) else {}
-    return {name: values for name, values in scores.items() if len(values)}
-
-
-def numbers(values: object) -> Floats:
-    """A list of numbers as an array (n,); anything else is empty."""
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        return np.empty(0)
-    return array if array.ndim == 1 and np.isfinite(array).all() else np.empty(0)
-
-
 def alarm_figure(group: Group, drawing: Drawing) -> Figure | None:
     """Share of test normals that is flagged against alpha, with the band of chance."""
     flagged: dict[str, Floats] = {}
     sizes = (0, 0)
-    for name, calibration in held_out(group.first).items():
+    for name, calibration in group.first.held_out.items():
         labels, values = group.first.judged(name)
         p = p_values(calibration, values[labels == 0])
         if len(p):
@@ -83,7 +66,7 @@ def alarm_table(group: Group) -> Table | None:
     """Flagged normals and abnormals at some alphas, with Wilson's intervals."""
     rows = []
     least = calibration_count(group.first)
-    for name, calibration in held_out(group.first).items():
+    for name, calibration in group.first.held_out.items():
         labels, values = group.first.judged(name)
         p = p_values(calibration, values)
         for alpha in ALPHAS:

@@ -44,7 +44,20 @@ class Cell:
     @property
     def seed(self) -> int:
         """The seed of the experiment."""
-        return int(self.experiment.get("seed", 0))
+        return int(self.rows[0].get("seed") or 0)
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """Where the training data came from, as the card says."""
+        found = (self.card or {}).get("trained_on")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def held_out(self) -> dict[str, NDArray[np.float64]]:
+        """Scores of the normals that were held out for calibration, for the scores that were tested."""
+        found = (self.card or {}).get("calibration")
+        scores = {name: _numbers(found.get(name)) for name in self.scores} if isinstance(found, dict) else {}
+        return {name: values for name, values in scores.items() if len(values)}
 
     @property
     def confidence(self) -> float:
@@ -99,6 +112,15 @@ def _checked(row: object) -> dict[str, Any]:
         return {}
     known = {**dict.fromkeys(TEXTS, "-"), **row}
     return {str(key): str(value) if key in TEXTS else _number(value) for key, value in known.items()}
+
+
+def _numbers(values: object) -> NDArray[np.float64]:
+    """A list of numbers as an array (n,); anything else is empty."""
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.empty(0)
+    return array if array.ndim == 1 and np.isfinite(array).all() else np.empty(0)
 
 
 def _number(value: object) -> float | int | None:

@@ -23,6 +23,7 @@ from medad.outputs.report.results import runs_table, seeds_table, seeds_text, su
 from medad.outputs.report.subgroups import subgroup_table
 from medad.outputs.report.svg import Drawing
 from medad.outputs.report.table import Table, fixed, write_csv
+from medad.progress import progress
 
 PAGE, TWINS = "report.html", "report"
 PICTURE_BUDGET = 6 * 2**20  # bytes of all case pictures of a page
@@ -66,7 +67,11 @@ def write_report(folder: Path) -> Path:
     """
     results = read_results(folder)
     drawing = Drawing()
-    sections = [_section(group, PICTURE_BUDGET // len(results.groups), drawing) for group in results.groups]
+    sections = []
+    with progress("report", len(results.groups)) as advance:
+        for group in results.groups:
+            sections.append(_section(group, PICTURE_BUDGET // len(results.groups), drawing))
+            advance(1)
     models = [_untested(folder, place, card, drawing) for place, card in results.models]
     runs = runs_table(results) if results.groups else None
     summaries, comparisons = summary_tables(results), comparison_tables(results.groups)
@@ -164,8 +169,12 @@ def _environment(results: Results) -> Table | None:
         for key, value in about.items():
             if value and value not in found.setdefault(key, []):
                 found[key].append(value)
-    shown = {key: " or ".join(values) for key, values in found.items() if values and _is_fact(key)}
+    shown = {_fact_name(key): " or ".join(values) for key, values in found.items() if values and _is_fact(key)}
     return pairs_table("environment", "Code, packages and hardware", "", shown) if shown else None
+
+
+def _fact_name(key: str) -> str:
+    return key.removeprefix("mlflow.source.").removeprefix("version.").replace(".", " ")
 
 
 def _is_fact(key: str) -> bool:

@@ -77,7 +77,9 @@ def pictured(cell: Cell, budget: int) -> Pictured | None:
 def _is_entry(entry: object) -> bool:
     return (
         isinstance(entry, dict)
-        and (entry.get("label"), entry.get("right")) in KINDS
+        and isinstance(entry.get("label"), int)
+        and isinstance(entry.get("right"), bool)
+        and (entry["label"], entry["right"]) in KINDS
         and isinstance(entry.get("rank"), int)
         and isinstance(entry.get("maps"), dict)
     )
@@ -112,7 +114,7 @@ def _of_map(found: Mapping[str, Any]) -> str:
 
 
 def _significant(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, (int, float)) else "?"
+    return f"{value:.4g}" if isinstance(value, (int, float)) else "?"
 
 
 def _data_uri(cell: Cell, name: object) -> str:

@@ -101,9 +101,10 @@ def _order(cell: Cell) -> tuple[str, str, str, float, int]:
 
 def _key(cell: Cell) -> str:
     """Equal for cells that differ in their seed only."""
-    source = (cell.card or {}).get("trained_on", {})
     same = {key: value for key, value in cell.experiment.items() if key != "seed"}
-    return json.dumps([same, cell.rows[0]["dataset"], source.get("digest"), source.get("split")], sort_keys=True)
+    return json.dumps(
+        [same, cell.rows[0]["dataset"], cell.source.get("digest"), cell.source.get("split")], sort_keys=True
+    )
 
 
 def _titles(firsts: list[Cell]) -> list[str]:

@@ -37,7 +37,7 @@ def runs_table(results: Results) -> Table:
 
 def _run(group: Group) -> dict[str, Any]:
     cell = group.first
-    row, source = cell.rows[0], (cell.card or {}).get("trained_on", {})
+    row, source = cell.rows[0], cell.source
     unlabeled, abnormal = row.get("n_unlabeled"), row.get("n_unlabeled_abnormal")
     seconds = [
         float(one.rows[0]["seconds"]) for one in group.cells if isinstance(one.rows[0].get("seconds"), (int, float))
@@ -66,8 +66,7 @@ def seeds_text(group: Group) -> str:
 
 def calibration_count(cell: Cell) -> int:
     """How many held-out normals the model was calibrated on."""
-    held_out = (cell.card or {}).get("calibration")
-    return max((len(values) for values in held_out.values()), default=0) if isinstance(held_out, dict) else 0
+    return max((len(values) for values in cell.held_out.values()), default=0)
 
 
 def _sum(first: str, second: str) -> Any:
