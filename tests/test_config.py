@@ -62,7 +62,7 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_an_unknown_pipeline_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="one of ddad, demo"):
+    with pytest.raises(ConfigError, match=r"one of .*\bddad, demo"):
         read_pipeline("none")
 
 
