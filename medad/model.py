@@ -14,7 +14,8 @@ networks from 0 (NETWORK = M.members.K). Each batch norm is weight, bias, runnin
     refiners.SCORE.layers.{0,3,6}.{weight,bias}     ASR-Net of r_intra or r_dual; {1,4} its batch norms
 
 The udm tensors are needed where a score compares the modules. In a model of CDO, ``pair.expert`` and
-``pair.apprentice`` hold the tensors of the backbone under its own names: torchvision's for a ResNet. The counters ``num_batches_tracked`` may be left out.
+``pair.apprentice`` hold the tensors of the backbone under its own names: torchvision's for a ResNet. The counters
+``num_batches_tracked`` may be left out.
 """
 
 from __future__ import annotations
