@@ -13,7 +13,9 @@ networks from 0 (NETWORK = M.members.K). Each batch norm is weight, bias, runnin
     NETWORK.decoder.{5,8,11,14}.weight              the transposed convolutions; {6,9,12} their batch norms
     refiners.SCORE.layers.{0,3,6}.{weight,bias}     ASR-Net of r_intra or r_dual; {1,4} its batch norms
 
-The udm tensors are needed where a score compares the modules. The counters ``num_batches_tracked`` may be left out.
+The udm tensors are needed where a score compares the modules. In a model of CDO, ``pair.expert`` and
+``pair.apprentice`` hold the tensors of the backbone under its own names: torchvision's for a ResNet. The counters
+``num_batches_tracked`` may be left out.
 """
 
 from __future__ import annotations

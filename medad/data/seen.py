@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from medad.io.picture import slice_of
+from medad.io.address import slice_of
 from medad.types import Study
 
 FILE = "studies.txt"

@@ -131,7 +131,7 @@ class CDO(Method):
             settings.epochs,
             generator,
             decay=Decay(settings.decay, settings.decay_every),
-            also={"expert": origin, **settings.model_dump(include={"rectangles", "noise_grain", "gamma"})},
+            also={"expert": origin, **settings.model_dump(include={"backbone", "rectangles", "noise_grain", "gamma"})},
         )
         train([task], "train the apprentice", track=track, keep=keep, amp=settings.amp)
         self.eval()

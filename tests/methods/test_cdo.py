@@ -104,12 +104,14 @@ def test_a_setting_that_is_said_to_act_does(setting: dict[str, Any]) -> None:
     )
 
 
-def test_a_checkpoint_of_another_gamma_or_expert_is_refused(tmp_path: Path, weights: Path) -> None:
+def test_a_checkpoint_of_another_gamma_expert_or_backbone_is_refused(tmp_path: Path, weights: Path) -> None:
     fit(cdo(), keep=tmp_path)
     with pytest.raises(TrainingError, match="other gamma"):
         fit(cdo(gamma=1.0), keep=tmp_path)
     with pytest.raises(TrainingError, match="other expert"):
         fit(cdo(weights=str(weights)), keep=tmp_path)
+    with pytest.raises(TrainingError, match="other backbone"):
+        fit(cdo(backbone="efficientnet_lite0"), keep=tmp_path)
 
 
 def test_a_killed_training_goes_on_to_the_last_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
