@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 
+from medad.io.isolation import expendable
 from medad.types import MedadError
 
 MEMORY = 8 * 2**30  # bytes that a worker may take beyond what it starts with: four times the largest image
@@ -93,6 +94,7 @@ def _settle() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
+    expendable()
     faulthandler.disable()  # a crash is the parent's to tell
     _silence()
     if sys.platform == "linux":
