@@ -46,6 +46,7 @@ def score(
     uids: Annotated[bool, typer.Option("--uids", help="Put DICOM UIDs into the table.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0: one for each core.")] = 0,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that reading one file may take.")] = 300.0,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
     max_failed: Annotated[
         float, typer.Option(min=0, max=1, help="Stop when more than this share of at least 100 files fails.")
     ] = 0.5,
@@ -81,6 +82,7 @@ def score(
         point=point,
         workers=workers,
         timeout=timeout,
+        retry_failed=retry_failed,
         max_failed=max_failed,
         watch=watch,
         engine=engine.value,

@@ -125,6 +125,8 @@ class _Run:
 
     def all(self) -> int:
         """Score what there is, and with ``watch`` what arrives; how many rows were there before."""
+        if self.settings.retry_failed:
+            self.index.retry()
         with ExitStack() as stack:
             started = self._started(stack)
             kept = self._once(*started)

@@ -50,6 +50,12 @@ class Index:
             database.execute(f"PRAGMA user_version = {self.run}")
         return int(self.ledger.database.execute("SELECT count(*) FROM files").fetchone()[0])
 
+    def retry(self) -> None:
+        """Forget what failed, so that it is tried again: a share that was away made good files fail."""
+        with self.ledger.writing() as database:
+            database.execute("DELETE FROM files WHERE look = 'failed'")
+            database.execute("DELETE FROM studies WHERE status = 'failed'")
+
     def _noted(self, one: object) -> tuple[bytes, int, int, str | None, str]:
         if isinstance(one, Path):
             try:

@@ -60,7 +60,6 @@ def started(make: Callable[[], Callable[[Any], Any]]) -> tuple[BaseProcess, Conn
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     here, there = context.Pipe()
     process = context.Process(target=serve, args=(there, make), daemon=True)  # type: ignore[attr-defined]
-    gc.collect()
     gc.freeze()  # else a worker's first collection would write to, and so copy, every page that it shares
     try:
         process.start()
