@@ -1,11 +1,11 @@
 """Files per second of `medad score` beside pure decoding, in one run, on 2,000 x 2,000 16-bit radiographs.
 
-    python benchmarks/speed/folder.py [--files 60] [--workers 2] [--rounds 3] [--syntax plain,j2k,jls] [--heatmaps]
+    python benchmarks/speed/folder.py [--files 120] [--workers 2] [--rounds 3] [--syntax plain,j2k,jls] [--heatmaps all]
 
 Pure decoding is pydicom with the decoder that medad uses, ``dcmread(path)`` and ``decoder.as_array``, on as many
 processes as medad has workers; it neither checks, rescales, nor resizes. `medad score` is the command itself, run in
 this process on a new output folder each time: discovery, gate, reading, six-network DDAD (random weights: they cost the
-same), ledger, tables, thumbnails; with --heatmaps also a picture on the grid of each source. Both start their processes
+same), ledger, tables, thumbnails; with --heatmaps all also a picture on the grid of each source. Both start processes
 within the time measured, but the import of MONAI (some 10 s, once a run) is not in it. In turns; the median counts.
 The processor time of a file is printed too, for it says the same on a busy machine. Ends with 1 if the ratio of any
 syntax is under --least.
@@ -190,11 +190,11 @@ def measure(syntax: str, asked: argparse.Namespace, room: Path) -> dict[str, obj
 def main() -> None:
     """Time, print, and end with 1 under the target."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--files", type=int, default=60)
+    options.add_argument("--files", type=int, default=120)
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--syntax", default=",".join(SYNTAXES))
-    options.add_argument("--heatmaps", action="store_true", help="draw one for each file as well")
+    options.add_argument("--heatmaps", choices=["none", "all"], default="none", help="draw one for each file as well")
     options.add_argument("--least", type=float, default=0.7)
     asked = options.parse_args()
     print(machine(torch.get_num_threads(), busy=False), f"{asked.files} files, {asked.workers} workers", sep=", ")

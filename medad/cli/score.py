@@ -20,6 +20,14 @@ class Engine(StrEnum):
     RAY = "ray"
 
 
+class Heatmaps(StrEnum):
+    """Which studies are drawn."""
+
+    FLAGGED = "flagged"
+    ALL = "all"
+    NONE = "none"
+
+
 def score(
     model: Annotated[Path, typer.Argument(help="Model folder, or models:/NAME@candidate in MLflow.")],
     folder: Annotated[Path, typer.Argument(help="Folder of DICOM, NIfTI and raster files, or one file.")],
@@ -27,11 +35,18 @@ def score(
     decides: Annotated[
         str, typer.Option("--score", help="Score that decides, and whose maps are drawn; default: the model's last.")
     ] = "",
-    heatmaps: Annotated[bool, typer.Option(help="Write a heatmap for each scored study.")] = True,
+    heatmaps: Annotated[
+        Heatmaps,
+        typer.Option(help="Studies to draw on the grid of their source (a second and 10 MB for a large radiograph)."),
+    ] = Heatmaps.FLAGGED,
+    alpha: Annotated[float, typer.Option(help="Flag p-values up to this, if the model has calibration scores.")] = 0.05,
+    threshold: Annotated[float | None, typer.Option(help="Flag scores from this on.")] = None,
+    point: Annotated[str | None, typer.Option(help="Flag scores from this operating point of the model on.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Score also what is unlike the training images.")] = False,
     uids: Annotated[bool, typer.Option("--uids", help="Put DICOM UIDs into the table.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0: one for each core.")] = 0,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that reading one file may take.")] = 300.0,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
     max_failed: Annotated[
         float, typer.Option(min=0, max=1, help="Stop when more than this share of at least 100 files fails.")
     ] = 0.5,
@@ -47,7 +62,7 @@ def score(
     device: common.Device = "auto",
     threads: common.Threads = 0,
 ) -> None:
-    """Score every study below FOLDER; write OUT/scores.csv and OUT/heatmaps.
+    """Score every study below FOLDER; write OUT/scores.csv, scores.parquet, triage.html and pictures.
 
     Exit code 0: every file is scored or skipped; 1: some failed, each with its reason in the table; 2: wrong input, or
     the run had to stop; 130: interrupted. The same command goes on after an interruption, however it came about, and
@@ -58,7 +73,22 @@ def score(
     from medad.scoring import TABLE, ScoreSettings, score_folder
 
     loaded = load(common.model_folder(model, out, tracking_uri), device)
-    settings = ScoreSettings(decides, heatmaps, force, uids, workers, timeout, max_failed, watch, engine.value, address)
+    settings = ScoreSettings(
+        score=decides,
+        heatmaps=heatmaps.value,
+        force=force,
+        uids=uids,
+        alpha=alpha,
+        threshold=threshold,
+        point=point,
+        workers=workers,
+        timeout=timeout,
+        retry_failed=retry_failed,
+        max_failed=max_failed,
+        watch=watch,
+        engine=engine.value,
+        address=address,
+    )
     summary = score_folder(loaded, folder, out, settings, restart=restart)
     counts = summary.counts
     typer.echo(

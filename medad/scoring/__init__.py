@@ -22,9 +22,10 @@ import torch
 from medad.ledger import Entry, Ledger, shown
 from medad.model import Model
 from medad.progress import Advance, progress
+from medad.scoring.gate import Gate
 from medad.scoring.index import Index
 from medad.scoring.jobs import Digest, Look, Worker
-from medad.scoring.local import Local, Result
+from medad.scoring.local import Drawing, Local, Result
 from medad.scoring.looks import Looked
 from medad.scoring.pool import Lost, Outcome, Pool
 from medad.scoring.results import settings_digest, write_results
@@ -64,14 +65,17 @@ def score_folder(
     """
     settings = settings or ScoreSettings()
     settings = replace(settings, score=settings.score or list(model.method.scores)[-1])
-    verdicts = Verdicts(model.card, tuple(model.method.scores), settings.score)
+    rule = settings.alpha, settings.threshold, settings.point
+    verdicts = Verdicts(model.card, tuple(model.method.scores), settings.score, *rule)
+    if not settings.force:
+        Gate(model.card.profile)  # a profile that is no good is said now, and not by a worker
     if not folder.exists():
         raise ScoringError(f"{folder}: there is no such file or folder")
     identity = {
         "model": model.digest,
         "folder": str(folder.resolve()),
         "score": settings.score,
-        "heatmaps": str(settings.heatmaps),
+        "heatmaps": settings.heatmaps,
         "force": str(settings.force),
         "uids": str(settings.uids),
     }
@@ -80,13 +84,13 @@ def score_folder(
 
     def tables() -> None:
         try:
-            write_results(ledger.rows(), out, verdicts, digests)
+            write_results(ledger.rows(), out, verdicts, digests, f"Scores of {folder.name}")
         except OSError as error:
             raise ScoringError(f"{out}: the tables cannot be written: {error}. The ledger holds every row") from None
 
     with closing(ledger):
         try:
-            kept = _Run(model, folder, out, settings, ledger, tables).all()
+            kept = _Run(model, folder, out, settings, verdicts, ledger, tables).all()
         except BaseException:
             with suppress(MedadError):  # what stopped the run may stop this too, and is to be heard of first
                 tables()
@@ -109,16 +113,20 @@ class _Run:
         folder: Path,
         out: Path,
         settings: ScoreSettings,
+        verdicts: Verdicts,
         ledger: Ledger,
         tables: Callable[[], None],
     ) -> None:
-        self.model, self.out, self.settings, self.ledger, self.tables = model, out, settings, ledger, tables
+        self.model, self.out, self.settings = model, out, settings
+        self.verdicts, self.ledger, self.tables = verdicts, ledger, tables
         self.index = Index(ledger, folder, settling=settings.watch > 0)
         self.tried: Counter[str] = Counter()
         self.first_failure = ""
 
     def all(self) -> int:
         """Score what there is, and with ``watch`` what arrives; how many rows were there before."""
+        if self.settings.retry_failed:
+            self.index.retry()
         with ExitStack() as stack:
             started = self._started(stack)
             kept = self._once(*started)
@@ -135,14 +143,15 @@ class _Run:
         stack.callback(pool.close)
         scorer = Scorer(self.model.method, torch.get_num_threads())
         stack.callback(scorer.close)
-        local = Local(pool, scorer, self.settings.score)
+        drawing = Drawing(self.verdicts, self.settings.heatmaps)
+        local = Local(pool, scorer, drawing)
         stack.callback(local.close)
         pool.quiet = local.quiet
         if self.settings.engine == "local":
             return pool, local, local
         from medad.scoring.on_ray import OnRay
 
-        on_ray = OnRay(self.model, self.settings, self.out, count)
+        on_ray = OnRay(self.model, self.settings, drawing, self.out, count)
         stack.callback(on_ray.close)
         return pool, on_ray, local
 

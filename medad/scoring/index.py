@@ -50,6 +50,12 @@ class Index:
             database.execute(f"PRAGMA user_version = {self.run}")
         return int(self.ledger.database.execute("SELECT count(*) FROM files").fetchone()[0])
 
+    def retry(self) -> None:
+        """Forget what failed, so that it is tried again: a share that was away made good files fail."""
+        with self.ledger.writing() as database:
+            database.execute("DELETE FROM files WHERE look = 'failed'")
+            database.execute("DELETE FROM studies WHERE status = 'failed'")
+
     def _noted(self, one: object) -> tuple[bytes, int, int, str | None, str]:
         if isinstance(one, Path):
             try:
@@ -92,11 +98,15 @@ class Index:
 
     def look_alikes(self) -> Iterator[tuple[Path, ...]]:
         """Files of equal size that no UID tells apart, one by one. Enter their digests with :meth:`digested`."""
-        query = f"""SELECT path FROM files WHERE look = 'image' AND instance IS NULL AND path > ? AND size IN
-            (SELECT size FROM files WHERE look = 'image' GROUP BY size HAVING count(*) > 1)
-            AND {self._settled()} ORDER BY path LIMIT 512"""
+        database = self.ledger.database
+        database.execute("DROP TABLE IF EXISTS temp.sizes")
+        database.execute(
+            "CREATE TEMP TABLE sizes AS SELECT size FROM files WHERE look = 'image' GROUP BY size HAVING count(*) > 1"
+        )
+        query = f"""SELECT path FROM files WHERE path > ? AND look = 'image' AND instance IS NULL AND size IN
+            (SELECT size FROM temp.sizes) AND {self._settled()} ORDER BY path LIMIT {PAGE}"""
         last = b""
-        while page := [row[0] for row in self.ledger.database.execute(query, (last,))]:
+        while page := [row[0] for row in database.execute(query, (last,))]:
             last = page[-1]
             yield from ((self.path(name),) for name in page)
 

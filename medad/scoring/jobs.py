@@ -55,11 +55,12 @@ class Read:
 
 @dataclass(frozen=True)
 class Draw:
-    """Draw the map of a study: ``maps`` (N, 1, S, S), ``worst`` the slice with the highest score."""
+    """Draw a study: ``maps`` (N, 1, S, S), ``worst`` the slice with the highest score; ``heatmap``: on its source."""
 
     study: Study
     maps: Pixels
     worst: int
+    heatmap: bool
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,9 @@ class Worker:
         return Ready(slices, time.monotonic() - began)
 
     def _keep(self, name: str, source: MetaTensor, image: MetaTensor) -> _Kept:
-        kept = self.kept[name] = _Kept(preview(source, image), *((source, image) if self.settings.heatmaps else ()))
+        kept = self.kept[name] = _Kept(
+            preview(source, image), *((source, image) if self.settings.heatmaps != "none" else ())
+        )
         while len(self.kept) > 1 and sum(one.nbytes for one in self.kept.values()) > KEPT_BYTES:
             self.kept.popitem(last=False)
         return kept
@@ -155,7 +158,7 @@ class Worker:
         maps, worst = torch.from_numpy(job.maps), job.worst
         thumbnail = save_thumbnail(self.out, study.id, kept.preview[worst], maps[worst], self.top)
         heatmap = ""
-        if kept.source is not None and kept.image is not None:
+        if job.heatmap and kept.source is not None and kept.image is not None:
             heatmap = save_map(self.out, study.id, kept.source, kept.image, maps, worst, self.top)
         seconds = time.monotonic() - began
         return Entry("scored", heatmap=heatmap, facts={"thumbnail": thumbnail}, seconds=seconds)

@@ -15,6 +15,7 @@ from medad.scoring.jobs import Draw, Pixels, Read, Ready
 from medad.scoring.pool import AHEAD, Lost, Outcome, Pool
 from medad.scoring.scorer import Scorer
 from medad.scoring.settings import ScoringError
+from medad.scoring.verdicts import Verdicts
 from medad.types import Scored, Study
 
 Result = tuple[Study, Entry]
@@ -29,13 +30,27 @@ class _Waiting:
     worker: int
 
 
-class Local:
-    """Scores studies with a pool of workers. ``drawn`` names the score whose maps are drawn."""
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn of a study: the maps of the score that decides, on the source for some studies or all."""
 
-    def __init__(self, pool: Pool, scorer: Scorer, drawn: str) -> None:
+    verdicts: Verdicts
+    heatmaps: str
+
+    def __call__(self, study: Study, scored: dict[str, Scored], entry: Entry) -> Draw:
+        """The job that draws a study, from the scores of its slices and its row."""
+        one = scored[self.verdicts.score]
+        heatmap = self.heatmaps == "all" or (self.heatmaps == "flagged" and self.verdicts.flagged(entry.scores))
+        return Draw(study, one.anomaly_map.numpy().copy(), int(one.score.argmax()), heatmap)
+
+
+class Local:
+    """Scores studies with a pool of workers."""
+
+    def __init__(self, pool: Pool, scorer: Scorer, drawing: Drawing) -> None:
         self.pool = pool
         self.scorer = scorer
-        self.drawn = drawn
+        self.drawing = drawing
         self._conductor = ThreadPoolExecutor(1)
         self._wake, self._bell = os.pipe()
         self._waiting: list[_Waiting] = []
@@ -119,7 +134,7 @@ class Local:
                 yield one.study, entry
                 continue
             self._drawing[one.study.id] = entry
-            self.pool.offer(draw_of(one.study, scored[self.drawn]), one.worker)
+            self.pool.offer(self.drawing(one.study, scored, entry), one.worker)
 
 
 def outcome_of(outcome: Outcome) -> tuple[Study, Ready | Entry]:
@@ -144,8 +159,3 @@ def entry_of(scored: dict[str, Scored], seconds: float) -> Entry:
     if not all(torch.isfinite(one.score).all() for one in scored.values()):
         return Entry("failed", "the model gives no finite score for it (non-finite)", count, seconds=seconds)
     return Entry("scored", slices=count, scores=scores, seconds=seconds)
-
-
-def draw_of(study: Study, scored: Scored) -> Draw:
-    """The job that draws a study's map."""
-    return Draw(study, scored.anomaly_map.numpy().copy(), int(scored.score.argmax()))

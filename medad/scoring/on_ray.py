@@ -27,7 +27,7 @@ from medad.methods._method import Method
 from medad.model import Card, Model
 from medad.registry import methods
 from medad.scoring.jobs import Done, Draw, Job, Read, Ready, Worker
-from medad.scoring.local import Result, draw_of, drawn, entry_of, outcome_of
+from medad.scoring.local import Drawing, Result, drawn, entry_of, outcome_of
 from medad.scoring.pool import Pool
 from medad.scoring.scorer import Scorer
 from medad.scoring.settings import ScoreSettings, ScoringError
@@ -44,7 +44,7 @@ Batch = dict[str, NDArray[Any]]
 class OnRay:
     """Scores studies on a cluster; without an address, on one of its own on this machine, closed to all others."""
 
-    def __init__(self, model: Model, settings: ScoreSettings, out: Path, workers: int) -> None:
+    def __init__(self, model: Model, settings: ScoreSettings, drawing: Drawing, out: Path, workers: int) -> None:
         if settings.address is None:
             os.environ.setdefault(_LOOPBACK, "0")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -60,7 +60,7 @@ class OnRay:
         make = partial(Worker, model.card, model.method.settings, settings, out.resolve())
         tensors = {name: value.cpu().numpy() for name, value in model.method.state_dict().items()}
         self._reader: dict[str, Any] = {"fn_constructor_args": (make, settings.timeout)}
-        self._scorer: dict[str, Any] = {"fn_constructor_args": (model.card, tensors, settings.score)}
+        self._scorer: dict[str, Any] = {"fn_constructor_args": (model.card, tensors, drawing)}
 
     def __call__(self, studies: Iterator[Study]) -> Iterator[Result]:
         """The entry of each study, as they are done."""
@@ -135,12 +135,12 @@ class _Drawer(_Reader):
 class _Scorer:
     """Scores what has been read."""
 
-    def __init__(self, card: Card, tensors: dict[str, NDArray[Any]], score: str) -> None:
+    def __init__(self, card: Card, tensors: dict[str, NDArray[Any]], drawing: Drawing) -> None:
         kind = methods.get(card.method)
         method: Method = kind(build(kind.settings_model, card.settings, "the model card"))
         method.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
         self.scorer = Scorer(method.to("cuda" if torch.cuda.is_available() else "cpu").eval(), 1)
-        self.score = score
+        self.drawing = drawing
 
     def __call__(self, batch: Batch) -> Batch:
         """(study, what the network takes, or the final entry) -> what a drawer takes."""
@@ -150,7 +150,8 @@ class _Scorer:
         scored = self.scorer([one.slices for _, one in ready]) if ready else []
         for (study, one), scores in zip(ready, scored, strict=True):
             entry = entry_of(scores, one.seconds)
-            made.append((study, (entry, draw_of(study, scores[self.score])) if entry.status == "scored" else entry))
+            drawable = entry.status == "scored"
+            made.append((study, (entry, self.drawing(study, scores, entry)) if drawable else entry))
         return _packed(made)
 
 

@@ -56,16 +56,11 @@ class _Worker(Process):
 class Pool:
     """``count`` workers, each of which calls what ``make()`` gives for one job after another.
 
-    ``timeout`` is the seconds for a job of one file; every further hundred files have as much again. ``quiet`` is
-    called before a worker is forked: no other thread may then be at work.
+    ``timeout`` is the seconds for a job of one file; every further hundred files have as much again. The
+    attribute ``quiet`` is called before a worker is forked: no other thread may then be at work.
     """
 
-    def __init__(
-        self,
-        count: int,
-        make: Callable[[], Callable[[Job], Done]],
-        timeout: float,
-    ) -> None:
+    def __init__(self, count: int, make: Callable[[], Callable[[Job], Done]], timeout: float) -> None:
         self.count = count
         self.timeout = timeout
         self._make = make

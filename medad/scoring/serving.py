@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 
+from medad.io.isolation import expendable
 from medad.types import MedadError
 
 MEMORY = 8 * 2**30  # bytes that a worker may take beyond what it starts with: four times the largest image
@@ -59,7 +60,6 @@ def started(make: Callable[[], Callable[[Any], Any]]) -> tuple[BaseProcess, Conn
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     here, there = context.Pipe()
     process = context.Process(target=serve, args=(there, make), daemon=True)  # type: ignore[attr-defined]
-    gc.collect()
     gc.freeze()  # else a worker's first collection would write to, and so copy, every page that it shares
     try:
         process.start()
@@ -93,6 +93,7 @@ def _settle() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
+    expendable()
     faulthandler.disable()  # a crash is the parent's to tell
     _silence()
     if sys.platform == "linux":

@@ -19,19 +19,27 @@ class ScoringError(MedadError):
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """``score`` decides what is abnormal, and its maps are drawn; "" is the model's last. ``heatmaps``: on the grid of
-    each source, beside the thumbnails. ``force`` scores what the gate would refuse; ``uids`` puts DICOM UIDs into the
-    table in place of pseudonyms. What follows changes no row: ``workers`` (0: one for each core), ``timeout`` seconds
-    for one file, ``max_failed`` share of failures at which the run stops, ``watch`` seconds between two looks at a
-    folder that is filling (0: one look), ``engine`` and the ``address`` of its cluster.
+    """``score`` decides what is abnormal, and its maps are drawn; "" is the model's last. ``heatmaps``: which studies
+    have one on the grid of their source, beside the thumbnail that all have. ``force`` scores what the gate would
+    refuse; ``uids`` puts the UIDs of DICOM images and series into the table in place of pseudonyms.
+
+    What follows changes no score, and may differ between the runs on one output folder. ``alpha``, ``threshold`` and
+    ``point`` (an operating point of the model) say what is flagged. ``workers`` (0: one for each core); ``timeout``
+    seconds for one file; ``retry_failed`` tries again what failed in an earlier run; ``max_failed`` share of failures
+    at which the run stops; ``watch`` seconds between two looks at a folder that is filling (0: one look); ``engine``
+    and the ``address`` of its cluster.
     """
 
     score: str = ""
-    heatmaps: bool = True
+    heatmaps: Literal["flagged", "all", "none"] = "flagged"
     force: bool = False
     uids: bool = False
+    alpha: float = 0.05
+    threshold: float | None = None
+    point: str | None = None
     workers: int = 0
     timeout: float = 300.0
+    retry_failed: bool = False
     max_failed: float = 0.5
     watch: float = 0.0
     engine: Literal["local", "ray"] = "local"

@@ -16,6 +16,8 @@ from making import gray_image, write_dicom
 from PIL import Image
 from runs import TABLE, children, score, started
 
+from medad.data.loading import Prepare
+from medad.io import UnreadableImage
 from medad.ledger import Ledger
 from medad.methods.ddad import DDAD
 from medad.model import load
@@ -209,6 +211,19 @@ def test_watching_scores_what_arrives_and_ends_on_an_interruption(model: Path, t
     process.join(30)
     assert process.exitcode == 1  # KeyboardInterrupt; the command turns it into 130
     assert not children(os.getpid()) or process.pid not in children(os.getpid())
+
+
+def test_what_failed_is_tried_again_when_asked(
+    model: Path, box: Path, undisturbed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self, study):  # type: ignore[no-untyped-def]
+        raise UnreadableImage(study.files[0], "missing", "the share is away", "try again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Prepare, "read", away)
+        assert "the share is away" in score(model, box, tmp_path).read_text()
+    assert "the share is away" in score(model, box, tmp_path).read_text()
+    assert score(model, box, tmp_path, retry_failed=True).read_bytes() == undisturbed
 
 
 def test_settings_that_change_no_row_may_change_between_runs(model: Path, box: Path, tmp_path: Path) -> None:

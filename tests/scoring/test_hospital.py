@@ -97,7 +97,7 @@ def test_twenty_thousand_files_take_the_memory_of_two_thousand(model: Path, tmp_
         made = hospital.build(tmp_path / f"in{count}", count)
         built = time.monotonic() - began
         out = tmp_path / f"out{count}"
-        command = ["score", str(model), str(made.root), "--out", str(out), "--no-heatmaps", "--workers", "2"]
+        command = ["score", str(model), str(made.root), "--out", str(out), "--heatmaps", "none", "--workers", "2"]
         code = "from medad.cli import main; main()"
         with (tmp_path / f"log{count}").open("w") as log:
             process = subprocess.Popen(

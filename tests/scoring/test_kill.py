@@ -179,4 +179,4 @@ def test_an_output_folder_that_vanishes_is_said(
 
     monkeypatch.setattr(Ledger, "write", gone)
     with pytest.raises(LedgerError, match="is gone"):
-        score(model, box, out, heatmaps=False)
+        score(model, box, out, heatmaps="none")
