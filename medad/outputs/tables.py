@@ -11,6 +11,17 @@ from medad.outputs.published import Figure, beside, sources
 
 CELL = ("dataset", "split", "method", "variant", "network", "anomaly_rate", "score")
 HEADINGS = ("dataset", "split", "method", "network", "unlabeled", "score", "AUC", "AP", "± over", "test")
+LOCALIZED = {
+    "f1_max": "F1-max",
+    "pixel_auc": "pixel AUC",
+    "pixel_ap": "pixel AP",
+    "pixel_f1_max": "pixel F1-max",
+    "pixel_aupro": "AU-PRO",
+    "pixel_dice": "Dice",
+    "pixel_dice_oracle": "Dice (oracle)",
+    "pointing": "boxes hit",
+}
+METRICS = ("auc", "ap", *LOCALIZED)
 COMPARED = ("dataset", "first", "second", "metric", "first", "second", "difference", "p", "p (Holm)")
 
 Row = dict[str, Any]
@@ -34,12 +45,11 @@ def _cell(row: Row) -> tuple[object, ...]:
 def _summary(group: list[Row]) -> Row:
     several = len(group) > 1
     summary = {**group[0], "over": f"{len(group)} seeds" if several else ""}
-    for metric in ("auc", "ap"):
-        values = [row[metric] for row in group]
-        summary[metric] = mean(values)
-        summary[f"{metric}_std"] = stdev(values) if several else group[0][f"{metric}_std"]
-        if several:
-            summary[f"{metric}_low"] = summary[f"{metric}_high"] = None
+    for metric in METRICS if several else ():
+        values = [row[metric] for row in group if row.get(metric) is not None]
+        summary[metric] = mean(values) if values else None
+        summary[f"{metric}_std"] = stdev(values) if len(values) > 1 else None
+        summary[f"{metric}_low"] = summary[f"{metric}_high"] = None
     if not several and summary["auc_std"] is not None:
         summary["over"] = "networks"
     return summary
@@ -64,8 +74,11 @@ def _class_mean(base: str, group: list[Row]) -> Row:
         "split": splits.pop() if len(splits) == 1 else "mixed",
         "over": f"{len(group)} classes",
         **{key: sum(row[key] for row in group) for key in counts},
-        **{metric: mean(row[metric] for row in group) for metric in ("auc", "ap")},
-        **{f"{metric}_{part}": None for metric in ("auc", "ap") for part in ("std", "low", "high")},
+        **{
+            metric: mean(row[metric] for row in group) if all(row.get(metric) is not None for row in group) else None
+            for metric in METRICS
+        },
+        **{f"{metric}_{part}": None for metric in METRICS for part in ("std", "low", "high")},
     }
 
 
@@ -74,7 +87,7 @@ def _value(row: Row, metric: str) -> str:
     parts = [f"{row[metric]:.3f}"]
     if row.get(f"{metric}_low") is not None:
         parts.append(f"[{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]")
-    if row[f"{metric}_std"] is not None:
+    if row.get(f"{metric}_std") is not None:
         parts.append(f"± {row[f'{metric}_std']:.3f}")
     return " ".join(parts)
 
@@ -87,6 +100,12 @@ def _unlabeled(row: Row) -> str:
     return f"{total - abnormal} + {abnormal}"
 
 
+def _what(row: Row) -> tuple[str, str]:
+    """Method, with its variant where there are some, and network."""
+    variant = row.get("variant", "-")
+    return row["method"] if variant == "-" else f"{row['method']}, {variant}", row["network"]
+
+
 def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Headings and cells of the printed table; "a + b" are normal and abnormal cases. Means over classes come last.
 
@@ -96,9 +115,9 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
     summaries = over_seeds(rows)
     lines: list[Sequence[str]] = [
         (
-            *(row[key] for key in ("dataset", "split")),
-            row["method"] if row.get("variant", "-") == "-" else f"{row['method']}, {row['variant']}",
-            row["network"],
+            row["dataset"],
+            row["split"],
+            *_what(row),
             _unlabeled(row),
             row["score"],
             _value(row, "auc"),
@@ -110,6 +129,22 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
         for row in (*summaries, *over_classes(summaries))
     ]
     return (*HEADINGS, *(["published AUC"] if known else [])), lines
+
+
+def localization_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Headings and cells of the printed table of what the maps find, where there are masks: mean ± std over seeds."""
+    summaries = over_seeds([row for row in rows if row.get("n_masks") or row.get("n_boxes")])
+    named = {key: word for key, word in LOCALIZED.items() if any(row.get(key) is not None for row in summaries)}
+    lines: list[Sequence[str]] = [
+        (
+            row["dataset"],
+            *_what(row),
+            row["score"],
+            *("" if row.get(key) is None else _value(row, key) for key in named),
+        )
+        for row in (*summaries, *over_classes(summaries))
+    ]
+    return ("dataset", "method", "network", "score", *named.values()), lines
 
 
 def comparison_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]]]:
