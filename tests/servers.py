@@ -32,6 +32,7 @@ class MlflowServer:
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), *places]
         hidden = {"MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME"}
         environment = {name: value for name, value in os.environ.items() if name not in hidden}
+        environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # seven processes that no test needs
         log = (self.folder / "server.log").open("ab")
         self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
         log.close()
