@@ -153,11 +153,12 @@ class Ledger:
                 values,
             )
 
-    def rows(self) -> Iterator[Row]:
-        """All rows that have a status, in the order of their IDs' bytes, one by one."""
+    def rows(self, status: str | None = None) -> Iterator[Row]:
+        """All rows that have a status, or this one, in the order of their IDs' bytes, one by one."""
         for study_id, files, uid, *values in self.database.execute(
             "SELECT id, files, uid, status, reason, slices, scores, heatmap, facts, seconds, copy_of FROM studies "
-            "WHERE status IS NOT NULL ORDER BY id"
+            "WHERE status = coalesce(?, status) ORDER BY id",
+            (status,),
         ):
             status, reason, slices, scores, heatmap, facts, seconds, copy_of = values
             if copy_of is not None:

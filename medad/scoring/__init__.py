@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -100,8 +101,7 @@ def score_folder(
 
 
 def _reasons(ledger: Ledger) -> list[str]:
-    failed = (f"{row.file}: {row.entry.reason}" for row in ledger.rows() if row.entry.status == "failed")
-    return [reason for _, reason in zip(range(REASONS), failed, strict=False)]
+    return [f"{row.file}: {row.entry.reason}" for row in islice(ledger.rows("failed"), REASONS)]
 
 
 class _Run:
