@@ -29,10 +29,10 @@ _PLUGINS = {
     "1.2.840.10008.1.2.4.81": ("pyjpegls", "gdcm"),
     "1.2.840.10008.1.2.4.90": ("pylibjpeg", "gdcm"),
     "1.2.840.10008.1.2.4.91": ("pylibjpeg", "gdcm"),
-    "1.2.840.10008.1.2.5": ("pylibjpeg", "pydicom"),
+    "1.2.840.10008.1.2.5": ("pydicom",),  # pylibjpeg-rle panics over damaged data
 }
 _TAIL = 64  # bytes in which a JPEG, JPEG-LS or JPEG 2000 picture must end, padding included
-_INSTALL = "install python-gdcm, pylibjpeg-openjpeg, pylibjpeg-rle and pyjpegls"
+_INSTALL = "install python-gdcm, pylibjpeg, pylibjpeg-openjpeg and pyjpegls"
 _GPL = "install pylibjpeg-libjpeg, which is GPL-licensed and so not part of medad, or convert the file"
 
 
