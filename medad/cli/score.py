@@ -40,7 +40,7 @@ def score(
         typer.Option(help="Studies to draw on the grid of their source (a second and 10 MB for a large radiograph)."),
     ] = Heatmaps.FLAGGED,
     alpha: Annotated[float, typer.Option(help="Flag p-values up to this, if the model has calibration scores.")] = 0.05,
-    threshold: Annotated[float | None, typer.Option(help="Flag scores from this on.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Flag scores above this.")] = None,
     point: Annotated[str | None, typer.Option(help="Flag scores from this operating point of the model on.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Score also what is unlike the training images.")] = False,
     uids: Annotated[bool, typer.Option("--uids", help="Put DICOM UIDs into the table.")] = False,

@@ -23,7 +23,7 @@ class Verdicts:
     """``scores`` are the model's, ``score`` the one that decides.
 
     ``flag_alpha``: its p-value is at most ``alpha``, where the model has calibration scores. ``flag_threshold``: it is
-    at least ``threshold``, or the card's operating point ``point``, or the card's first one.
+    above ``threshold``, or the card's operating point ``point``, or the card's first one.
     """
 
     card: Card
@@ -61,7 +61,7 @@ class Verdicts:
         return {
             "score": self.score,
             "flag_alpha": f"p <= {self.alpha:g}, {calibration} calibration normals" if calibration else "none",
-            "flag_threshold": f"score >= {limit[1]:.6g} ({limit[0]})" if limit else "none",
+            "flag_threshold": f"score > {limit[1]:.6g} ({limit[0]})" if limit else "none",
         }
 
     def flagged(self, scores: Mapping[str, float]) -> bool:
@@ -88,7 +88,7 @@ class Verdicts:
         if f"{self.score}_p" in found:
             found["flag_alpha"] = found[f"{self.score}_p"] <= self.alpha
         if self.limit is not None:
-            found["flag_threshold"] = np.array([row[self.score] for row in rows], np.float64) >= self.limit[1]
+            found["flag_threshold"] = np.array([row[self.score] for row in rows], np.float64) > self.limit[1]
         return found
 
     def columns(self) -> list[str]:

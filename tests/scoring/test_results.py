@@ -136,6 +136,7 @@ def test_a_table_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path) -
         (KNOWN, {}, 17.0, False),
         (KNOWN, {"alpha": 0.2}, 17.0, True),
         (KNOWN, {"threshold": 16.0}, 17.0, True),
+        (KNOWN, {"threshold": 17.0}, 17.0, False),
         (KNOWN, {"point": "sensitivity 95%", "alpha": 0.01}, 21.0, True),
         (KNOWN, {"alpha": 0.01}, 21.0, False),
         ({"percentiles": KNOWN["percentiles"]}, {}, 98.0, False),
