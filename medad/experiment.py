@@ -65,13 +65,14 @@ def train_model(
     rng = torch.Generator().manual_seed(experiment.seed)
     method.fit(learned, loader, track=run.metric, rng=rng, keep=checkpoints)
     method.eval()
+    normals = describe_normals(method, learned.normal, held_out, loader, experiment.evaluation)
     card = Card(
         method=experiment.method,
         settings=experiment.settings.model_dump(mode="json"),
         seed=experiment.seed,
         trained_on=source,
-        profile=profile_of(loader.facts(learned.normal)),
-        **describe_normals(method, learned.normal, held_out, loader, experiment.evaluation),
+        profile=profile_of(loader.facts(learned.normal)),  # known since the normals were read
+        **normals,
     )
     write_marks(folder, (*data.normal, *data.unlabeled), source["dataset"])
     save(folder, method, card)
