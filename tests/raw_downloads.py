@@ -11,7 +11,7 @@ import numpy as np
 from making import gray_image
 from PIL import Image
 
-NORMALS, ABNORMALS = 20, 16
+NORMALS, ABNORMALS = 24, 16  # enough for two test cases of each class in every drawn split
 
 
 def color_image(rng: np.random.Generator, abnormal: bool, side: int = 40) -> np.ndarray:

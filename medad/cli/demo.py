@@ -33,11 +33,11 @@ def demo(
     if outcome.failed:
         raise typer.Exit(1)
     from medad.model import load
-    from medad.scoring import TABLE, score_folder
+    from medad.scoring import TABLE, ScoreSettings, score_folder
 
     cell = outcome.folders[-1]
     inbox = _fill_inbox(out)
-    summary = score_folder(load(cell / "model"), inbox, out / "scores")
+    summary = score_folder(load(cell / "model"), inbox, out / "scores", ScoreSettings(heatmaps="all"))
     typer.echo(f"scored:  {summary.counts['scored']} studies of {inbox}: {out / 'scores' / TABLE}, heatmaps beside it")
     typer.echo(f"picture: {cell / 'panel.png'}")
     typer.echo(_verdict(outcome.rows))

@@ -57,7 +57,7 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def test_three_scored_one_skipped_one_failed(model: Path, inbox: Path, tmp_path: Path) -> None:
-    done = run("score", model, inbox, "--out", tmp_path / "out")
+    done = run("score", model, inbox, "--out", tmp_path / "out", "--heatmaps", "all")
     assert done.exit_code == 1
     assert "3 scored, 1 skipped, 1 failed" in done.output
     assert "cut.dcm" in done.output

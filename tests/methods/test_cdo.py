@@ -265,7 +265,8 @@ def test_train_and_score_a_folder(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["train", "cdo", *where, *told])
     assert done.exit_code == 0, done.output
     model, out = tmp_path / "out" / "model", tmp_path / "scores"
-    done = CliRunner().invoke(app, ["score", str(model), str(tmp_path / "inbox"), "--out", str(out), "--device", "cpu"])
+    drawn = ["--device", "cpu", "--heatmaps", "all"]
+    done = CliRunner().invoke(app, ["score", str(model), str(tmp_path / "inbox"), "--out", str(out), *drawn])
     assert done.exit_code == 0, done.output
     import pandas as pd
 
