@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -72,6 +73,7 @@ def started(
         Ledger.write = noted  # type: ignore[method-assign,assignment]
         before()
         os.setpgid(0, 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
         score(model, folder, out, **settings)
 
     process = multiprocessing.get_context("fork").Process(target=run)
