@@ -163,7 +163,7 @@ def measure(syntax: str, asked: argparse.Namespace, room: Path) -> dict[str, obj
     folder = room / syntax
     files = radiographs(folder, syntax, asked.files)
     trained = model(room / f"model-{syntax}", files)
-    more = ["--workers", str(asked.workers), "--heatmaps", "all" if asked.heatmaps else "none"]
+    more = ["--workers", str(asked.workers), "--heatmaps", asked.heatmaps]
     spent: dict[str, list[float]] = {"decoding": [], "medad": []}
     turns: dict[str, Callable[[], float]] = {
         "decoding": partial(decoding, files, asked.workers, spent["decoding"]),
