@@ -60,7 +60,7 @@ def evaluate_one(
             return kept
         (out / IDENTITY).write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
         unlabeled = model.card.trained_on.get("unlabeled")
-        about = {"split": pools.kind, "n_unlabeled": unlabeled, "n_unlabeled_abnormal": None}
+        about = {"split": pools.kind, "n_unlabeled": unlabeled, "n_unlabeled_abnormal": None, "anomaly_rate": None}
         began = time.monotonic()
         return evaluate_model(experiment, model.method, model.card, studies, loader, out, run, about=about, began=began)
 

@@ -39,7 +39,8 @@ def comparison_tables(groups: Sequence[Group]) -> list[Table]:
             row = group.first.rows[0]
             same = pd.util.hash_pandas_object(cases[["id", "label"]], index=False).to_numpy().tobytes()
             families.setdefault((row["dataset"], row.get("anomaly_rate"), same), []).append(group)
-    tables = [_table(f"{key[0]}, anomaly rate {key[1]}", family) for key, family in families.items()]
+    rates = {key: "" if key[1] is None else f", anomaly rate {key[1]}" for key in families}
+    tables = [_table(f"{key[0]}{rates[key]}", family) for key, family in families.items()]
     return [table for table in tables if table is not None]
 
 
