@@ -99,25 +99,31 @@ class ResizePlane(InvertibleTransform):
         return MetaTensor(moved.contiguous()).copy_meta_from(meta)
 
 
-class ToUnit(Transform):
-    """Intensities to [0, 1]: by the file's nominal range where it has one, else by ``measure`` of the image itself."""
+class Bounded(Transform):
+    """Finds the range of an image: the file's nominal one where it has one, else by ``measure`` of the image itself."""
 
     def __init__(self, measure: Callable[[Tensor], tuple[float, float]]) -> None:
         self.measure = measure
 
     def __call__(self, image: MetaTensor) -> MetaTensor:
-        """Clipped to the range; a constant image becomes 0."""
-        low, high = image.meta.get("reading", {}).get("value_range") or self.measure(image.as_tensor())
-        unit = image.as_tensor().sub(low).div_((high - low) or 1.0).clamp_(0, 1)
-        return MetaTensor(unit).copy_meta_from(image)
+        """Clipped to the range, which is in ``meta["bounds"]``; no reader goes beyond a nominal one."""
+        nominal = image.meta.get("reading", {}).get("value_range")
+        low, high = nominal or self.measure(image.as_tensor())
+        pixels = image.as_tensor() if nominal else image.as_tensor().clamp(low, high)
+        bounded = MetaTensor(pixels).copy_meta_from(image)
+        bounded.meta["bounds"] = (low, high)
+        return bounded
 
 
 class ToSigned(Transform):
-    """[0, 1] to [-1, 1]."""
+    """The range in ``meta["bounds"]`` to [-1, 1]. It comes after the resize, with which it commutes, since there is
+    less to do then."""
 
     def __call__(self, image: MetaTensor) -> MetaTensor:
-        """(x - 0.5) / 0.5."""
-        return (image - 0.5) / 0.5
+        """2 (x - low) / (high - low) - 1; a constant image becomes -1."""
+        low, high = image.meta["bounds"]
+        signed = image.as_tensor().sub(low).mul_(2 / ((high - low) or 1.0)).sub_(1).clamp_(-1, 1)
+        return MetaTensor(signed).copy_meta_from(image)
 
 
 def extremes(pixels: Tensor) -> tuple[float, float]:
@@ -175,8 +181,8 @@ def geometry(size: int) -> Compose:
 
 def to_network(settings: Settings) -> Compose:
     """The transforms from an image of the right channels, (C, *spatial), to (C, S, S) or (C, S, S, D) in [-1, 1]."""
-    to_unit = ToUnit(PRESETS[settings.preset].measure)
-    return Compose([to_unit, *geometry(settings.size).transforms, ToSigned()])
+    bounded = Bounded(PRESETS[settings.preset].measure)
+    return Compose([bounded, *geometry(settings.size).transforms, ToSigned()])
 
 
 def as_slices(image: Tensor) -> Tensor:

@@ -14,7 +14,16 @@ from PIL import Image
 
 from medad.config import ConfigError, Settings
 from medad.data.loading import Loader, Prepare, UnreadableStudies
-from medad.data.transforms import DisplayAxes, ResizePlane, as_slices, geometry, read_settings, restore, to_network
+from medad.data.transforms import (
+    PRESETS,
+    DisplayAxes,
+    ResizePlane,
+    as_slices,
+    geometry,
+    read_settings,
+    restore,
+    to_network,
+)
 from medad.io import read_image
 from medad.types import Study
 
@@ -154,3 +163,14 @@ def test_readers_and_display_agree_on_rows(tmp_path: Path) -> None:
     assert read_image(tmp_path / "x.png").shape == (1, 32, 32)
     image = Prepare(Settings(size=32))(Study("x", (tmp_path / "x.png",)))
     assert np.unravel_index(int(image.argmax()), (32, 32)) == (0, 31)
+
+
+@pytest.mark.parametrize("preset", ["published", "mr"])
+def test_intensities_are_clipped_before_the_resize_and_scaled_as_if_they_had_been(preset: str) -> None:
+    source = volume((90, 70))
+    source[0, 3, 4] = 50  # beyond the 99.5th percentile; what it spreads to depends on where it is clipped
+    low, high = PRESETS[preset].measure(source.as_tensor())
+    signed = (source.clamp(low, high) - low) / (high - low) * 2 - 1
+    expected = geometry(32)(signed)
+    image = to_network(Settings(size=32, preset=preset))(source)
+    torch.testing.assert_close(image.as_tensor(), expected.as_tensor(), rtol=0, atol=1e-5)
