@@ -15,7 +15,7 @@ PACKAGE = Path(medad.__file__).parent
 # Each part may import parts of the rows above it, and of its own part.
 LAYERS = [
     {"types"},
-    {"registry", "config", "progress"},
+    {"registry", "config", "progress", "cluster"},
     {"functional"},
     {"io", "networks", "backbones", "scores", "tracking", "outputs"},
     {"data", "training"},
@@ -28,7 +28,7 @@ LAYERS = [
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
-ONLY_IN = {"mlflow": {"tracking"}, "highdicom": {"io", "outputs"}, "ray": {"scoring", "experiment"}}
+ONLY_IN = {"mlflow": {"tracking"}, "highdicom": {"io", "outputs"}, "ray": {"cluster", "scoring"}}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts != ("__init__.py",))
 
 

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +42,17 @@ AllowDownload = Annotated[
     bool, typer.Option("--allow-download", help="Fetch what a method needs from the network, such as ImageNet weights.")
 ]
 SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="Leave out studies that cannot be read.")]
+
+
+class Engine(StrEnum):
+    """Where the work is done."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+WhichEngine = Annotated[Engine, typer.Option("--engine", help="ray: on a cluster (needs 'pip install medad[ray]').")]
+Address = Annotated[str | None, typer.Option(help="Address of the Ray cluster; default: one on this machine.")]
 WIDTH = 180  # of a table that is not printed to a terminal
 
 
@@ -67,6 +79,14 @@ def start(threads: int, device: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"--device {device}: {str(error).splitlines()[0]}") from None
     return device
+
+
+def check_address(engine: Engine, address: str | None) -> None:
+    """An address says where a cluster is, and nothing else."""
+    from medad.config import ConfigError
+
+    if address is not None and engine is not Engine.RAY:
+        raise ConfigError(f"--address {address}: it belongs to --engine ray")
 
 
 def read_own(path: Path | None) -> Manifest | None:

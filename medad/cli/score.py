@@ -13,13 +13,6 @@ from medad.cli import _common as common
 SHOWN = 10
 
 
-class Engine(StrEnum):
-    """Where the work is done."""
-
-    LOCAL = "local"
-    RAY = "ray"
-
-
 class Heatmaps(StrEnum):
     """Which studies are drawn."""
 
@@ -53,10 +46,8 @@ def score(
     watch: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Go on with what arrives, looking this often; 0: once.")
     ] = 0.0,
-    engine: Annotated[Engine, typer.Option(help="ray: on a cluster (needs 'pip install medad[ray]').")] = Engine.LOCAL,
-    address: Annotated[
-        str | None, typer.Option(help="Address of the Ray cluster; default: one on this machine.")
-    ] = None,
+    engine: common.WhichEngine = common.Engine.LOCAL,
+    address: common.Address = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget the results in OUT and start anew.")] = False,
     tracking_uri: common.TrackingUri = None,
     device: common.Device = "auto",
@@ -68,11 +59,13 @@ def score(
     the run had to stop; 130: interrupted. The same command goes on after an interruption, however it came about, and
     scores only what is new or has changed.
     """
-    device = common.start(threads, device)
+    common.check_address(engine, address)
+    on_cluster = engine is common.Engine.RAY  # whose machines have devices of their own
+    here = common.start(threads, "cpu" if on_cluster else device)
     from medad.model import load
     from medad.scoring import TABLE, ScoreSettings, score_folder
 
-    loaded = load(common.model_folder(model, out, tracking_uri), device)
+    loaded = load(common.model_folder(model, out, tracking_uri), here)
     settings = ScoreSettings(
         score=decides,
         heatmaps=heatmaps.value,
@@ -88,6 +81,7 @@ def score(
         watch=watch,
         engine=engine.value,
         address=address,
+        device=device,
     )
     summary = score_folder(loaded, folder, out, settings, restart=restart)
     counts = summary.counts

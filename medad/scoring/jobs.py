@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 KEPT_BYTES = 256 * 2**20
 
 Pixels = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -55,20 +56,24 @@ class Read:
 
 @dataclass(frozen=True)
 class Draw:
-    """Draw a study: ``maps`` (N, 1, S, S), ``worst`` the slice with the highest score; ``heatmap``: on its source."""
+    """Draw a study: ``maps`` (N, 1, S, S), ``worst`` the slice with the highest score; ``heatmap``: on its source.
+    ``shown`` (h, w) is what the thumbnail is made from, where another process has read the study."""
 
     study: Study
     maps: Pixels
     worst: int
     heatmap: bool
+    shown: Bytes | None = None
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A study as the network takes it: ``slices`` (N, C, S, S)."""
+    """A study as the network takes it: ``slices`` (N, C, S, S); what thumbnails are made from, (N, h, w), if another
+    process draws it."""
 
     slices: Pixels
     seconds: float
+    preview: Bytes | None = None
 
 
 Job = Look | Digest | Read | Draw
@@ -139,6 +144,8 @@ class Worker:
             return Entry("skipped", reason, seconds=time.monotonic() - began)
         image: MetaTensor = self.prepare.transform(source)
         slices: Pixels = np.ascontiguousarray(as_slices(image).numpy())
+        if self.settings.engine == "ray":
+            return Ready(slices, time.monotonic() - began, preview(source, image).numpy())
         self._keep(study.id, source, image)
         return Ready(slices, time.monotonic() - began)
 
@@ -152,7 +159,9 @@ class Worker:
 
     def _draw(self, job: Draw, began: float) -> Entry:
         study, kept = job.study, self.kept.pop(job.study.id, None)
-        if kept is None:
+        if job.shown is not None and not job.heatmap:
+            kept = _Kept(torch.from_numpy(job.shown).expand(job.worst + 1, -1, -1))
+        elif kept is None:
             source = self.prepare.read(study)
             kept = self._keep(study.id, source, self.prepare.transform(source))
         maps, worst = torch.from_numpy(job.maps), job.worst

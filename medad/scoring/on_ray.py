@@ -3,15 +3,15 @@
 The folder and the output folder have to be reachable under the same paths from all its machines. The ledger stays
 here, with the process that was called: rows come back and are written as they are made. Every reader has a process of
 its own for the decoders, with the time limit and the second try of pool.py, so that a bad file ends no actor. A study
-is read once more for its drawing, for its pixels may be on another machine.
+is read once more for its heatmap, for its pixels may be on another machine; a thumbnail is made from the small picture
+that goes along.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from medad.cluster import Cluster, ClusterError
 from medad.config import build
 from medad.ledger import Entry
 from medad.methods._method import Method
@@ -30,13 +31,13 @@ from medad.scoring.jobs import Done, Draw, Job, Read, Ready, Worker
 from medad.scoring.local import Drawing, Result, drawn, entry_of, outcome_of
 from medad.scoring.pool import Pool
 from medad.scoring.scorer import Scorer
-from medad.scoring.settings import ScoreSettings, ScoringError
-from medad.types import Study
+from medad.scoring.settings import ScoreSettings
+from medad.types import Scored, Study
 
 PAGE = 50_000  # studies in one pass through the cluster: each starts its actors anew, and its list is in memory
 BATCH = 16
-# Read when Ray is imported: "0" has it listen on the loopback interface only, which no argument of ray.init does.
-_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+READERS = 8  # that keep one scorer busy, on a CPU
+SHARE = 1 / 3  # of a core, for each reader, drawer and scorer: all find room, and the machine shares out the rest
 
 Batch = dict[str, NDArray[Any]]
 
@@ -45,18 +46,11 @@ class OnRay:
     """Scores studies on a cluster; without an address, on one of its own on this machine, closed to all others."""
 
     def __init__(self, model: Model, settings: ScoreSettings, drawing: Drawing, out: Path, workers: int) -> None:
-        if settings.address is None:
-            os.environ.setdefault(_LOOPBACK, "0")
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        try:
-            import ray
-        except ImportError:
-            raise ScoringError("--engine ray needs Ray: pip install 'medad[ray]'") from None
-        self.workers = workers
-        self.gpus = 1 if next(iter(model.method.state_dict().values()), torch.zeros(())).is_cuda else 0
-        self._ours = not ray.is_initialized()
-        if self._ours:
-            _connect(ray, settings.address, workers, self.gpus)
+        self.cluster = Cluster(settings.address, workers + 1, torch.cuda.device_count())
+        self.workers = settings.workers or (workers if settings.address is None else self.cluster.cpus)
+        if self.workers > self.cluster.cpus:
+            raise ClusterError(f"--workers {self.workers}: the cluster has {self.cluster.cpus} cores")
+        self.gpus = self.cluster.gpus_for(settings.device)
         make = partial(Worker, model.card, model.method.settings, settings, out.resolve())
         tensors = {name: value.cpu().numpy() for name, value in model.method.state_dict().items()}
         self._reader: dict[str, Any] = {"fn_constructor_args": (make, settings.timeout)}
@@ -64,14 +58,13 @@ class OnRay:
 
     def __call__(self, studies: Iterator[Study]) -> Iterator[Result]:
         """The entry of each study, as they are done."""
-        import ray
-
+        ray = self.cluster.ray
         ray.data.DataContext.get_current().enable_progress_bars = False
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        several = {"batch_size": BATCH, "num_cpus": 1, **self._reader}
-        several["compute"] = ray.data.ActorPoolStrategy(size=self.workers)
-        one = {"batch_size": 4 * BATCH, "num_cpus": 1, "num_gpus": self.gpus, **self._scorer}
-        one["compute"] = ray.data.ActorPoolStrategy(size=1)
+        pool = ray.data.ActorPoolStrategy
+        several = {"batch_size": BATCH, "num_cpus": SHARE, "compute": pool(size=self.workers), **self._reader}
+        scorers = pool(size=self.gpus or -(-self.workers // READERS))
+        one = {"batch_size": 4 * BATCH, "num_cpus": SHARE, "num_gpus": min(1, self.gpus), **self._scorer}
+        one["compute"] = scorers
         while page := list(islice(studies, PAGE)):
             rows = [{"row": pickle.dumps(_absolute(study))} for study in page]
             data = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // BATCH))
@@ -81,23 +74,8 @@ class OnRay:
                 yield study, entry
 
     def close(self) -> None:
-        """Leave the cluster; end it, if it is our own."""
-        import ray
-
-        if self._ours:
-            ray.shutdown()
-
-
-def _connect(ray: Any, address: str | None, workers: int, gpus: int) -> None:
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-    try:
-        if address is not None:
-            ray.init(address=address, **quiet)
-        else:  # cores are counted for readers, drawers and the scorer, which never are all at work
-            cores = 2 * workers + 1
-            ray.init(address="local", include_dashboard=False, num_cpus=cores, num_gpus=gpus, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise ScoringError(f"no Ray cluster at {address or 'this machine'}: {error}") from None
+        """Leave the cluster."""
+        self.cluster.close()
 
 
 def _absolute(study: Study) -> Study:
@@ -151,8 +129,12 @@ class _Scorer:
         for (study, one), scores in zip(ready, scored, strict=True):
             entry = entry_of(scores, one.seconds)
             drawable = entry.status == "scored"
-            made.append((study, (entry, self.drawing(study, scores, entry)) if drawable else entry))
+            made.append((study, (entry, self._drawn(study, one, scores, entry)) if drawable else entry))
         return _packed(made)
+
+    def _drawn(self, study: Study, ready: Ready, scores: dict[str, Scored], entry: Entry) -> Draw:
+        job = self.drawing(study, scores, entry)
+        return job if ready.preview is None else replace(job, shown=ready.preview[job.worst])
 
 
 def _packed(rows: Iterable[object]) -> Batch:

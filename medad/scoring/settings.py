@@ -27,7 +27,7 @@ class ScoreSettings:
     ``point`` (an operating point of the model) say what is flagged. ``workers`` (0: one for each core); ``timeout``
     seconds for one file; ``retry_failed`` tries again what failed in an earlier run; ``max_failed`` share of failures
     at which the run stops; ``watch`` seconds between two looks at a folder that is filling (0: one look); ``engine``
-    and the ``address`` of its cluster.
+    and the ``address`` of its cluster, whose scorers are on ``device`` (one machine scores where the model is).
     """
 
     score: str = ""
@@ -44,3 +44,4 @@ class ScoreSettings:
     watch: float = 0.0
     engine: Literal["local", "ray"] = "local"
     address: str | None = None
+    device: str = "auto"

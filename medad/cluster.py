@@ -1,0 +1,82 @@
+"""A Ray cluster: the user's own, or one on this machine that nobody else can reach. Needs the extra ``medad[ray]``."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from medad.types import MedadError
+
+# Read when Ray is imported: "0" has it listen on the loopback interface only, which no argument of ray.init does.
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+
+
+class ClusterError(MedadError):
+    """A cluster that is not there, or lacks what was asked for."""
+
+
+class Cluster:
+    """An open connection. ``ray`` is the package, which is not imported before it is needed."""
+
+    def __init__(self, address: str | None, cores: int, gpus: int) -> None:
+        """Connect to ``address``; without one, start a cluster that counts ``cores`` and ``gpus`` on this machine.
+
+        Raises:
+            ClusterError: Ray is not installed, or there is no cluster at the address.
+        """
+        if address is None:
+            os.environ.setdefault(_LOOPBACK, "0")
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ImportError:
+            raise ClusterError("--engine ray needs Ray: pip install 'medad[ray]'") from None
+        self.ray: Any = ray
+        self._ours = not ray.is_initialized()
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        if self._ours:
+            self._connect(address, cores, gpus)
+
+    def _connect(self, address: str | None, cores: int, gpus: int) -> None:
+        quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+        try:
+            if address is not None:
+                self.ray.init(address=address, **quiet)
+            else:
+                self.ray.init(address="local", include_dashboard=False, num_cpus=cores, num_gpus=gpus, **quiet)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            where = address or "this machine"
+            raise ClusterError(f"no Ray cluster at {where}: {error}. Start one with 'ray start --head'") from None
+
+    @property
+    def cpus(self) -> int:
+        """Cores of all machines."""
+        return int(self.ray.cluster_resources().get("CPU", 1))
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all machines."""
+        return int(self.ray.cluster_resources().get("GPU", 0))
+
+    @property
+    def machines(self) -> list[int]:
+        """Cores of each machine that has any, the fewest first."""
+        cores = [int(node["Resources"].get("CPU", 0)) for node in self.ray.nodes() if node["Alive"]]
+        return sorted(one for one in cores if one) or [1]
+
+    def gpus_for(self, device: str) -> int:
+        """How many GPUs there are for ``--device``: "cpu" asks for none, "auto" takes those that there are.
+
+        Raises:
+            ClusterError: a GPU is asked for, and there is none.
+        """
+        found = 0 if device == "cpu" else self.gpus
+        if device not in ("auto", "cpu") and not found:
+            raise ClusterError(f"--device {device}: the cluster has no GPU; use --device auto or cpu")
+        return found
+
+    def close(self) -> None:
+        """Leave the cluster; end it, if it is our own."""
+        if self._ours:
+            self.ray.shutdown()
