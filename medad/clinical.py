@@ -22,7 +22,7 @@ from medad.experiment import counts
 from medad.model import load
 from medad.outputs.report import write_report
 from medad.plan import Experiment
-from medad.tracking import Run, Tracker
+from medad.tracking import Tracker
 from medad.trainer import train_one
 from medad.types import Study
 
@@ -70,7 +70,7 @@ def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> lis
                 clinical.said.append(f"{stage}: finished before")
                 continue
             log.info("stage %s", stage)
-            clinical.said.append(f"{stage}: {STAGES[stage](clinical, parent)}")
+            clinical.said.append(f"{stage}: {STAGES[stage](clinical, parent.journal)}")
             done.append(stage)
             _write_state(clinical, done)
         parent.artifact(out / STATE)
@@ -95,7 +95,7 @@ def _write_state(clinical: Clinical, done: list[str]) -> None:
     part.replace(path)
 
 
-def _check(clinical: Clinical, parent: Run) -> str:
+def _check(clinical: Clinical, parent: Path) -> str:
     """Every study is read once; one that cannot be is an error now, and not after a night of training."""
     studies = {role: clinical.manifest.studies(role) for role in ROLES}  # type: ignore[arg-type]
     with clinical.tracker.run("check", clinical.out, parent) as run:
@@ -121,7 +121,7 @@ def _counted(role: str, studies: tuple[Study, ...]) -> dict[str, Any]:
     }
 
 
-def _train(clinical: Clinical, parent: Run) -> str:
+def _train(clinical: Clinical, parent: Path) -> str:
     data = clinical.manifest.training()
     pools = clinical.manifest.pools()
     source = {"dataset": clinical.manifest.name, "split": pools.kind, "digest": pools.digest(), **counts(data)}
@@ -129,7 +129,7 @@ def _train(clinical: Clinical, parent: Run) -> str:
     return f"model in {folder}"
 
 
-def _evaluate(clinical: Clinical, parent: Run) -> str:
+def _evaluate(clinical: Clinical, parent: Path) -> str:
     pools = clinical.manifest.pools()
     if not pools.test_normal or not pools.test_abnormal:
         return "left out: the manifest has no test rows of both classes"
@@ -141,20 +141,20 @@ def _evaluate(clinical: Clinical, parent: Run) -> str:
     return "AUC " + ", ".join(f"{row['score']} {row['auc']:.3f}" for row in rows)
 
 
-def _report(clinical: Clinical, parent: Run) -> str:
+def _report(clinical: Clinical, parent: Path) -> str:
     with clinical.tracker.run("report", clinical.out, parent) as run:
         page = write_report(clinical.out)
         run.artifact(page)
     return str(page)
 
 
-def _register(clinical: Clinical, parent: Run) -> str:
+def _register(clinical: Clinical, parent: Path) -> str:
     with clinical.tracker.run("register", clinical.out, parent) as run:
         run.model(clinical.out / "model", clinical.experiment.title, register=clinical.register)
     return f"models:/{clinical.register}@candidate"
 
 
-STAGES: dict[str, Callable[[Clinical, Run], str]] = {
+STAGES: dict[str, Callable[[Clinical, Path], str]] = {
     "check": _check,
     "train": _train,
     "evaluate": _evaluate,

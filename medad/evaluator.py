@@ -16,7 +16,7 @@ from medad.data.splits import Pools
 from medad.experiment import evaluate_model, finished
 from medad.model import Model
 from medad.plan import Experiment
-from medad.tracking import Run, Tracker
+from medad.tracking import Tracker
 from medad.types import MedadError, Study
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def evaluate_one(
     out: Path,
     tracker: Tracker,
     evaluation: Evaluation,
-    parent: Run | None = None,
+    parent: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Judge the ``model`` of ``folder`` by the test studies of ``pools``; write to ``out`` what a bench cell holds.
 

@@ -16,7 +16,7 @@ from medad.ledger import stamp
 from medad.model import CARD, ModelError, load
 from medad.plan import Experiment
 from medad.registry import datasets
-from medad.tracking import Run, Tracker
+from medad.tracking import Tracker
 from medad.types import MedadError, Skipped, Study, TrainingSet
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def train_one(
     loader: Loader,
     out: Path,
     tracker: Tracker,
-    parent: Run | None = None,
+    parent: Path | None = None,
 ) -> Path:
     """Train and write ``out``/model. A model made from the same is left as it is; another is never overwritten."""
     folder = out / "model"

@@ -1,9 +1,12 @@
-"""A grid of experiments: datasets x methods x networks x seeds; what is finished is not run again."""
+"""A grid of experiments: datasets x methods x networks x seeds; what is finished is not run again.
+
+This process decides what is to do and collects the rows; cells.py or on_ray.py has the experiments run.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -11,18 +14,16 @@ from typing import Any
 
 import pandas as pd
 
-from medad.config import Settings
+from medad.bench.cells import Cell, Engine, Loaders
 from medad.data.datasets._dataset import MissingDataset
-from medad.data.loading import Loader
 from medad.data.splits import Pools, SplitError, compose, default_count
-from medad.experiment import figures, finished, run_experiment
+from medad.experiment import figures, finished
 from medad.outputs.plots import save_rate_curves
 from medad.outputs.tables import over_seeds
 from medad.plan import Experiment
 from medad.progress import progress
 from medad.registry import datasets, methods
-from medad.tracking import Run, Tracker, TrackingError
-from medad.types import MedadError
+from medad.tracking import Run, Tracker
 
 log = logging.getLogger(__name__)
 RESULTS = "results.csv"
@@ -47,12 +48,14 @@ def run_bench(
     *,
     data_root: Path | None,
     tracker: Tracker,
-    loader: Callable[[Settings], Loader],
+    loaders: Loaders,
+    engine: Engine,
     title: str = "bench",
     own: Mapping[str, Pools] = MappingProxyType({}),
     allow_download: bool = False,
 ) -> Outcome:
     """Run what is not finished; write ``out``/results.csv after each experiment. ``own`` are data sets by manifest.
+    ``engine`` runs the experiments; ``loaders`` are for the rehearsal of all of them that comes first.
 
     With ``allow_download``, what a method needs from the network, such as weights, is fetched before the first one.
 
@@ -63,15 +66,20 @@ def run_bench(
     pools = {**_find([one for one in experiments if one.dataset not in own], data_root, out, outcome), **own}
     todo = _same_size([one for one in experiments if one.dataset in pools], pools)
     folders = [out / "cells" / one.name(pools[one.dataset].digest()) for one in todo]
-    _rehearse(todo, pools, loader, allow_download)
+    _rehearse(todo, pools, loaders, allow_download)
     with tracker.run("bench", out, name=title) as parent:
         parent.params({"datasets": ",".join(sorted({one.dataset for one in experiments})), "cells": len(experiments)})
-        with progress(title, len(todo)) as advance:
-            for experiment, folder in zip(todo, folders, strict=True):
-                if finished(folder, experiment.evaluation) is None:
-                    _run_cell(experiment, pools[experiment.dataset], folder, loader, tracker, parent, outcome)
+        cells = [Cell(one, pools[one.dataset], folder) for one, folder in zip(todo, folders, strict=True)]
+        unfinished = [cell for cell in cells if finished(cell.folder, cell.experiment.evaluation) is None]
+        outcome.kept = len(cells) - len(unfinished)
+        outcome.rows = _collect(out, folders) if outcome.kept else []
+        with progress(title, len(cells)) as advance:
+            advance(outcome.kept)
+            for cell, trouble in engine(unfinished, parent.journal):
+                if trouble is None:
+                    outcome.run += 1
                 else:
-                    outcome.kept += 1
+                    outcome.failed[cell.folder.name] = trouble
                 outcome.rows = _collect(out, folders)
                 advance(1)
         outcome.folders = [folder for folder in folders if finished(folder) is not None]
@@ -126,7 +134,7 @@ def _find(experiments: list[Experiment], data_root: Path | None, out: Path, outc
 def _rehearse(
     experiments: list[Experiment],
     pools: dict[str, Pools],
-    loader: Callable[[Settings], Loader],
+    loaders: Loaders,
     allow_download: bool,
 ) -> None:
     """Raise now what would end an experiment at its start: nothing to test on, a wrong rate, score or preset."""
@@ -142,32 +150,7 @@ def _rehearse(
         compose(pools[dataset], settings.anomaly_rate, settings.unlabeled)
     for method, settings in {(one.method, one.settings) for one in experiments}:
         methods.get(method)(settings).rehearse(allow_download)
-        loader(settings)
-
-
-def _run_cell(
-    experiment: Experiment,
-    pools: Pools,
-    folder: Path,
-    loader: Callable[[Settings], Loader],
-    tracker: Tracker,
-    parent: Run,
-    outcome: Outcome,
-) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    log.info("run %s", folder.name)
-    try:
-        with tracker.run("cell", folder, parent, folder.name) as run:
-            run_experiment(experiment, pools, loader(experiment.settings), folder, run)
-        outcome.run += 1
-    except TrackingError:  # another process is at work on this cell
-        raise
-    except MedadError as error:
-        outcome.failed[folder.name] = str(error)
-        log.error("failed: %s: %s", folder.name, error)
-    except Exception as error:  # a defect in one experiment must not cost the night's others
-        outcome.failed[folder.name] = f"internal error ({type(error).__name__}: {error}); please report it"
-        log.exception("failed: %s", folder.name)
+        loaders(settings)
 
 
 def _collect(out: Path, folders: list[Path]) -> list[dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +15,10 @@ from medad.cli import _common as common
 
 if TYPE_CHECKING:
     from medad.bench import Outcome
-    from medad.config import Pipeline, Settings
+    from medad.bench.cells import Engine, Loaders
+    from medad.config import Pipeline
     from medad.data.manifest import Manifest
+    from medad.tracking import Tracker
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Place:
     device: str
     threads: int
     allow_download: bool = False
+    engine: common.Engine = common.Engine.LOCAL
+    address: str | None = None
 
 
 def run_grid(
@@ -45,30 +51,44 @@ def run_grid(
     own = {manifest.name: manifest.pools()} if manifest else {}
     grid = grid.model_copy(update={"datasets": (*expand(grid.datasets, data_root), *own)})
     experiments = plan(grid, overrides, own)
-    device = common.start(place.threads, place.device)
+    on_cluster = place.engine is common.Engine.RAY  # whose machines have devices of their own
+    device = common.start(place.threads, "cpu" if on_cluster else place.device)
     from medad.bench import run_bench
-    from medad.data.loading import Loader
+    from medad.bench.cells import Loaders
 
     tracked = common.open_tracker(place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking)
-
-    loaders: dict[tuple[object, ...], Loader] = {}
-
-    def loader(settings: Settings) -> Loader:
-        """One loader for all experiments that see images alike, so that each file is decoded once."""
-        sees = (settings.size, settings.channels, settings.preset)
-        return loaders.setdefault(sees, Loader(settings, device))
-
-    outcome = run_bench(
-        experiments,
-        place.out,
-        data_root=data_root,
-        tracker=tracked.tracker,
-        loader=loader,
-        title=title,
-        own=own,
-        allow_download=place.allow_download,
-    )
+    loaders = Loaders(device)
+    with _engine(place, loaders, tracked.tracker) as engine:
+        outcome = run_bench(
+            experiments,
+            place.out.absolute(),
+            data_root=data_root and data_root.absolute(),
+            tracker=tracked.tracker,
+            loaders=loaders,
+            engine=engine,
+            title=title,
+            own=own,
+            allow_download=place.allow_download,
+        )
     return outcome, tracked
+
+
+@contextmanager
+def _engine(place: Place, loaders: Loaders, tracker: Tracker) -> Iterator[Engine]:
+    """What runs the experiments: this process, or a cluster that is left, or ended, with the block."""
+    if place.engine is common.Engine.LOCAL:
+        from medad.bench.cells import OneByOne
+
+        yield OneByOne(loaders, tracker)
+        return
+    import torch
+
+    from medad.bench.on_ray import OnRay
+    from medad.cluster import Cluster
+
+    cores = max(place.threads, len(os.sched_getaffinity(0)))
+    with closing(Cluster(place.address, cores, torch.cuda.device_count())) as cluster:
+        yield OnRay(cluster, place.device, place.threads, tracker)
 
 
 def report(outcome: Outcome, out: Path) -> None:

@@ -33,21 +33,25 @@ def bench(
     no_tracking: common.NoTracking = False,
     device: common.Device = "auto",
     threads: common.Threads = 0,
+    engine: common.WhichEngine = common.Engine.LOCAL,
+    address: common.Address = None,
     allow_download: common.AllowDownload = False,
     strict: Annotated[bool, typer.Option("--strict", help="A dataset that is not on disk is an error.")] = False,
 ) -> None:
     """Run datasets x methods x networks x seeds; write results.csv and print the table.
 
-    Finished cells are kept: after an interruption the same command goes on. Exit code 1: a cell failed.
+    Finished cells are kept: after an interruption the same command goes on. Exit code 1: a cell failed. On a cluster,
+    --threads are those of one experiment (0: its cores are shared out), and each has a GPU if there are any.
     """
     from medad.config import parse_overrides, read_pipeline
 
     options = {"datasets": datasets, "methods": methods, "networks": networks, "seeds": seeds}
+    common.check_address(engine, address)
     grid = _narrowed(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
     if manifest is not None and datasets is None:
         grid = grid.model_copy(update={"datasets": ()})
-    place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download)
-    own = common.read_own(manifest)
+    place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download, engine, address)
+    own = common.read_own(manifest and manifest.absolute())
     outcome, tracked = run_grid(grid, parse_overrides(settings), place, data_root, "bench", own)
     report(outcome, out)
     tracked.close(out)

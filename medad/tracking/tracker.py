@@ -79,14 +79,15 @@ class Tracker:
         self._sent = time.monotonic()
 
     @contextmanager
-    def run(self, kind: str, folder: Path, parent: Run | None = None, name: str | None = None) -> Iterator[Run]:
-        """The run of this ``kind`` in ``folder``: a new one, or what is recorded there goes on.
+    def run(self, kind: str, folder: Path, parent: Path | None = None, name: str | None = None) -> Iterator[Run]:
+        """The run of this ``kind`` in ``folder``: a new one, or what is recorded there goes on. ``parent`` is the
+        journal of the run that it is part of.
 
         A run that ends by an exception is marked as failed, by Ctrl-C as killed.
         """
         journal = Journal(folder / RUNS / f"{kind}.jsonl")
         try:
-            journal.begin(name or kind, {"medad.kind": kind, **facts()}, parent.journal if parent else None)
+            journal.begin(name or kind, {"medad.kind": kind, **facts()}, parent)
             self.send(journal.path)
             yield Run(journal, self)
             journal.add("end", status="FINISHED")

@@ -108,7 +108,7 @@ def look(uri: str, run: Any, scratch: Path) -> dict[str, Any]:
 
 
 def test_everything_is_read_back_by_the_client(uri: str, tracker: Tracker, tmp_path: Path) -> None:
-    with tracker.run("bench", tmp_path) as parent, tracker.run("cell", tmp_path / "c", parent, "one") as run:
+    with tracker.run("bench", tmp_path) as parent, tracker.run("cell", tmp_path / "c", parent.journal, "one") as run:
         fill(run)
     assert tracker.trouble is None
     runs = runs_of(uri, tmp_path.name)
@@ -230,7 +230,10 @@ def test_what_a_dead_server_missed_is_sent_later_and_once(sqlite: str, tmp_path:
 
 def test_without_a_store_runs_are_on_disk_and_can_be_sent(sqlite: str, tmp_path: Path) -> None:
     tracker = Tracker()
-    with tracker.run("bench", tmp_path) as parent, tracker.run("cell", tmp_path / "cells" / "c", parent, "c") as run:
+    with (
+        tracker.run("bench", tmp_path) as parent,
+        tracker.run("cell", tmp_path / "cells" / "c", parent.journal, "c") as run,
+    ):
         fill(run)
     moved = tmp_path.with_name(f"{tmp_path.name}-moved")
     tmp_path.rename(moved)
