@@ -46,8 +46,8 @@ class Cluster:
             else:
                 self.ray.init(address="local", include_dashboard=False, num_cpus=cores, num_gpus=gpus, **quiet)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            where = address or "this machine"
-            raise ClusterError(f"no Ray cluster at {where}: {error}. Start one with 'ray start --head'") from None
+            hint = "start one with 'ray start --head'; if it asks for a token, set RAY_AUTH_MODE=token here too"
+            raise ClusterError(f"no Ray cluster at {address or 'this machine'}: {error} ({hint})") from None
 
     @property
     def cpus(self) -> int:
