@@ -185,18 +185,6 @@ class Ledger:
         self._lock.close()
 
 
-def stamp(files: Sequence[Path]) -> str:
-    """Sizes and modification times of files."""
-    parts = []
-    for path in files:
-        try:
-            info = path.stat()
-            parts.append(f"{info.st_size}:{info.st_mtime_ns}")
-        except OSError:
-            parts.append("-")
-    return ";".join(parts)
-
-
 def shown(name: bytes) -> str:
     """A file's name as text that any file can hold: bytes that are no UTF-8 appear as \\xNN."""
     return name.decode("utf-8", "backslashreplace")
