@@ -8,6 +8,7 @@ and what took how long is kept out of it.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from medad.types import MedadError
 
 __all__ = ["HEATMAPS", "LEDGER", "TABLE", "ScoreSettings", "ScoringError", "Summary", "score_folder"]
 REASONS = 100
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,10 @@ class Summary:
 def score_folder(
     model: Model, folder: Path, out: Path, settings: ScoreSettings | None = None, *, restart: bool = False
 ) -> Summary:
-    """Score everything below ``folder``; write the table and a heatmap for each scored study to ``out``.
+    """Score everything below ``folder``; write the tables and the pictures to ``out``.
 
-    Rows are kept in ``out``/ledger.sqlite as they
-    are made: the same call goes on after an interruption, scores again only files that changed, and drops rows of files
-    that are gone. ``restart`` forgets the rows that there are.
+    Rows are kept in ``out``/ledger.sqlite as they are made: the same call goes on after an interruption, scores again
+    only files that changed, and drops rows and pictures of files that are gone. ``restart`` forgets all that there is.
 
     Raises:
         ScoringError: there is no such folder, or no such score; too much fails.
@@ -55,6 +56,12 @@ def score_folder(
     verdicts = Verdicts(model.card, tuple(model.method.scores), settings.score, *rule)
     if not settings.force:
         Gate(model.card.profile)  # a profile that is no good is said now, and not by a worker
+    if settings.heatmaps == "flagged" and not verdicts.rule:
+        log.warning(
+            "no study will be flagged, and no heatmap drawn: the model knows no scores of normals for %s. Give "
+            "--threshold, or --heatmaps all, or train with a share of calibration (--set calibration=0.2)",
+            verdicts.score,
+        )
     if not folder.exists():
         raise ScoringError(f"{folder}: there is no such file or folder")
     identity = {
