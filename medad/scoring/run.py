@@ -19,6 +19,7 @@ from medad.scoring.index import Index
 from medad.scoring.jobs import Digest, Look, Worker
 from medad.scoring.local import Drawing, Local, Result
 from medad.scoring.looks import Looked
+from medad.scoring.pictures import Pictures
 from medad.scoring.pool import Lost, Outcome, Pool
 from medad.scoring.scorer import Scorer
 from medad.scoring.settings import ScoreSettings, ScoringError
@@ -46,13 +47,19 @@ class Run:
         self.model, self.out, self.settings = model, out, settings
         self.verdicts, self.ledger, self.tables = verdicts, ledger, tables
         self.index = Index(ledger, folder, settling=settings.watch > 0)
+        self.pictures = Pictures(ledger, out)
+        self.resumed = "to do" in ledger.counts()
         self.tried: Counter[str] = Counter()
         self.first_failure = ""
 
     def all(self) -> int:
         """Score what there is, and with ``watch`` what arrives; how many rows were there before."""
+        if not self.index.run:
+            self.pictures.delete_all()
         if self.settings.retry_failed:
             self.index.retry()
+        if self.settings.heatmaps == "flagged":
+            self.pictures.fit(self.verdicts)
         with ExitStack() as stack:
             started = self._started(stack)
             kept = self._once(*started)
@@ -89,9 +96,7 @@ class Run:
             if isinstance(found.job, Digest):
                 lost = f"lost {os.fsencode(found.job.path).hex()}"
                 self.index.digested(found.job.path, found.result if isinstance(found.result, str) else lost)
-        kept, heatmaps = self.index.group()
-        for heatmap in heatmaps:
-            (self.out / heatmap).unlink(missing_ok=True)
+        kept = self._grouped()
         counts = self.ledger.counts()
         to_do = counts.pop("to do", 0)
         self._judge(counts.get("failed", 0), counts.get("failed", 0) + counts.get("scored", 0) + to_do)
@@ -101,8 +106,15 @@ class Run:
                 self._score(local, advance)
         return kept
 
+    def _grouped(self) -> int:
+        kept = self.index.group()
+        self.pictures.delete_orphans()
+        return kept
+
     def _score(self, engine: Engine, advance: Advance) -> None:
         for study, entry in engine(self.index.to_do()):
+            if self.resumed or entry.status == "failed":
+                self.pictures.delete_others(study.id, entry)
             self.ledger.write([(study.id, entry)])
             advance(1)
             self._note(study, entry)
