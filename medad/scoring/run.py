@@ -23,6 +23,7 @@ from medad.scoring.pictures import Pictures
 from medad.scoring.pool import Lost, Outcome, Pool
 from medad.scoring.scorer import Scorer
 from medad.scoring.settings import ScoreSettings, ScoringError
+from medad.scoring.spares import exchange
 from medad.scoring.verdicts import Verdicts
 from medad.types import Study
 
@@ -96,12 +97,16 @@ class Run:
             if isinstance(found.job, Digest):
                 lost = f"lost {os.fsencode(found.job.path).hex()}"
                 self.index.digested(found.job.path, found.result if isinstance(found.result, str) else lost)
+        exchange(self.ledger)  # for what a run left that was stopped
         kept = self._grouped()
         counts = self.ledger.counts()
         to_do = counts.pop("to do", 0)
         self._judge(counts.get("failed", 0), counts.get("failed", 0) + counts.get("scored", 0) + to_do)
         with progress("score", to_do) as advance:
             self._score(engine, advance)
+            while exchange(self.ledger):
+                self._grouped()
+                self._score(local, advance)
             while self.index.copies():  # their first files could not be read: seldom many, and not worth a cluster
                 self._score(local, advance)
         return kept
