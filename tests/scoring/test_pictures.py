@@ -98,14 +98,23 @@ def test_a_copy_takes_the_place_of_one_that_is_to_be_drawn_and_cannot_be_read_ag
     same(model, box, out, tmp_path / "fresh", threshold=ALL)
 
 
-@pytest.mark.parametrize("again", [0, 1], ids=["the rule before", "the rule that was stopped"])
-def test_killed_before_a_picture_is_deleted_nothing_is_lost_or_left(
-    model: Path, box: Path, few: float, tmp_path: Path, again: int
+@pytest.mark.parametrize(("deleted", "again"), [(False, False), (True, True)], ids=["before", "after"])
+def test_killed_as_a_picture_is_deleted_none_is_left_and_none_is_missing(
+    model: Path, box: Path, few: float, tmp_path: Path, deleted: bool, again: bool
 ) -> None:
-    def deadly() -> None:
-        Pictures._delete = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign,assignment]
+    """Under the rule that was stopped, or under the one before it ``again``."""
 
-    out, rule = tmp_path / "out", {"score": "rec", "threshold": (ALL, few)[again]}
+    def deadly() -> None:
+        delete = Pictures._delete
+
+        def killed(self, names):  # type: ignore[no-untyped-def]
+            if deleted:
+                delete(self, names)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        Pictures._delete = killed  # type: ignore[method-assign]
+
+    out, rule = tmp_path / "out", {"score": "rec", "threshold": ALL if again else few}
     score(model, box, out, score="rec", threshold=ALL)
     process = started(model, box, out, deadly, score="rec", threshold=few)
     process.join(60)
