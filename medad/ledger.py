@@ -1,8 +1,8 @@
 """What batch scoring has found and done, in a sqlite file of the output folder, written as it is reached.
 
 ``files`` is the index of the scored folder: what each file is, with its size and time. ``studies`` has a row for each
-study, and for each file that is none; a row without a status is still to do. A transaction is there whole or not at
-all, whenever the process is killed.
+study, and for each file that is none; a row without a status is still to do. ``orphans`` are studies whose pictures
+are still to be deleted. A transaction is there whole or not at all, whenever the process is killed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS studies (id BLOB PRIMARY KEY, stamp TEXT, files BLOB,
     reason TEXT, slices INTEGER, scores TEXT, heatmap TEXT, facts TEXT, seconds REAL, copy_of BLOB) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS studies_to_do ON studies (id) WHERE status IS NULL;
 CREATE INDEX IF NOT EXISTS studies_instance ON studies (instance, id) WHERE instance IS NOT NULL;
+CREATE TABLE IF NOT EXISTS orphans (id BLOB PRIMARY KEY, thumbnail INTEGER) WITHOUT ROWID;
 """
 
 
@@ -183,18 +184,6 @@ class Ledger:
         """Close the file, and let other processes have it."""
         self.database.close()
         self._lock.close()
-
-
-def stamp(files: Sequence[Path]) -> str:
-    """Sizes and modification times of files."""
-    parts = []
-    for path in files:
-        try:
-            info = path.stat()
-            parts.append(f"{info.st_size}:{info.st_mtime_ns}")
-        except OSError:
-            parts.append("-")
-    return ";".join(parts)
 
 
 def shown(name: bytes) -> str:

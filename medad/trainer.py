@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from medad.data.manifest import KIND, Manifest
 from medad.data.splits import compose, name_digest
 from medad.experiment import counts, train_model
 from medad.io import UnreadableImage, discover
-from medad.ledger import stamp
 from medad.model import CARD, ModelError, load
 from medad.plan import Experiment
 from medad.registry import datasets
@@ -47,7 +47,7 @@ def training_set(
     shared = {f for s in data.normal for f in s.files} & {f for s in data.unlabeled for f in s.files}
     if shared:
         raise NoStudies(f"{len(shared)} files are below both --normal and --unlabeled; give two separate folders")
-    marks = [f"{study.id}\t{stamp(study.files)}" for study in (*data.normal, *data.unlabeled)]
+    marks = [f"{study.id}\t{_stamp(study.files)}" for study in (*data.normal, *data.unlabeled)]
     return data, {"dataset": OWN, "split": "training only", "digest": name_digest(marks), **counts(data)}
 
 
@@ -96,3 +96,15 @@ def _check_same(folder: Path, experiment: Experiment, source: dict[str, Any]) ->
     card = load(folder).card
     if {key: getattr(card, key) for key in wanted} != wanted:
         raise ModelError(f"{folder} holds a model made with other data, settings or seed: choose a new --out")
+
+
+def _stamp(files: Sequence[Path]) -> str:
+    """Sizes and modification times of files."""
+    parts = []
+    for path in files:
+        try:
+            info = path.stat()
+            parts.append(f"{info.st_size}:{info.st_mtime_ns}")
+        except OSError:
+            parts.append("-")
+    return ";".join(parts)

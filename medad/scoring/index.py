@@ -54,6 +54,7 @@ class Index:
         """Forget what failed, so that it is tried again: a share that was away made good files fail."""
         with self.ledger.writing() as database:
             database.execute("DELETE FROM files WHERE look = 'failed'")
+            database.execute("INSERT OR REPLACE INTO orphans SELECT id, 1 FROM studies WHERE status = 'failed'")
             database.execute("DELETE FROM studies WHERE status = 'failed'")
 
     def _noted(self, one: object) -> tuple[bytes, int, int, str | None, str]:
@@ -115,10 +116,11 @@ class Index:
         with self.ledger.writing() as database:
             database.execute("UPDATE files SET instance = ? WHERE path = ?", (digest, self._name(path)))
 
-    def group(self) -> tuple[int, list[str]]:
-        """Put the studies together; rows of unchanged ones stay, all others are to do or gone.
+    def group(self) -> int:
+        """Put the studies together; rows of unchanged ones stay, all others are to do or gone; how many stay.
 
-        Returns how many rows stay, and the pictures of those that are gone.
+        The pictures of those that are gone have to be deleted before anything is drawn: a study that has changed bears
+        the ID, and so the pictures' names, of the one before.
         """
         with self.ledger.writing() as database:
             database.execute("DROP TABLE IF EXISTS temp.found")
@@ -132,20 +134,21 @@ class Index:
                     "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?)", self._stacks(series)
                 )
             gone = "FROM studies WHERE NOT EXISTS (SELECT 1 FROM found WHERE (id, stamp) = (studies.id, studies.stamp))"
-            heatmaps = [row[0] for row in database.execute(f"SELECT heatmap {gone} AND heatmap != ''")]
+            # One that was still to do may have been drawn by a run that was killed before it wrote the row.
+            database.execute(f"INSERT OR REPLACE INTO orphans SELECT id, 1 {gone} AND status IS NOT 'skipped'")
             database.execute(f"DELETE {gone}")
-            kept = database.execute("SELECT count(*) FROM studies WHERE status IS NOT NULL").fetchone()[0]
-            database.execute(
-                "INSERT OR IGNORE INTO studies (id, stamp, files, instance, uid, status, reason) SELECT * FROM found"
-            )
-            database.execute("DROP TABLE temp.found")
             # A copy whose first file is gone, or has changed, is judged anew.
             database.execute(
                 "UPDATE studies SET status = NULL, copy_of = NULL WHERE copy_of IS NOT NULL AND NOT EXISTS (SELECT 1 "
                 f"FROM studies AS other WHERE (other.id, other.instance) = (studies.copy_of, studies.instance) "
                 f"AND {_DONE})"
             )
-        return int(kept), heatmaps
+            kept = database.execute("SELECT count(*) FROM studies WHERE status IS NOT NULL").fetchone()[0]
+            database.execute(
+                "INSERT OR IGNORE INTO studies (id, stamp, files, instance, uid, status, reason) SELECT * FROM found"
+            )
+            database.execute("DROP TABLE temp.found")
+        return int(kept)
 
     def _stacks(self, series: str) -> Iterator[tuple[object, ...]]:
         """Rows of the studies in a series; those that there are, if slices are still arriving."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,10 @@ from medad.io import UnreadableImage
 from medad.ledger import Entry
 from medad.model import Card
 from medad.scoring.gate import Gate
-from medad.scoring.looks import Looked, digest_of, explained, look_into
+from medad.scoring.looks import Looked, digest_of, look_into
 from medad.scoring.maps import preview, save_map, save_thumbnail
 from medad.scoring.settings import ScoreSettings
+from medad.scoring.spares import failure
 from medad.types import MedadError, Study
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class Worker:
                 return self._draw(job, began)
             return self._read(job.study, began)
         except UnreadableImage as error:
-            return Entry("failed", explained(error), seconds=time.monotonic() - began)
+            return replace(failure(job.study, error, self.prepare.read), seconds=time.monotonic() - began)
         except OSError as error:  # reading turns its own into UnreadableImage: this is the output folder's
             raise MedadError(f"{self.out}: a heatmap cannot be written: {error.strerror or error}") from None
         except MemoryError:

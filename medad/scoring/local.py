@@ -40,8 +40,8 @@ class Drawing:
     def __call__(self, study: Study, scored: dict[str, Scored], entry: Entry) -> Draw:
         """The job that draws a study, from the scores of its slices and its row."""
         one = scored[self.verdicts.score]
-        heatmap = self.heatmaps == "all" or (self.heatmaps == "flagged" and self.verdicts.flagged(entry.scores))
-        return Draw(study, one.anomaly_map.numpy().copy(), int(one.score.argmax()), heatmap)
+        flagged = self.heatmaps == "flagged" and bool(self.verdicts.flagged([entry.scores])[0])
+        return Draw(study, one.anomaly_map.numpy().copy(), int(one.score.argmax()), flagged or self.heatmaps == "all")
 
 
 class Local:

@@ -32,13 +32,13 @@ def save_map(
     undoes the geometry; ``maps`` (N, 1, S, S) are those of its slices, ``worst`` the slice with the highest score, and
     ``top`` the end of the color scale.
     """
-    name = _named(HEATMAPS, study_id)
+    picture, volume = heatmaps_of(study_id)
     display = DisplayAxes()
     restored = restore(maps, image)
     if restored.ndim == 4:
-        save_volume(out / f"{name}.nii.gz", restored)
-    save_heatmap(out / f"{name}.png", as_slices(display(source))[worst], as_slices(display(restored))[worst], top)
-    return f"{name}.png"
+        save_volume(out / volume, restored)
+    save_heatmap(out / picture, as_slices(display(source))[worst], as_slices(display(restored))[worst], top)
+    return picture
 
 
 def save_volume(path: Path, anomaly_map: MetaTensor) -> None:
@@ -72,11 +72,22 @@ def preview(source: MetaTensor, image: MetaTensor) -> Tensor:
 def save_thumbnail(out: Path, study_id: str, shown: Tensor, anomaly_map: Tensor, top: float) -> str:
     """Write a small JPEG of the slice ``shown``, uint8 (h, w), beside itself under its map (1, S, S); its path below
     ``out``."""
-    name = f"{_named(THUMBNAILS, study_id)}.jpg"
+    name = thumbnail_of(study_id)
     heat = interpolate(anomaly_map[None].float(), tuple(shown.shape), mode="bilinear", align_corners=False)[0, 0]
     gray = shown.numpy()
     save_pair(out / name, gray, overlay(gray, heat.numpy(), top), quality=80)
     return name
+
+
+def heatmaps_of(study_id: str) -> tuple[str, str]:
+    """The names of a study's heatmap below the output folder: the picture, and what a volume has beside it."""
+    name = _named(HEATMAPS, study_id)
+    return f"{name}.png", f"{name}.nii.gz"
+
+
+def thumbnail_of(study_id: str) -> str:
+    """The name of a study's thumbnail below the output folder."""
+    return f"{_named(THUMBNAILS, study_id)}.jpg"
 
 
 def _named(folder: str, study_id: str) -> str:

@@ -9,7 +9,9 @@ that goes along.
 
 from __future__ import annotations
 
+import logging
 import pickle
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -60,6 +62,8 @@ class OnRay:
         """The entry of each study, as they are done."""
         ray = self.cluster.ray
         ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module="ray.data")  # fewer studies than actors are nothing to worry about
         pool = ray.data.ActorPoolStrategy
         several = {"batch_size": BATCH, "num_cpus": SHARE, "compute": pool(size=self.workers), **self._reader}
         scorers = pool(size=self.gpus or -(-self.workers // READERS))

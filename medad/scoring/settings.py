@@ -24,10 +24,11 @@ class ScoreSettings:
     refuse; ``uids`` puts the UIDs of DICOM images and series into the table in place of pseudonyms.
 
     What follows changes no score, and may differ between the runs on one output folder. ``alpha``, ``threshold`` and
-    ``point`` (an operating point of the model) say what is flagged. ``workers`` (0: one for each core); ``timeout``
-    seconds for one file; ``retry_failed`` tries again what failed in an earlier run; ``max_failed`` share of failures
-    at which the run stops; ``watch`` seconds between two looks at a folder that is filling (0: one look); ``engine``
-    and the ``address`` of its cluster, whose scorers are on ``device`` (one machine scores where the model is).
+    ``point`` (an operating point of the model) say what is flagged, and the heatmaps of earlier runs follow them.
+    ``workers`` (0: one for each core); ``timeout`` seconds for one file; ``retry_failed`` tries again what failed in an
+    earlier run; ``max_failed`` share of failures at which the run stops; ``watch`` seconds between two looks at a
+    folder that is filling (0: one look); ``engine`` and the ``address`` of its cluster, whose scorers are on ``device``
+    (one machine scores where the model is).
     """
 
     score: str = ""

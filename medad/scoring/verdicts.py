@@ -64,17 +64,22 @@ class Verdicts:
             "flag_threshold": f"score > {limit[1]:.6g} ({limit[0]})" if limit else "none",
         }
 
-    def flagged(self, scores: Mapping[str, float]) -> bool:
-        """Whether a study is to be looked at: a flag, or where the model has none, a score that normals seldom reach.
+    @property
+    def rule(self) -> bool:
+        """Whether the model, or who asks, has anything that studies can be flagged by."""
+        known = self.card.calibration.get(self.score) or self.card.percentiles.get(self.score)
+        return bool(known) or self.limit is not None
 
-        A model that knows nothing of its normals lets nobody be left out: everything is to be looked at.
+    def flagged(self, rows: Sequence[Mapping[str, float]]) -> NDArray[np.bool_]:
+        """Whether each of N studies is to be looked at (N,): a flag, or where there is none, a score that normals
+        seldom reach. Without any rule, none is.
         """
-        found = self.of([scores])
-        flags = [bool(found[name][0]) for name in FLAGS if name in found]
-        if flags:
-            return any(flags)
-        unusual = found.get(f"{self.score}_percentile")
-        return unusual is None or bool(unusual[0] >= UNUSUAL)
+        found = self.of(rows)
+        flags = [found[name] for name in FLAGS if name in found]
+        if not flags and f"{self.score}_percentile" in found:
+            flags = [found[f"{self.score}_percentile"] >= UNUSUAL]
+        flagged: NDArray[np.bool_] = np.any([np.zeros(len(rows), bool), *flags], axis=0)
+        return flagged
 
     def of(self, rows: Sequence[Mapping[str, float]]) -> Values:
         """Columns (N,) of what can be said about N scored studies; what the model does not know is no column."""

@@ -36,7 +36,7 @@ def rows(table: Path) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def scored(model: Path, box: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder."""
-    return score(model, box, tmp_path_factory.mktemp("scored")).parent
+    return score(model, box, tmp_path_factory.mktemp("scored"), heatmaps="all").parent
 
 
 def test_every_file_is_a_row_or_a_slice_of_one(scored: Path, box: Path) -> None:

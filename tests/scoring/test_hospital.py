@@ -25,7 +25,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_file_ends_as_the_row_it_should(model: Path, tmp_path: Path) -> None:
     made = hospital.build(tmp_path / "in", 300)
-    done = CliRunner().invoke(app, ["score", str(model), str(tmp_path / "in"), "--out", str(tmp_path / "out")])
+    folders = [str(model), str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, ["score", *folders, "--heatmaps", "all"])
     assert done.exit_code == 1, done.output
     assert "Traceback" not in done.output
     check(made, tmp_path / "out")

@@ -40,16 +40,16 @@ def slowly(seconds: float) -> None:
     Prepare.read = slow  # type: ignore[method-assign]
 
 
-def killed_and_resumed(model: Path, box: Path, out: Path, moments: list[float]) -> int:
+def killed_and_resumed(model: Path, box: Path, out: Path, moments: list[float], **settings: object) -> int:
     """Kill a run after each of ``moments`` in seconds, then let it finish; how many were killed half-way."""
     hit = 0
     for moment in moments:
-        process = started(model, box, out, lambda: slowly(0.02))
+        process = started(model, box, out, lambda: slowly(0.02), **settings)
         process.join(moment)
         process.kill()
         process.join()
         hit += process.exitcode == -signal.SIGKILL
-    score(model, box, out)
+    score(model, box, out, **settings)
     return hit
 
 
@@ -66,11 +66,13 @@ def test_killed_three_times_the_table_has_the_same_bytes(
 def test_killed_at_ten_random_moments_the_table_has_the_same_bytes(model: Path, tmp_path: Path) -> None:
     box = mixed(tmp_path / "box", radiographs=300)
     began = time.monotonic()
-    whole = score(model, box, tmp_path / "whole").read_bytes()
+    whole = score(model, box, tmp_path / "whole", heatmaps="all").read_bytes()
     longest = time.monotonic() - began
     draw = random.Random(1)
     out = tmp_path / "out"
-    assert killed_and_resumed(model, box, out, [draw.uniform(0.05, longest / 4) for _ in range(10)]) >= 8
+    assert (
+        killed_and_resumed(model, box, out, [draw.uniform(0.05, longest / 4) for _ in range(10)], heatmaps="all") >= 8
+    )
     assert (out / TABLE).read_bytes() == whole
     written = lines(out / LOG)
     assert len(written) == len(set(written)), "a study was scored twice"

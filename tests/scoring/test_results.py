@@ -94,6 +94,9 @@ def test_a_model_that_knows_little_has_fewer_columns(tmp_path: Path) -> None:
     write_results(ROWS, tmp_path, verdicts({}), DIGESTS)
     table = pd.read_csv(tmp_path / "scores.csv")
     assert [name for name in table if name.startswith(("flag", "rec_", "intra_"))] == []
+    text = (tmp_path / "triage.html").read_text(encoding="utf-8")
+    assert text.index('["c/d.nii.gz"') < text.index('["a.dcm"'), "the worst first"
+    assert "Flagged where" not in text
 
 
 def test_names_from_outside_cannot_harm(tmp_path: Path) -> None:
@@ -141,11 +144,14 @@ def test_a_table_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path) -
         (KNOWN, {"alpha": 0.01}, 21.0, False),
         ({"percentiles": KNOWN["percentiles"]}, {}, 98.0, False),
         ({"percentiles": KNOWN["percentiles"]}, {}, 99.5, True),
-        ({}, {}, 0.0, True),
+        ({}, {}, 9.0, False),
+        ({}, {"threshold": 8.0}, 9.0, True),
     ],
 )
 def test_what_is_flagged(known: dict[str, Any], chosen: dict[str, Any], rec: float, flagged: bool) -> None:
-    assert verdicts(known, **chosen).flagged({"rec": rec, "intra": 0.0}) is flagged
+    said = verdicts(known, **chosen)
+    assert said.flagged([{"rec": rec, "intra": 0.0}]).tolist() == [flagged]
+    assert said.rule or not flagged
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""The pictures in the output folder are those of the rows, and no others.
+
+What is to be deleted is written down first, in the transaction that takes it from its row (the ledger's ``orphans``),
+and is deleted before anything is drawn. So whenever the process is killed, the next run deletes what is left, and
+never what was drawn anew under the same name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from medad.ledger import Entry, Ledger
+from medad.scoring.maps import THUMBNAILS, heatmaps_of, thumbnail_of
+from medad.scoring.settings import HEATMAPS, ScoringError
+from medad.scoring.verdicts import Verdicts
+
+PAGE = 512
+PART = ".part-"
+_OURS = re.compile(rf"({re.escape(PART)})?[0-9a-f]{{16}}\.(png|nii\.gz|jpg)")
+
+
+class Pictures:
+    """The pictures in ``out`` of the studies in a ledger."""
+
+    def __init__(self, ledger: Ledger, out: Path) -> None:
+        self.ledger = ledger
+        self.out = out
+
+    def fit(self, verdicts: Verdicts) -> None:
+        """Have a heatmap for what ``verdicts`` flags and for nothing else, where an earlier run had another rule.
+
+        A study that is flagged now is put back to do: its maps are kept nowhere, so it is read, scored and drawn again.
+        One that is not flagged any more loses its heatmap, and keeps its scores.
+        """
+        query = f"""SELECT id, scores, heatmap != '' FROM studies WHERE status = 'scored' AND id > ?
+            ORDER BY id LIMIT {PAGE}"""
+        last = b""
+        while page := self.ledger.database.execute(query, (last,)).fetchall():
+            last = page[-1][0]
+            flags = verdicts.flagged([json.loads(scores) for _, scores, _ in page]).tolist()
+            pairs = [(name, flag, drawn) for (name, _, drawn), flag in zip(page, flags, strict=True)]
+            anew = [(name,) for name, flag, drawn in pairs if flag and not drawn]
+            plain = [(name,) for name, flag, drawn in pairs if drawn and not flag]
+            if anew or plain:
+                self._fit(anew, plain)
+
+    def _fit(self, anew: list[tuple[bytes]], plain: list[tuple[bytes]]) -> None:
+        values = ("status", "slices", "scores", "heatmap", "facts", "seconds")
+        nothing = ", ".join(f"{value} = NULL" for value in values)
+        with self.ledger.writing() as database:
+            database.executemany(f"UPDATE studies SET {nothing} WHERE id = ?", anew)
+            # The thumbnail goes too: the next run may find that the study is the copy of another.
+            database.executemany("INSERT OR REPLACE INTO orphans VALUES (?, 1)", anew)
+            database.executemany("UPDATE studies SET heatmap = '' WHERE id = ?", plain)
+            database.executemany("INSERT OR IGNORE INTO orphans VALUES (?, 0)", plain)
+
+    def delete_orphans(self) -> None:
+        """Delete what the ledger says is to be deleted. Call it before anything is drawn.
+
+        Raises:
+            ScoringError: the output folder does not let it.
+        """
+        database = self.ledger.database
+        while page := database.execute(f"SELECT id, thumbnail FROM orphans LIMIT {PAGE}").fetchall():
+            for name, thumbnail in page:
+                study_id = os.fsdecode(name)
+                self._delete((*heatmaps_of(study_id), *([thumbnail_of(study_id)] if thumbnail else [])))
+            with self.ledger.writing():
+                database.executemany("DELETE FROM orphans WHERE id = ?", [(name,) for name, _ in page])
+
+    def delete_others(self, study_id: str, entry: Entry) -> None:
+        """Delete pictures of a study that its row does not name: what a drawing left that was killed half-way.
+
+        Raises:
+            ScoringError: the output folder does not let it.
+        """
+        drawn = entry.status == "scored"
+        self._delete((*(() if entry.heatmap else heatmaps_of(study_id)), *(() if drawn else [thumbnail_of(study_id)])))
+
+    def delete_all(self) -> None:
+        """Delete every picture, for a ledger without any run: whatever was drawn belongs to one that is forgotten.
+
+        Raises:
+            ScoringError: the output folder does not let it.
+        """
+        for folder in (HEATMAPS, THUMBNAILS):
+            found = (self.out / folder).glob("[0-9a-f][0-9a-f]/*")
+            self._delete(str(path.relative_to(self.out)) for path in found if _OURS.fullmatch(path.name))
+
+    def _delete(self, names: Iterable[str]) -> None:
+        try:
+            for path in (self.out / name for name in names):
+                path.unlink(missing_ok=True)
+                path.with_name(f"{PART}{path.name}").unlink(missing_ok=True)
+        except OSError as error:
+            raise ScoringError(f"{self.out}: a picture cannot be deleted: {error.strerror or error}") from None
