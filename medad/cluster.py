@@ -26,7 +26,7 @@ class Cluster:
             ClusterError: Ray is not installed, or there is no cluster at the address.
         """
         if address is None:
-            os.environ.setdefault(_LOOPBACK, "0")
+            os.environ[_LOOPBACK] = "0"
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             import ray
