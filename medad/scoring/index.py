@@ -137,6 +137,11 @@ class Index:
             # One that was still to do may have been drawn by a run that was killed before it wrote the row.
             database.execute(f"INSERT OR REPLACE INTO orphans SELECT id, 1 {gone} AND status IS NOT 'skipped'")
             database.execute(f"DELETE {gone}")
+            # What looked like no other may have a look-alike since.
+            database.execute(
+                "UPDATE studies SET instance = found.instance FROM found "
+                "WHERE found.id = studies.id AND found.instance IS NOT studies.instance"
+            )
             # A copy whose first file is gone, or has changed, is judged anew.
             database.execute(
                 "UPDATE studies SET status = NULL, copy_of = NULL WHERE copy_of IS NOT NULL AND NOT EXISTS (SELECT 1 "

@@ -72,6 +72,15 @@ def test_a_copy_is_scored_when_its_first_file_is_gone(model: Path, tmp_path: Pat
     assert float(second.loc["b.png", "rec"]) == float(first.loc["a.png", "rec"])
 
 
+def test_a_copy_that_comes_later_is_not_scored(model: Path, tmp_path: Path) -> None:
+    Image.fromarray(gray_image(np.random.default_rng(0))).save(tmp_path / "b.png")
+    score(model, tmp_path, tmp_path / "out")
+    shutil.copy(tmp_path / "b.png", tmp_path / "a.png")
+    table = rows(score(model, tmp_path, tmp_path / "out"))
+    assert list(table["status"]) == ["skipped", "scored"]
+    assert table.loc["a.png", "reason"] == "it holds the same image as b.png"
+
+
 def test_slices_of_two_patients_are_never_one_study(model: Path, tmp_path: Path) -> None:
     for index in range(4):
         tags = {"SeriesInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.9", "PatientID": f"P{index // 2}"}
