@@ -9,7 +9,7 @@ import torch
 
 from medad.data.loading import Prepare
 from medad.data.transforms import as_slices
-from medad.functional.pooling import pool_slices
+from medad.functional.pooling import study_score
 from medad.io import UnreadableImage, discover
 from medad.model import load
 from medad.testset import score_images
@@ -43,7 +43,7 @@ class Scorer:
             return {**dict.fromkeys(self._model.method.scores, float("nan")), "error": str(error)}
         device = next(iter(self._model.method.state_dict().values()), torch.zeros(())).device
         scored = score_images(self._model.method, images.to(device))
-        scores = {name: float(pool_slices(one.score, [len(images)])) for name, one in scored.items()}
+        scores = {name: study_score(one.members) for name, one in scored.items()}
         return {**scores, "error": ""}
 
 

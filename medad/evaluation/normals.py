@@ -14,6 +14,7 @@ from medad.data.splits import SplitError
 from medad.functional.conformal import conformal_threshold, least_normals
 from medad.functional.intervals import Floats, UndefinedMetric
 from medad.functional.pixel_metrics import PixelHistogram
+from medad.functional.pooling import study_score
 from medad.methods._method import Method
 from medad.testset import score_studies
 from medad.types import Study
@@ -47,7 +48,7 @@ def _scored(
     maps: dict[str, PixelHistogram] = {}
     for one in score_studies(method, studies, loader):
         for name in one.scores:
-            scores.setdefault(name, []).append(float(one.members(name).mean()))
+            scores.setdefault(name, []).append(study_score(one.scores[name].members))
             maps.setdefault(name, PixelHistogram()).add(one.maps(name))
     return {name: np.array(values) for name, values in scores.items()}, maps
 

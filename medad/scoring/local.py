@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from medad.functional.pooling import study_score
 from medad.ledger import Entry
 from medad.scoring.jobs import Draw, Pixels, Read, Ready
 from medad.scoring.pool import AHEAD, Lost, Outcome, Pool
@@ -153,8 +154,8 @@ def drawn(before: Entry, done: Entry) -> Entry:
 
 
 def entry_of(scored: dict[str, Scored], seconds: float) -> Entry:
-    """The row of a study from the scores of its slices: the highest of them. Not finite: failed."""
-    scores = {name: float(one.score.max()) for name, one in scored.items()}
+    """The row of a study from the scores of its slices. Not finite: failed."""
+    scores = {name: study_score(one.members) for name, one in scored.items()}
     count = len(next(iter(scored.values())).score)
     if not all(torch.isfinite(one.score).all() for one in scored.values()):
         return Entry("failed", "the model gives no finite score for it (non-finite)", count, seconds=seconds)

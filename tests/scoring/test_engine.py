@@ -23,8 +23,11 @@ from medad.methods.ddad import DDAD
 from medad.model import load
 from medad.scoring import ScoreSettings, ScoringError, score_folder
 from medad.scoring.index import Index
+from medad.scoring.local import entry_of
 from medad.scoring.looks import look_into
 from medad.scoring.scorer import BLOCK, Scorer
+from medad.testset import ScoredStudy
+from medad.types import Scored, Study
 
 RNG = np.random.default_rng(5)
 
@@ -46,6 +49,14 @@ def test_every_file_is_a_row_or_a_slice_of_one(scored: Path, box: Path) -> None:
     assert (series["status"], series["files"], series["slices"]) == ("scored", 5, 5)
     assert "truncated" in table.loc["cut.dcm", "reason"]
     assert table.loc["note.txt", "reason"] == "it is text"
+
+
+def test_a_volume_has_the_score_that_calibration_would_give_it() -> None:
+    """ "single" is of several networks, each of which has a worst slice of its own."""
+    members = torch.tensor([[1.0, 0.0], [0.0, 3.0]])
+    scored = Scored(members.mean(dim=1), torch.zeros(2, 1, 4, 4), members)
+    judged = ScoredStudy(Study("volume", (Path("volume.nii"),)), torch.zeros(2, 1, 4, 4), {"single": scored})
+    assert entry_of({"single": scored}, 0.0).scores == {"single": 2.0} == {"single": judged.members("single").mean()}
 
 
 def test_a_copy_is_not_scored_again_and_says_of_what(scored: Path) -> None:
