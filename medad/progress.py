@@ -24,15 +24,18 @@ _open = 0
 
 
 @contextmanager
-def progress(task: str, total: int) -> Iterator[Advance]:
-    """``with progress("train", 100) as advance: advance(1)``; may be nested, and advanced from several threads."""
+def progress(task: str, total: int | None) -> Iterator[Advance]:
+    """``with progress("train", 100) as advance: advance(1)``; may be nested, and advanced from several threads.
+
+    ``total`` None: nobody knows yet how much there is.
+    """
     shown = _on_terminal(task, total) if sys.stderr.isatty() else _as_lines(task, total)
     with shown as advance:
         yield advance
 
 
 @contextmanager
-def _on_terminal(task: str, total: int) -> Iterator[Advance]:
+def _on_terminal(task: str, total: int | None) -> Iterator[Advance]:
     global _bars, _open
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -56,7 +59,7 @@ def _on_terminal(task: str, total: int) -> Iterator[Advance]:
 
 
 @contextmanager
-def _as_lines(task: str, total: int) -> Iterator[Advance]:
+def _as_lines(task: str, total: int | None) -> Iterator[Advance]:
     began = last = time.monotonic()
     done = 0
     lock = threading.Lock()
@@ -68,14 +71,13 @@ def _as_lines(task: str, total: int) -> Iterator[Advance]:
             now = time.monotonic()
             if now - last >= SECONDS_BETWEEN_LINES or (done == total and last > began):
                 last = now
-                left = (now - began) * (total - done) / done
-                log.info(
-                    'progress task="%s" done=%d total=%d elapsed_s=%.0f left_s=%.0f',
-                    task,
-                    done,
-                    total,
-                    now - began,
-                    left,
-                )
+                log.info('progress task="%s" done=%d%s', task, done, _outlook(done, total, now - began))
 
     yield advance
+
+
+def _outlook(done: int, total: int | None, elapsed: float) -> str:
+    if total is None:
+        return f" elapsed_s={elapsed:.0f}"
+    left = elapsed * (total - done) / max(done, 1)
+    return f" total={total} elapsed_s={elapsed:.0f} left_s={left:.0f}"

@@ -15,6 +15,7 @@ from typing import TypeVar
 from medad.io.dicom_series import stacks_of
 from medad.io.discovery import below, relative
 from medad.ledger import Ledger
+from medad.progress import progress
 from medad.scoring.looks import Looked, slice_of
 from medad.types import Skipped, Study
 
@@ -38,17 +39,19 @@ class Index:
         self.run = int(ledger.database.execute("PRAGMA user_version").fetchone()[0])
 
     def walk(self, leave_out: Path) -> int:
-        """Note every file, and forget those that are gone; how many there are."""
+        """Note every file, and forget those that are gone; how many have to be looked into."""
         self.run += 1
         found = below(self.root, in_order=False, leave_out=leave_out)
-        for page in _pages(self._noted(one) for one in found):
-            with self.ledger.writing() as database:
-                database.executemany(_CHANGED, [row[:3] for row in page])
-                database.executemany(_NEW_FILE, [(*row[:3], self.run, *row[3:]) for row in page])
+        with progress("find files", None) as advance:
+            for page in _pages(self._noted(one) for one in found):
+                with self.ledger.writing() as database:
+                    database.executemany(_CHANGED, [row[:3] for row in page])
+                    database.executemany(_NEW_FILE, [(*row[:3], self.run, *row[3:]) for row in page])
+                advance(len(page))
         with self.ledger.writing() as database:
             database.execute("DELETE FROM files WHERE run != ?", (self.run,))
             database.execute(f"PRAGMA user_version = {self.run}")
-        return int(self.ledger.database.execute("SELECT count(*) FROM files").fetchone()[0])
+        return int(self.ledger.database.execute("SELECT count(*) FROM files WHERE look IS NULL").fetchone()[0])
 
     def retry(self) -> None:
         """Forget what failed, so that it is tried again: a share that was away made good files fail."""

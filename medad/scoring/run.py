@@ -16,7 +16,7 @@ from medad.ledger import Entry, Ledger, shown
 from medad.model import Model
 from medad.progress import Advance, progress
 from medad.scoring.index import Index
-from medad.scoring.jobs import Digest, Look, Worker
+from medad.scoring.jobs import Digest, Look, Worker, files_of
 from medad.scoring.local import Drawing, Local, Result
 from medad.scoring.looks import Looked
 from medad.scoring.pictures import Pictures
@@ -90,9 +90,10 @@ class Run:
         return pool, on_ray, local
 
     def _once(self, pool: Pool, engine: Engine, local: Engine) -> int:
-        self.index.walk(self.out)
-        for found in pool.each(Look(paths) for paths in self.index.unseen()):
-            self.index.looked(_looked(found))
+        with progress("look into files", self.index.walk(self.out)) as advance:
+            for found in pool.each(Look(paths) for paths in self.index.unseen()):
+                self.index.looked(_looked(found))
+                advance(files_of(found.job))
         for found in pool.each(Digest(path) for (path,) in self.index.look_alikes()):
             if isinstance(found.job, Digest):
                 lost = f"lost {os.fsencode(found.job.path).hex()}"
