@@ -1,14 +1,14 @@
 """Files per second of `medad score` beside pure decoding, in one run, on 2,000 x 2,000 16-bit radiographs.
 
-    python benchmarks/speed/folder.py [--files 120] [--workers 2] [--rounds 3] [--syntax plain,j2k,jls] [--heatmaps all]
+    python benchmarks/speed/folder.py [--files 240] [--workers 2] [--rounds 3] [--syntax plain,j2k,jls] [--heatmaps all]
 
 Pure decoding is pydicom with the decoder that medad uses, ``dcmread(path)`` and ``decoder.as_array``, on as many
 processes as medad has workers; it neither checks, rescales, nor resizes. `medad score` is the command itself, run in
 this process on a new output folder each time: discovery, gate, reading, six-network DDAD (random weights: they cost the
 same), ledger, tables, thumbnails; with --heatmaps all also a picture on the grid of each source. Both start processes
 within the time measured, but the import of MONAI (some 10 s, once a run) is not in it. In turns; the median counts.
-The processor time of a file is printed too, for it says the same on a busy machine. Ends with 1 if the ratio of any
-syntax is under --least.
+The processor time of a file is printed too, for it says the same on a busy machine. Ends with 1 if the ratio of a
+compressed syntax is under --least.
 
 Uncompressed files are there for comparison: what reads one from the cache copies 8 MB and is done in some milliseconds,
 so that anything that looks at 4 million pixels is slower than that.
@@ -190,7 +190,7 @@ def measure(syntax: str, asked: argparse.Namespace, room: Path) -> dict[str, obj
 def main() -> None:
     """Time, print, and end with 1 under the target."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--files", type=int, default=120)
+    options.add_argument("--files", type=int, default=240)
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--syntax", default=",".join(SYNTAXES))
@@ -201,7 +201,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as room:
         rows = [measure(syntax, asked, Path(room)) for syntax in asked.syntax.split(",")]
     print(json.dumps({"files": asked.files, "workers": asked.workers, "rows": rows}))
-    if any(row["ratio"] < asked.least for row in rows):
+    if any(row["ratio"] < asked.least for row in rows if row["syntax"] != "plain"):
         sys.exit(f"under {asked.least} of pure decoding")
 
 

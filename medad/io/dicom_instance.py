@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,10 +69,10 @@ class Instance:
         if self.channels == 1 and frame.rule.linear and raw.dtype.itemsize <= 2:
             frame.rule.rescale(stored_bits(raw, self.stored, out=place[0]), self.stored.span)
             return
-        bits = stored_bits(raw, self.stored)
-        if self.channels == 1 and not frame.rule.full_range and bits.dtype.char in "bBhH" and bits.size >= _TABLE_PAYS:
-            _look_up(frame.rule, bits, self.stored.span, place[0])
+        if self.channels == 1 and not frame.rule.full_range and raw.dtype.char in "bBhH" and raw.size >= _TABLE_PAYS:
+            _look_up(lambda every: frame.rule(stored_bits(every, self.stored), self.stored.span), raw, place[0])
             return
+        bits = stored_bits(raw, self.stored)
         if self.stored.photometric == "PALETTE COLOR":
             bits = apply_color_lut(bits, self.header.tags)[..., :3]
         if bits.ndim == 3:
@@ -81,12 +81,16 @@ class Instance:
             place[0] = frame.rule(bits, self.stored.span)
 
 
-def _look_up(rule: Rule, bits: Array, span: tuple[int, int], out: Array) -> None:
-    """Write to ``out`` what ``rule`` gives for integers of 8 or 16 bits, reckoned once for each value there can be."""
-    native = np.ascontiguousarray(bits, bits.dtype.newbyteorder("="))
+def _look_up(values: Callable[[Array], Array], raw: Array, out: Array) -> None:
+    """Write to ``out`` the ``values`` of integers of 8 or 16 bits, reckoned once for each that there can be."""
+    native = np.ascontiguousarray(raw, raw.dtype.newbyteorder("="))
     unsigned = np.dtype(f"u{native.dtype.itemsize}")
     every = np.arange(2 ** (8 * unsigned.itemsize)).astype(unsigned).view(native.dtype)
-    np.take(rule(every, span).astype(np.float32), native.view(unsigned), out=out, mode="clip")
+    table, index = values(every).astype(np.float32), native.view(unsigned)
+    rows = max(1, _TABLE_PAYS // index.shape[1])
+    for start in range(0, len(index), rows):  # numpy makes 8 bytes of each index: some rows of these stay in the cache
+        part = slice(start, start + rows)
+        np.take(table, index[part], out=out[part], mode="wrap")  # every index is in the table; "raise" would copy first
 
 
 def opened(path: Path, settings: ReadSettings, notes: list[str]) -> Instance:

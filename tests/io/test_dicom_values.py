@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import highdicom
 import numpy as np
 import pytest
@@ -217,9 +219,17 @@ def test_a_large_image_takes_a_table_that_changes_no_value(kind, invert):
         Rule(1.0, 0.0, Lut(-3, entries, 10), None, invert),
         Rule(2.0, 1.0, None, Lut(5, entries, 10), invert),
     ):
-        out = np.empty(bits.shape, np.float32)
-        _look_up(rule, bits, (info.min, info.max), out)
-        assert_array_equal(out, rule(bits, (info.min, info.max)).astype(np.float32))
+        out, span = np.empty(bits.shape, np.float32), (info.min, info.max)
+        _look_up(partial(rule, span=span), bits, out)
+        assert_array_equal(out, rule(bits, span).astype(np.float32))
+
+
+def test_bits_of_an_overlay_are_no_part_of_a_large_image(dicom, read):
+    pixels = np.random.default_rng(1).integers(0, 4096, (640, 512)).astype(np.uint16)
+    tags = {"WindowCenter": 1500, "WindowWidth": 900}
+    clean = read(dicom("a.dcm", pixels, bits=12, **tags), voi="window")
+    marked = pixels | np.random.default_rng(2).integers(0, 16, pixels.shape).astype(np.uint16) << 12
+    assert_array_equal(read(dicom("b.dcm", marked, bits=12, **tags), voi="window").array, clean.array)
 
 
 def test_a_large_image_is_windowed_like_its_parts(dicom, read):
