@@ -20,7 +20,7 @@ from medad.methods._shares import joined_scores
 from medad.scoring.jobs import Pixels
 from medad.types import Scored
 
-BLOCK = 8  # images in a pass on a CPU: more were no quicker there
+BLOCK = 16  # images in a pass on a CPU: with fewer the weights of large linear layers are fetched too often
 BLOCK_GPU = 64
 
 
