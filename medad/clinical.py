@@ -17,6 +17,7 @@ import pandas as pd
 from medad.config import ConfigError
 from medad.data.loading import Loader
 from medad.data.manifest import Manifest
+from medad.data.splits import SplitError
 from medad.evaluator import evaluate_one
 from medad.experiment import counts
 from medad.model import load
@@ -98,6 +99,9 @@ def _write_state(clinical: Clinical, done: list[str]) -> None:
 def _check(clinical: Clinical, parent: Path) -> str:
     """Every study is read once; one that cannot be is an error now, and not after a night of training."""
     studies = {role: clinical.manifest.studies(role) for role in ROLES}  # type: ignore[arg-type]
+    pools = clinical.manifest.pools()
+    if pools.test_normal and pools.test_abnormal and (why := pools.untestable()):
+        raise SplitError(f"{clinical.manifest.name}: {why}, or leave its test rows out")
     with clinical.tracker.run("check", clinical.out, parent) as run:
         every = [study for group in studies.values() for study in group]
         for start in range(0, len(every), READ_AT_ONCE):

@@ -43,7 +43,7 @@ def evaluate_one(
     What is there already is kept; the result of another model or of other data is never overwritten.
 
     Raises:
-        EvaluationError: there is no test study of one class, or the model has learned from one.
+        EvaluationError: there are too few patients of one class, or the model has learned from one.
     """
     studies = _testable(folder, dataset, pools)
     identity = {"model": model.digest, "dataset": dataset, "data": pools.digest()}
@@ -66,11 +66,8 @@ def evaluate_one(
 
 
 def _testable(folder: Path, dataset: str, pools: Pools) -> tuple[Study, ...]:
-    if not pools.test_normal or not pools.test_abnormal:
-        raise EvaluationError(
-            f"{dataset}: an evaluation needs normal and abnormal test studies; there are {len(pools.test_normal)} and "
-            f"{len(pools.test_abnormal)}"
-        )
+    if why := pools.untestable():
+        raise EvaluationError(f"{dataset}: {why}")
     studies = (*pools.test_normal, *pools.test_abnormal)
     known = seen(folder, studies, dataset)
     if known:

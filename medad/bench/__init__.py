@@ -19,11 +19,13 @@ from medad.data.datasets._dataset import MissingDataset
 from medad.data.splits import Pools, SplitError, compose, default_count
 from medad.experiment import figures, finished
 from medad.outputs.plots import save_rate_curves
+from medad.outputs.report import write_report
 from medad.outputs.tables import over_seeds
 from medad.plan import Experiment
 from medad.progress import progress
 from medad.registry import datasets, methods
 from medad.tracking import Run, Tracker
+from medad.types import MedadError
 
 log = logging.getLogger(__name__)
 RESULTS = "results.csv"
@@ -59,11 +61,15 @@ def run_bench(
 
     With ``allow_download``, what a method needs from the network, such as weights, is fetched before the first one.
 
-    A dataset that is missing, or an experiment that fails, is reported in the outcome and does not stop the others.
+    A dataset that is missing or broken, or an experiment that fails, is reported in the outcome and does not stop the
+    others.
+
+    Raises:
+        MedadError: settings that cannot be run; or every dataset is broken.
     """
     out.mkdir(parents=True, exist_ok=True)
     outcome = Outcome()
-    pools = {**_find([one for one in experiments if one.dataset not in own], data_root, out, outcome), **own}
+    pools = _find(experiments, own, data_root, out, outcome)
     todo = _same_size([one for one in experiments if one.dataset in pools], pools)
     folders = [out / "cells" / one.name(pools[one.dataset].digest()) for one in todo]
     _rehearse(todo, pools, loaders, allow_download)
@@ -97,6 +103,7 @@ def _record(parent: Run, out: Path, rows: list[dict[str, Any]]) -> None:
     if len({row["anomaly_rate"] for row in composed}) > 1:
         save_rate_curves(out / RATES, over_seeds(composed))
         parent.artifact(out / RATES)
+    parent.artifact(write_report(out))
     for row in rows:
         place = [str(row[key]) for key in ("dataset", "method", "variant", "network", "score") if row[key] != "-"]
         rate = row["anomaly_rate"]
@@ -120,15 +127,33 @@ def _same_size(experiments: list[Experiment], pools: dict[str, Pools]) -> list[E
     return [sized(one) for one in experiments]
 
 
-def _find(experiments: list[Experiment], data_root: Path | None, out: Path, outcome: Outcome) -> dict[str, Pools]:
-    pools = {}
+def _find(
+    experiments: list[Experiment], own: Mapping[str, Pools], data_root: Path | None, out: Path, outcome: Outcome
+) -> dict[str, Pools]:
+    pools, broken = {}, []
     for name in dict.fromkeys(one.dataset for one in experiments):
         try:
-            pools[name] = datasets.get(name).pools(data_root, out)
+            pools[name] = own[name] if name in own else datasets.get(name).pools(data_root, out)
+            _check(name, pools[name])
         except MissingDataset as error:
             outcome.missing[name] = str(error)
             log.warning("skipped: %s", error)
+        except MedadError as error:
+            pools.pop(name, None)
+            broken.append(error)
+            outcome.failed[name] = str(error)
+            log.error("failed: %s: %s", name, error)
+    if broken and not pools:
+        raise broken[0]
     return pools
+
+
+def _check(name: str, pools: Pools) -> None:
+    """Raise now what would end every experiment on a dataset, most of them after their training."""
+    if not pools.normal:
+        raise SplitError(f"{name}: a benchmark needs known normal studies, and there are none")
+    if why := pools.untestable():
+        raise SplitError(f"{name}: {why}")
 
 
 def _rehearse(
@@ -137,12 +162,8 @@ def _rehearse(
     loaders: Loaders,
     allow_download: bool,
 ) -> None:
-    """Raise now what would end an experiment at its start: nothing to test on, a wrong rate, score or preset."""
+    """Raise now what would end an experiment at its start: a wrong rate, score or preset."""
     for name in {one.dataset for one in experiments}:
-        found = {"test_normal": "normal test", "test_abnormal": "abnormal test", "normal": "known normal"}
-        lacking = [word for part, word in found.items() if not getattr(pools[name], part)]
-        if lacking:
-            raise SplitError(f"{name}: a benchmark needs {' and '.join(lacking)} studies, and there are none")
         rates = {one.settings.anomaly_rate for one in experiments if one.dataset == name}
         if pools[name].unknown and len(rates) > 1:
             raise SplitError(f"{name}: no anomaly rates can be composed, for not every unlabeled study has a label")

@@ -92,7 +92,7 @@ def _engine(place: Place, loaders: Loaders, tracker: Tracker) -> Iterator[Engine
 
 
 def report(outcome: Outcome, out: Path) -> None:
-    """Print the table, what is missing or failed, and where to look; write the report."""
+    """Print the table, what is missing or failed, and where to look."""
     if outcome.rows:
         common.show_results(outcome.rows)
     for name, reason in outcome.missing.items():
@@ -102,6 +102,6 @@ def report(outcome: Outcome, out: Path) -> None:
     typer.echo(f"{outcome.run} experiments run, {outcome.kept} kept from before, {len(outcome.failed)} failed")
     typer.echo(f"results: {out / 'results.csv'}")
     if outcome.rows:
-        from medad.outputs.report import write_report
+        from medad.outputs.report import PAGE
 
-        typer.echo(f"report:  {write_report(out)}")
+        typer.echo(f"report:  {out / PAGE}")

@@ -41,6 +41,19 @@ class Pools:
         names = ["\t".join(study.id for study in studies) for studies in (*lists, *own)]
         return name_digest([*names, self.contents] if self.contents else names)
 
+    def untestable(self) -> str | None:
+        """Why the test set gives no AUC with an interval, or None if it does: it needs two patients of each class."""
+        groups = [
+            len({("study", one.id) if one.patient is None else ("patient", one.patient) for one in part})
+            for part in (self.test_normal, self.test_abnormal)
+        ]
+        if min(groups) >= 2:
+            return None
+        return (
+            f"its test studies are of {groups[0]} normal and {groups[1]} abnormal patients; an AUC with its interval "
+            "needs two of each"
+        )
+
 
 def name_digest(names: list[str]) -> str:
     """First 12 hex digits of SHA-256 over ``names`` joined by newlines: how official splits are recognized."""

@@ -49,6 +49,8 @@ def test_custom_counts_run_to_results_and_mlflow(tmp_path: Path) -> None:
     assert len(client.get_metric_history(ddad.info.run_id, "ndm0/loss")) == FAST["epochs"]
     names = {item.path for item in client.list_artifacts(ddad.info.run_id)}
     assert {"panel.png", "histograms.png", "results.json", "results.csv"} <= names
+    (above,) = parents
+    assert "report.html" in {item.path for item in client.list_artifacts(above.info.run_id)}
     assert (tmp_path / "out" / "mlflow-artifacts").is_dir()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]
 
@@ -130,6 +132,20 @@ def test_a_missing_dataset_is_named_and_skipped(tmp_path: Path) -> None:
     assert "missing: rsna" in done.output
     assert "RSNA/data.json" in done.output.replace("\n", "")
     assert bench(tmp_path, *options, "--strict").exit_code == 1
+
+
+def test_a_broken_dataset_does_not_stop_the_others(tmp_path: Path) -> None:
+    write_med_ad(tmp_path / "data")
+    write_med_ad(tmp_path / "data", "LAG", (9, 5, 7, 6, 1))
+    options = ("--methods", "max_intensity", "--no-tracking")
+    done = bench(tmp_path, "--datasets", "lag,braintumor", *options)
+    assert done.exit_code == 1
+    assert "failed: lag: " in done.output
+    assert "of 6 normal and 1 abnormal patients" in " ".join(done.output.split())  # said now, and not after a training
+    assert set(pd.read_csv(tmp_path / "out" / "results.csv")["dataset"]) == {"braintumor"}
+    (tmp_path / "data" / "LAG" / "data.json").write_text("{")
+    assert "failed: lag: " in bench(tmp_path, "--datasets", "lag,braintumor", *options).output
+    assert bench(tmp_path, "--datasets", "lag", *options).exit_code == 2
 
 
 def test_a_failed_cell_does_not_stop_the_others(tmp_path: Path) -> None:

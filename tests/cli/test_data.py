@@ -124,7 +124,7 @@ def test_a_manifest_beside_a_data_set(hospital: Path, tmp_path: Path) -> None:
 def test_what_a_manifest_cannot_be_used_for(hospital: Path, tmp_path: Path) -> None:
     lines = (hospital / "study" / "manifest.csv").read_text().splitlines()
     for name, kept, said in (
-        ("training", lambda line: ",test," not in line, "needs normal test and abnormal test studies"),
+        ("training", lambda line: ",test," not in line, "of 0 normal and 0 abnormal patients"),
         ("rsna", lambda line: True, "called 'rsna' like a data set"),
     ):
         path = hospital / "study" / f"{name}.csv"

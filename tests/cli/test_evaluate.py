@@ -102,11 +102,12 @@ def test_studies_that_the_model_learned_from_are_refused(place: Path, cell: Path
     images = place / "data" / "BrainTumor" / "images"
     copy = tmp_path / "renamed.png"
     shutil.copy(images / learned, copy)
-    rows = [(images / "3000.png", "test", "0", "a"), (images / "4000.png", "test", "1", "b"), (copy, "test", "1", "c")]
+    new = (("3000.png", "0", "a"), ("3001.png", "0", "d"), ("4000.png", "1", "b"))
+    rows = [*((images / name, "test", label, patient) for name, label, patient in new), (copy, "test", "1", "c")]
     data = manifest(tmp_path / "test.csv", rows)
     done = medad_("evaluate", cell / "model", "--data", data, "--out", tmp_path / "out", "--no-tracking")
     assert done.exit_code == 2
-    assert "has learned from 1 of the 3 test studies" in " ".join(done.output.split())
+    assert "has learned from 1 of the 4 test studies" in " ".join(done.output.split())
     assert not (tmp_path / "out" / "result.json").exists()
 
 
@@ -115,7 +116,7 @@ def test_one_class_alone_and_no_data_are_named(place: Path, cell: Path, tmp_path
     data = manifest(tmp_path / "test.csv", [(images / "3000.png", "test", "0", "a")])
     done = medad_("evaluate", cell / "model", "--data", data, "--out", tmp_path / "out", "--no-tracking")
     assert done.exit_code == 2
-    assert "there are 1 and 0" in " ".join(done.output.split())
+    assert "of 1 normal and 0 abnormal patients" in " ".join(done.output.split())
     done = medad_("evaluate", cell / "model", "--out", tmp_path / "out")
     assert done.exit_code == 2
     assert "--data MANIFEST" in done.output
