@@ -49,7 +49,8 @@ def run_grid(
     from medad.plan import plan
 
     own = {manifest.name: manifest.pools()} if manifest else {}
-    grid = grid.model_copy(update={"datasets": (*expand(grid.datasets, data_root), *own)})
+    names, missing = expand(grid.datasets, data_root)
+    grid = grid.model_copy(update={"datasets": (*names, *own)})
     experiments = plan(grid, overrides, own)
     on_cluster = place.engine is common.Engine.RAY  # whose machines have devices of their own
     device = common.start(place.threads, "cpu" if on_cluster else place.device)
@@ -70,6 +71,7 @@ def run_grid(
             own=own,
             allow_download=place.allow_download,
         )
+    outcome.missing |= missing
     return outcome, tracked
 
 

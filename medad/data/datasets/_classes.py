@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,6 @@ from medad.data.splits import Pools
 from medad.registry import datasets
 from medad.types import Study
 
-log = logging.getLogger(__name__)
 GOOD = "good"
 Lists = tuple[tuple[Study, ...], tuple[Study, ...], tuple[Study, ...]]
 
@@ -97,14 +95,17 @@ def abnormal_image(path: Path, mask: Path, defect: str, root: Path) -> Study:
     return Study(path.relative_to(root).as_posix(), (path,), None, 1, mask, "pixels", (("defect", defect),))
 
 
-def expand(names: Iterable[str], data_root: Path | None) -> tuple[str, ...]:
-    """Each name of a benchmark with classes becomes "NAME:CLASS" for every class that is there."""
-    expanded = []
+def expand(names: Iterable[str], data_root: Path | None) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Each name of a benchmark with classes becomes "NAME:CLASS" for every class that is there.
+
+    Also, by name, what is missing of a benchmark of which some published classes are there.
+    """
+    expanded, missing = [], {}
     for name in names:
         whole = datasets.get(name)
         parts = whole.parts(data_root)
         expanded += [f"{name}:{part}" for part in parts] or [name]
         absent = [part for part, *_ in whole.sizes if part not in parts] if parts else []
         if absent:
-            log.warning("%s: %d published classes are not there: %s", whole.title, len(absent), ", ".join(absent))
-    return tuple(expanded)
+            missing[name] = f"{len(absent)} published classes of {whole.title} are not there: {', '.join(absent)}"
+    return tuple(expanded), missing
