@@ -84,17 +84,21 @@ class OnRay:
 
     def _runner(self, room: int, threads: int) -> Any:
         asked = {"num_cpus": threads, "num_gpus": 1 if self.gpus else 0, "max_restarts": 0}
-        return self.ray.remote(_Runner).options(**asked).remote(threads, KEPT_BYTES // room)
+        return (
+            self.ray.remote(_Runner)
+            .options(**asked)
+            .remote("cuda" if self.gpus else "cpu", threads, KEPT_BYTES // room)
+        )
 
 
 class _Runner:
     """A process of the cluster that runs cells; what it has decoded it keeps for the next one."""
 
-    def __init__(self, threads: int, keep_bytes: int) -> None:
+    def __init__(self, device: str, threads: int, keep_bytes: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
-        self.loaders = Loaders("cuda" if torch.cuda.is_available() else "cpu", keep_bytes)
+        self.loaders = Loaders(device, keep_bytes)
 
     def run(self, cell: Cell, bench: Path) -> str | None:
         """Why the cell failed, or None."""

@@ -56,7 +56,9 @@ class OnRay:
         make = partial(Worker, model.card, model.method.settings, settings, out.resolve())
         tensors = {name: value.cpu().numpy() for name, value in model.method.state_dict().items()}
         self._reader: dict[str, Any] = {"fn_constructor_args": (make, settings.timeout)}
-        self._scorer: dict[str, Any] = {"fn_constructor_args": (model.card, tensors, drawing)}
+        self._scorer: dict[str, Any] = {
+            "fn_constructor_args": (model.card, tensors, "cuda" if self.gpus else "cpu", drawing)
+        }
 
     def __call__(self, studies: Iterator[Study]) -> Iterator[Result]:
         """The entry of each study, as they are done."""
@@ -117,11 +119,11 @@ class _Drawer(_Reader):
 class _Scorer:
     """Scores what has been read."""
 
-    def __init__(self, card: Card, tensors: dict[str, NDArray[Any]], drawing: Drawing) -> None:
+    def __init__(self, card: Card, tensors: dict[str, NDArray[Any]], device: str, drawing: Drawing) -> None:
         kind = methods.get(card.method)
         method: Method = kind(build(kind.settings_model, card.settings, "the model card"))
         method.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
-        self.scorer = Scorer(method.to("cuda" if torch.cuda.is_available() else "cpu").eval(), 1)
+        self.scorer = Scorer(method.to(device).eval(), 1)
         self.drawing = drawing
 
     def __call__(self, batch: Batch) -> Batch:
