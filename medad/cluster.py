@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 from medad.types import MedadError
 
@@ -14,6 +14,13 @@ _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 class ClusterError(MedadError):
     """A cluster that is not there, or lacks what was asked for."""
+
+
+class Machine(NamedTuple):
+    """What a machine of a cluster lends."""
+
+    cores: int
+    gpus: int = 0
 
 
 class Cluster:
@@ -37,6 +44,8 @@ class Cluster:
         logging.getLogger("ray").setLevel(logging.ERROR)
         if self._ours:
             self._connect(address, cores, gpus)
+        if not self.machines:
+            raise ClusterError("the Ray cluster has no machine with a core to lend")
 
     def _connect(self, address: str | None, cores: int, gpus: int) -> None:
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -50,20 +59,20 @@ class Cluster:
             raise ClusterError(f"no Ray cluster at {address or 'this machine'}: {error} ({hint})") from None
 
     @property
+    def machines(self) -> list[Machine]:
+        """The machines that have any core."""
+        found = [one["Resources"] for one in self.ray.nodes() if one["Alive"]]
+        return [Machine(int(one["CPU"]), int(one.get("GPU", 0))) for one in found if one.get("CPU", 0) >= 1]
+
+    @property
     def cpus(self) -> int:
         """Cores of all machines."""
-        return int(self.ray.cluster_resources().get("CPU", 1))
+        return sum(one.cores for one in self.machines)
 
     @property
     def gpus(self) -> int:
         """GPUs of all machines."""
-        return int(self.ray.cluster_resources().get("GPU", 0))
-
-    @property
-    def machines(self) -> list[int]:
-        """Cores of each machine that has any, the fewest first."""
-        cores = [int(node["Resources"].get("CPU", 0)) for node in self.ray.nodes() if node["Alive"]]
-        return sorted(one for one in cores if one) or [1]
+        return sum(one.gpus for one in self.machines)
 
     def gpus_for(self, device: str) -> int:
         """How many GPUs there are for ``--device``: "cpu" asks for none, "auto" takes those that there are.

@@ -57,6 +57,13 @@ def score(model: Path, folder: Path, out: Path, **settings: object) -> Path:
     return out / TABLE
 
 
+def drawn(out: Path) -> dict[str, bytes]:
+    """The pictures in an output folder."""
+    folders = (out / "heatmaps", out / "thumbnails")
+    found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
+
+
 def started(
     model: Path, folder: Path, out: Path, before: Callable[[], None] = lambda: None, **settings: object
 ) -> BaseProcess:

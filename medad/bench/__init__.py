@@ -82,6 +82,8 @@ def run_bench(
         with progress(title, len(cells)) as advance:
             advance(outcome.kept)
             for cell, trouble in engine(unfinished, parent.journal):
+                if trouble is None and finished(cell.folder) is None:
+                    trouble = f"its results are not in {cell.folder}: do all machines of the cluster share that folder?"
                 if trouble is None:
                     outcome.run += 1
                 else:

@@ -1,35 +1,35 @@
-"""The cells of a grid on a Ray cluster, as many at a time as it has room for.
+"""The cells of a grid on a Ray cluster: a task each, which waits there until a machine has room for it.
 
-The folder of the results and those of the data have to be reachable under the same paths from all its machines, and
-medad has to be installed on them. A cell records itself in its journal, which this process sends once the cell has
-ended. A cell whose process is lost is tried once more, and goes on from its last checkpoint.
+The folder of the results, those of the data and files of weights have to be reachable under the same paths from all its
+machines, and medad has to be installed on them. A cell records itself in its journal, which this process sends once the
+cell has ended. A cell whose process is lost is tried once more, and goes on from its last checkpoint.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections import deque
+import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from medad.bench.cells import KEPT_BYTES, Cell, Ended, Loaders, run_cell
 from medad.cluster import Cluster, ClusterError
 from medad.tracking import Tracker
+from medad.types import MedadError
 
 log = logging.getLogger(__name__)
 TRIES = 2
-LOST = "its process on the cluster was lost twice (no memory left, or the machine gone): see Ray's own logs"
 
 
 class OnRay:
-    """The engine of a cluster: a GPU for each cell that is run, where there are any, else some cores.
+    """The engine of a cluster: a GPU for each cell, where there are any, else some cores.
 
     ``threads`` are the cores of a cell; 0 shares them out among the cells.
     """
 
     def __init__(self, cluster: Cluster, device: str, threads: int, tracker: Tracker) -> None:
-        self.ray = cluster.ray
         self.cluster = cluster
         self.threads = threads
         self.tracker = tracker
@@ -39,67 +39,63 @@ class OnRay:
         """Each cell, once it has ended; the first that is done is the first."""
         if not cells:
             return
-        room, threads = self._shares(len(cells))
-        log.info("%d cells at a time on the cluster, %d threads each", room, threads)
-        waiting = deque((cell, 1) for cell in cells)
-        at_work: dict[Any, tuple[Cell, int, Any]] = {}
-        made: list[Any] = []
-        idle: list[Any] = []
+        ray, threads = self.cluster.ray, self._share(len(cells))
+        device = "cuda" if self.gpus else "cpu"
+        log.info("%d cells on the cluster, each with %d threads on %s", len(cells), threads, device)
+        run = ray.remote(num_cpus=threads, num_gpus=1 if self.gpus else 0, max_retries=0)(_run)
+        shared = bench, Path.cwd(), device, threads
+        at_work = {run.remote(cell, *shared): (cell, 1) for cell in cells}
         try:
-            while waiting or at_work:
-                while waiting and len(at_work) < room:
-                    cell, tries = waiting.popleft()
-                    if not idle:
-                        idle.append(self._runner(room, threads))
-                        made.append(idle[-1])
-                    runner = idle.pop()
-                    at_work[runner.run.remote(cell, bench)] = cell, tries, runner
-                (ready,), _ = self.ray.wait(list(at_work), num_returns=1)
-                cell, tries, runner = at_work.pop(ready)
+            while at_work:
+                (ready,), _ = ray.wait(list(at_work), num_returns=1)
+                cell, tries = at_work.pop(ready)
                 try:
-                    trouble = self.ray.get(ready)
-                except self.ray.exceptions.RayActorError:
-                    log.warning("the process of %s on the cluster was lost", cell.folder.name)
+                    trouble = ray.get(ready)
+                except ray.exceptions.RayTaskError as error:
+                    raise _told(error.cause) from None
+                except ray.exceptions.RayError as error:  # no memory left, the process killed, the machine gone
+                    trouble = f"its process on the cluster was lost {TRIES} times: {str(error).splitlines()[0]}"
+                    log.warning("%s: its process on the cluster was lost", cell.folder.name)
                     if tries < TRIES:
-                        waiting.append((cell, tries + 1))
+                        at_work[run.remote(cell, *shared)] = cell, tries + 1
                         continue
-                    trouble = LOST
-                except self.ray.exceptions.RayTaskError as error:
-                    raise error.cause from None
-                else:
-                    idle.append(runner)
                 self.tracker.catch_up(cell.folder)
                 yield cell, trouble
         finally:
-            for runner in made:
-                self.ray.kill(runner)
+            for call in at_work:
+                ray.cancel(call, force=True)
 
-    def _shares(self, cells: int) -> tuple[int, int]:
-        """How many cells are run at a time, and the threads of each."""
-        machines, cpus = self.cluster.machines, self.cluster.cpus
-        if self.threads > machines[-1]:
-            raise ClusterError(f"--threads {self.threads}: the largest machine of the cluster has {machines[-1]} cores")
-        threads = self.threads or max(1, min(machines[0], cpus // min(cells, self.gpus or cells)))
-        return min(cells, self.gpus or max(1, cpus // threads)), threads
-
-    def _runner(self, room: int, threads: int) -> Any:
-        asked = {"num_cpus": threads, "num_gpus": 1 if self.gpus else 0, "max_restarts": 0}
-        return (
-            self.ray.remote(_Runner)
-            .options(**asked)
-            .remote("cuda" if self.gpus else "cpu", threads, KEPT_BYTES // room)
-        )
+    def _share(self, cells: int) -> int:
+        """The threads of a cell."""
+        machines = [one for one in self.cluster.machines if one.gpus or not self.gpus]
+        most = max(one.cores for one in machines)
+        if self.threads > most:
+            raise ClusterError(f"--threads {self.threads}: the largest machine that can be used has {most} cores")
+        if self.gpus:
+            return self.threads or max(1, min(one.cores // one.gpus for one in machines))
+        return self.threads or max(1, min(*(one.cores for one in machines), self.cluster.cpus // cells))
 
 
-class _Runner:
-    """A process of the cluster that runs cells; what it has decoded it keeps for the next one."""
+def _told(cause: BaseException) -> MedadError:
+    """What ends the bench here as well, or that medad does not run there."""
+    if isinstance(cause, MedadError):
+        return cause
+    said = f"{type(cause).__name__}: {cause}"
+    return ClusterError(f"a machine of the cluster cannot run medad ({said}): install this version of it on all")
 
-    def __init__(self, device: str, threads: int, keep_bytes: int) -> None:
-        import torch
 
-        torch.set_num_threads(threads)
-        self.loaders = Loaders(device, keep_bytes)
+def _run(cell: Cell, bench: Path, home: Path, device: str, threads: int) -> str | None:
+    """On a machine of the cluster: why the cell failed, or None."""
+    import torch
 
-    def run(self, cell: Cell, bench: Path) -> str | None:
-        """Why the cell failed, or None."""
-        return run_cell(cell, self.loaders, Tracker(), bench)
+    torch.set_num_threads(threads)
+    with contextlib.suppress(OSError):
+        os.chdir(home)  # what the settings name relative to it
+    keep_bytes = KEPT_BYTES * threads // len(os.sched_getaffinity(0))
+    return run_cell(cell, _loaders(device, min(keep_bytes, KEPT_BYTES)), Tracker(), bench)
+
+
+@lru_cache(maxsize=1)
+def _loaders(device: str, keep_bytes: int) -> Loaders:
+    """What a process has decoded it keeps for its next cell."""
+    return Loaders(device, keep_bytes)

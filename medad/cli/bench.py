@@ -36,11 +36,14 @@ def bench(
     engine: common.WhichEngine = common.Engine.LOCAL,
     address: common.Address = None,
     allow_download: common.AllowDownload = False,
-    strict: Annotated[bool, typer.Option("--strict", help="A dataset that is not on disk is an error.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A dataset, or a published class of one, that is not on disk is an error.")
+    ] = False,
 ) -> None:
     """Run datasets x methods x networks x seeds; write results.csv and print the table.
 
-    Finished cells are kept: after an interruption the same command goes on. Exit code 1: a cell failed. On a cluster,
+    Finished cells are kept: after an interruption the same command goes on. Exit code 1: a cell or a dataset
+    failed, not all could be tracked, or with --strict something is missing. On a cluster,
     --threads are those of one experiment (0: its cores are shared out), and each has a GPU if there are any.
     """
     from medad.config import parse_overrides, read_pipeline

@@ -55,9 +55,9 @@ def score(
 ) -> None:
     """Score every study below FOLDER; write OUT/scores.csv, scores.parquet, triage.html and pictures.
 
-    Exit code 0: every file is scored or skipped; 1: some failed, each with its reason in the table; 2: wrong input, or
-    the run had to stop; 130: interrupted. The same command goes on after an interruption, however it came about, and
-    scores only what is new or has changed.
+    Exit code 0: every file is scored or skipped; 1: some failed, each with its reason in the table, or there is no
+    file; 2: wrong input, or the run had to stop; 130: interrupted. The same command goes on after an interruption,
+    however it came about, and scores only what is new or has changed.
     """
     common.check_address(engine, address)
     on_cluster = engine is common.Engine.RAY  # whose machines have devices of their own

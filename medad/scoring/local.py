@@ -15,7 +15,6 @@ from medad.ledger import Entry
 from medad.scoring.jobs import Draw, Pixels, Read, Ready
 from medad.scoring.pool import AHEAD, Lost, Outcome, Pool
 from medad.scoring.scorer import Scorer
-from medad.scoring.settings import ScoringError
 from medad.scoring.verdicts import Verdicts
 from medad.types import Scored, Study
 
@@ -124,10 +123,7 @@ class Local:
         batch, future, began = self._scoring
         os.read(self._wake, 1)
         self._scoring = None
-        try:
-            results = future.result()
-        except torch.OutOfMemoryError:
-            raise ScoringError("the device has no memory left for the model: free some, or use --device cpu") from None
+        results = future.result()
         share = (time.monotonic() - began) / len(batch)
         for one, scored in zip(batch, results, strict=True):
             entry = entry_of(scored, one.ready.seconds + share)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import pickle
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -34,7 +35,7 @@ from medad.scoring.local import Drawing, Result, drawn, entry_of, outcome_of
 from medad.scoring.pool import Pool
 from medad.scoring.scorer import Scorer
 from medad.scoring.settings import ScoreSettings
-from medad.types import Scored, Study
+from medad.types import MedadError, Scored, Study
 
 PAGE = 50_000  # studies in one pass through the cluster: each starts its actors anew, and its list is in memory
 BATCH = 16
@@ -53,7 +54,8 @@ class OnRay:
         if self.workers > self.cluster.cpus:
             raise ClusterError(f"--workers {self.workers}: the cluster has {self.cluster.cpus} cores")
         self.gpus = self.cluster.gpus_for(settings.device)
-        make = partial(Worker, model.card, model.method.settings, settings, out.resolve())
+        self.out = out.resolve()
+        make = partial(Worker, model.card, model.method.settings, settings, self.out)
         tensors = {name: value.cpu().numpy() for name, value in model.method.state_dict().items()}
         self._reader: dict[str, Any] = {"fn_constructor_args": (make, settings.timeout)}
         self._scorer: dict[str, Any] = {
@@ -75,9 +77,31 @@ class OnRay:
             rows = [{"row": pickle.dumps(_absolute(study))} for study in page]
             data = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // BATCH))
             data = data.map_batches(_Reader, **several).map_batches(_Scorer, **one)
-            for row in data.map_batches(_Drawer, **several).iter_rows():
-                study, entry = pickle.loads(row["row"])
+            yield from self._rows(data.map_batches(_Drawer, **several))
+
+    def _rows(self, data: Any) -> Iterator[Result]:
+        """What the last stage gives, or what ended one of them.
+
+        Raises:
+            MedadError: a stage cannot go on, the pictures are not in the output folder, or the cluster fails.
+        """
+        exceptions = self.cluster.ray.exceptions
+        try:
+            for row in data.iter_rows():
+                found = pickle.loads(row["row"])
+                if isinstance(found, MedadError):
+                    raise found
+                study, entry = found
+                picture = entry.facts.get("thumbnail")
+                if picture and not (self.out / str(picture)).exists():
+                    raise ClusterError(
+                        f"{self.out}: what the cluster drew is not there: do its machines share this folder?"
+                    )
                 yield study, entry
+        except exceptions.RayError as error:
+            lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            said = lines[-1] if isinstance(error, exceptions.RayTaskError) else lines[0]
+            raise ClusterError(f"the cluster failed ({said}); the same command goes on from here") from None
 
     def close(self) -> None:
         """Leave the cluster."""
@@ -88,36 +112,52 @@ def _absolute(study: Study) -> Study:
     return Study(study.id, tuple(path.absolute() for path in study.files))
 
 
-class _Reader:
-    """Reads studies, with a process of its own."""
+class _Stage(ABC):
+    """A stage of the pipeline. What ends it is a row too, for Ray would only keep its text."""
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Rows, as bytes -> those of the next stage; or what ended this one or one before."""
+        rows = [pickle.loads(row) for row in batch["row"]]
+        ended = [row for row in rows if isinstance(row, MedadError)]
+        try:
+            return _packed(ended or self.work(rows))
+        except MedadError as error:
+            return _packed([error])
+
+    @abstractmethod
+    def work(self, rows: list[Any]) -> Iterable[object]:
+        """The rows of the next stage."""
+
+
+class _Reader(_Stage):
+    """Reads studies, with a process of its own: studies -> (study, what the network takes, or the final entry)."""
 
     def __init__(self, make: Callable[[], Callable[[Job], Done]], timeout: float) -> None:
         self.pool = Pool(1, make, timeout)
 
-    def __call__(self, batch: Batch) -> Batch:
-        """Studies -> (study, what the network takes, or the final entry)."""
-        return _packed(self._done(Read(study) for study in _unpacked(batch)))
+    def work(self, rows: list[Any]) -> Iterable[object]:
+        """Read."""
+        return self.done(Read(study) for study in rows)
 
-    def _done(self, jobs: Iterable[Read | Draw]) -> Iterator[tuple[Study, Ready | Entry]]:
+    def done(self, jobs: Iterable[Read | Draw]) -> Iterator[tuple[Study, Ready | Entry]]:
+        """What came of ``jobs``, in any order."""
         return (outcome_of(found) for found in self.pool.each(jobs))
 
 
 class _Drawer(_Reader):
-    """Draws maps, with a process of its own."""
+    """Draws maps: (study, final entry), or (study, entry so far and the job) -> (study, final entry)."""
 
-    def __call__(self, batch: Batch) -> Batch:
-        """(study, final entry), or (study, entry so far and the job) -> (study, final entry)."""
-        rows: list[tuple[Study, Entry | tuple[Entry, Draw]]] = list(_unpacked(batch))
-        final = [(study, one) for study, one in rows if isinstance(one, Entry)]
+    def work(self, rows: list[Any]) -> Iterable[object]:
+        """Draw."""
+        yield from ((study, one) for study, one in rows if isinstance(one, Entry))
         begun = {study.id: one for study, one in rows if isinstance(one, tuple)}
-        for study, done in self._done(job for _, job in begun.values()):
+        for study, done in self.done(job for _, job in begun.values()):
             if isinstance(done, Entry):
-                final.append((study, drawn(begun[study.id][0], done)))
-        return _packed(final)
+                yield study, drawn(begun[study.id][0], done)
 
 
-class _Scorer:
-    """Scores what has been read."""
+class _Scorer(_Stage):
+    """Scores: (study, what the network takes, or the final entry) -> what a drawer takes."""
 
     def __init__(self, card: Card, tensors: dict[str, NDArray[Any]], device: str, drawing: Drawing) -> None:
         kind = methods.get(card.method)
@@ -126,17 +166,15 @@ class _Scorer:
         self.scorer = Scorer(method.to(device).eval(), 1)
         self.drawing = drawing
 
-    def __call__(self, batch: Batch) -> Batch:
-        """(study, what the network takes, or the final entry) -> what a drawer takes."""
-        rows: list[tuple[Study, Ready | Entry]] = list(_unpacked(batch))
-        made: list[tuple[Study, object]] = [(study, one) for study, one in rows if isinstance(one, Entry)]
+    def work(self, rows: list[Any]) -> Iterable[object]:
+        """Score."""
+        yield from ((study, one) for study, one in rows if isinstance(one, Entry))
         ready = [(study, one) for study, one in rows if isinstance(one, Ready)]
         scored = self.scorer([one.slices for _, one in ready]) if ready else []
         for (study, one), scores in zip(ready, scored, strict=True):
             entry = entry_of(scores, one.seconds)
             drawable = entry.status == "scored"
-            made.append((study, (entry, self._drawn(study, one, scores, entry)) if drawable else entry))
-        return _packed(made)
+            yield study, (entry, self._drawn(study, one, scores, entry)) if drawable else entry
 
     def _drawn(self, study: Study, ready: Ready, scores: dict[str, Scored], entry: Entry) -> Draw:
         job = self.drawing(study, scores, entry)
@@ -149,7 +187,3 @@ def _packed(rows: Iterable[object]) -> Batch:
     batch = np.empty(len(packed), dtype=object)
     batch[:] = packed
     return {"row": batch}
-
-
-def _unpacked(batch: Batch) -> Iterator[Any]:
-    return (pickle.loads(row) for row in batch["row"])

@@ -18,6 +18,7 @@ from torch import Tensor
 from medad.methods._method import Method
 from medad.methods._shares import joined_scores
 from medad.scoring.jobs import Pixels
+from medad.scoring.settings import ScoringError
 from medad.types import Scored
 
 BLOCK = 16  # images in a pass on a CPU: with fewer the weights of large linear layers are fetched too often
@@ -43,9 +44,16 @@ class Scorer:
         return self.block * self.threads
 
     def __call__(self, studies: list[Pixels]) -> list[dict[str, Scored]]:
-        """The slices (N, C, S, S) of each study -> its scores and maps."""
+        """The slices (N, C, S, S) of each study -> its scores and maps.
+
+        Raises:
+            ScoringError: the device has no memory left.
+        """
         images = torch.from_numpy(np.concatenate(studies))
-        scored = joined_scores(list(self._pool.map(self._pass, torch.split(images, self.block))))
+        try:
+            scored = joined_scores(list(self._pool.map(self._pass, torch.split(images, self.block))))
+        except torch.OutOfMemoryError:
+            raise ScoringError("the device has no memory left for the model: free some, or use --device cpu") from None
         ends = [0, *accumulate(len(one) for one in studies)]
         return [
             {name: Scored(all_.score[a:b], all_.anomaly_map[a:b], all_.members[a:b]) for name, all_ in scored.items()}

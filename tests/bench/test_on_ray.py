@@ -17,18 +17,18 @@ from making import FAST, write_med_ad
 from mlflow import MlflowClient
 
 from medad.bench.cells import Cell
-from medad.bench.on_ray import LOST, OnRay
-from medad.cluster import ClusterError
+from medad.bench.on_ray import OnRay
+from medad.cluster import ClusterError, Machine
 from medad.tracking import Tracker, TrackingError
 
 ROOT = Path(__file__).parents[2]
 
 
-class Died(Exception):
-    """As Ray says that a process is lost."""
+class Gone(Exception):
+    """As Ray says whatever it has to say."""
 
 
-class Raised(Exception):
+class Raised(Gone):
     """As Ray says that what it ran has raised."""
 
     def __init__(self, cause: Exception) -> None:
@@ -36,54 +36,55 @@ class Raised(Exception):
 
 
 class FakeRay:
-    """Keeps the calls of actors until they are waited for; the last one that was made ends first."""
+    """Keeps tasks until they are waited for; the last one ends first."""
 
-    exceptions = SimpleNamespace(RayActorError=Died, RayTaskError=Raised)
+    exceptions = SimpleNamespace(RayError=Gone, RayTaskError=Raised)
 
     def __init__(self, outcome: Callable[[Cell], str | None]) -> None:
         self.outcome = outcome
-        self.made: list[dict[str, Any]] = []
-        self.killed: list[object] = []
-        self.most = 0
+        self.asked: dict[str, Any] = {}
+        self.calls: list[tuple[Any, ...]] = []
+        self.canceled: list[int] = []
 
-    def remote(self, _: type) -> Any:
-        return SimpleNamespace(options=lambda **asked: SimpleNamespace(remote=lambda *_: self._actor(asked)))
+    def remote(self, **asked: Any) -> Any:
+        self.asked = asked
+        return lambda run: SimpleNamespace(remote=self._call)
 
-    def _actor(self, asked: dict[str, Any]) -> object:
-        self.made.append(asked)
-        return SimpleNamespace(run=SimpleNamespace(remote=lambda cell, _: (len(self.made), cell.folder, cell)))
+    def _call(self, *arguments: Any) -> int:
+        self.calls.append(arguments)
+        return len(self.calls) - 1
 
-    def wait(self, calls: list[Any], num_returns: int) -> tuple[list[Any], list[Any]]:
-        self.most = max(self.most, len(calls))
+    def wait(self, calls: list[int], num_returns: int) -> tuple[list[int], list[int]]:
         return calls[-num_returns:], calls[:-num_returns]
 
-    def get(self, call: Any) -> str | None:
-        return self.outcome(call[2])
+    def get(self, call: int) -> str | None:
+        return self.outcome(self.calls[call][0])
 
-    def kill(self, actor: object) -> None:
-        self.killed.append(actor)
+    def cancel(self, call: int, force: bool) -> None:
+        self.canceled.append(call)
 
 
-def cluster(ray: FakeRay, machines: list[int], gpus: int = 0) -> Any:
-    return SimpleNamespace(ray=ray, machines=machines, cpus=sum(machines), gpus_for=lambda device: gpus)
+def cluster(ray: FakeRay, *machines: Machine) -> Any:
+    gpus = sum(one.gpus for one in machines)
+    cpus = sum(one.cores for one in machines)
+    return SimpleNamespace(ray=ray, machines=machines, cpus=cpus, gpus_for=lambda device: gpus)
 
 
 def cells(folder: Path, count: int) -> list[Cell]:
     return [Cell(None, None, folder / f"cell{index}") for index in range(count)]  # type: ignore[arg-type]
 
 
-def run(ray: FakeRay, folder: Path, count: int, machines: list[int], threads: int = 1) -> list[tuple[str, str | None]]:
-    engine = OnRay(cluster(ray, machines), "auto", threads, Tracker())
+def run(ray: FakeRay, folder: Path, count: int, *machines: Machine) -> list[tuple[str, str | None]]:
+    engine = OnRay(cluster(ray, *(machines or [Machine(2)])), "auto", 0, Tracker())
     return [(cell.folder.name, trouble) for cell, trouble in engine(cells(folder, count), folder)]
 
 
-def test_each_cell_ends_once_and_no_more_are_at_work_than_there_is_room_for(tmp_path: Path) -> None:
+def test_each_cell_ends_once(tmp_path: Path) -> None:
     ray = FakeRay(lambda cell: "broken" if cell.folder.name == "cell2" else None)
-    ended = run(ray, tmp_path, 7, [2, 1])
+    ended = run(ray, tmp_path, 7, Machine(8, 2))
     assert sorted(ended) == [(f"cell{i}", "broken" if i == 2 else None) for i in range(7)]
-    assert ray.most == 3
-    assert [one["num_cpus"] for one in ray.made] == [1, 1, 1]  # those that are idle are used again
-    assert len(ray.killed) == 3
+    assert ray.asked == {"num_cpus": 4, "num_gpus": 1, "max_retries": 0}
+    assert {call[1:] for call in ray.calls} == {(tmp_path, Path.cwd(), "cuda", 4)}
 
 
 def test_a_cell_whose_process_is_lost_is_tried_once_more(tmp_path: Path) -> None:
@@ -92,47 +93,53 @@ def test_a_cell_whose_process_is_lost_is_tried_once_more(tmp_path: Path) -> None
     def outcome(cell: Cell) -> str | None:
         tried[cell.folder.name] += 1
         if cell.folder.name == "cell0" or (cell.folder.name == "cell1" and tried["cell1"] == 1):
-            raise Died
+            raise Gone("no memory left\nand much more")
         return None
 
-    ended = run(FakeRay(outcome), tmp_path, 3, [2])
-    assert sorted(ended) == [("cell0", LOST), ("cell1", None), ("cell2", None)]
+    ended = dict(run(FakeRay(outcome), tmp_path, 3))
+    assert ended["cell0"] == "its process on the cluster was lost 2 times: no memory left"
+    assert (ended["cell1"], ended["cell2"]) == (None, None)
     assert tried == {"cell0": 2, "cell1": 2, "cell2": 1}
 
 
-def test_what_ends_a_bench_here_ends_it_there_in_the_same_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cause", "kind", "said"),
+    [
+        (TrackingError("another medad is at work here"), TrackingError, "^another medad is at work here$"),
+        (ModuleNotFoundError("No module named 'medad'"), ClusterError, "cannot run medad .*No module.* install this"),
+    ],
+)
+def test_what_ends_a_bench_is_said_and_nothing_goes_on(
+    cause: Exception, kind: type[Exception], said: str, tmp_path: Path
+) -> None:
     def outcome(cell: Cell) -> str | None:
-        raise Raised(TrackingError("another medad is at work here"))
+        raise Raised(cause)
 
     ray = FakeRay(outcome)
-    with pytest.raises(TrackingError, match="another medad is at work here"):
-        run(ray, tmp_path, 3, [2])
-    assert len(ray.killed) == 2  # nothing goes on without us
+    with pytest.raises(kind, match=said):
+        run(ray, tmp_path, 3)
+    assert sorted(ray.canceled) == [0, 1]
 
 
 @pytest.mark.parametrize(
-    ("count", "machines", "gpus", "threads", "expected"),
+    ("count", "machines", "threads", "expected"),
     [
-        (3, [16], 0, 0, (3, 5)),  # the cores are shared out
-        (40, [16], 0, 0, (16, 1)),
-        (1, [4, 16], 0, 0, (1, 4)),  # wherever it is run
-        (9, [4, 16], 0, 4, (5, 4)),
-        (9, [8, 8], 2, 0, (2, 8)),
-        (1, [8, 8], 2, 0, (1, 8)),
-        (9, [16], 2, 3, (2, 3)),
+        (3, [Machine(16)], 0, 5),  # the cores are shared out
+        (40, [Machine(16)], 0, 1),
+        (1, [Machine(4), Machine(16)], 0, 4),  # wherever it is run
+        (9, [Machine(4), Machine(16)], 12, 12),
+        (9, [Machine(8, 1), Machine(16, 4), Machine(64)], 0, 4),  # where the GPUs are
+        (9, [Machine(16, 2)], 3, 3),
     ],
 )
-def test_the_cluster_is_shared_out(
-    count: int, machines: list[int], gpus: int, threads: int, expected: tuple[int, int]
-) -> None:
-    assert (
-        OnRay(cluster(FakeRay(lambda _: None), machines, gpus), "auto", threads, Tracker())._shares(count) == expected
-    )
+def test_the_cores_of_a_cell(count: int, machines: list[Machine], threads: int, expected: int) -> None:
+    assert OnRay(cluster(FakeRay(lambda _: None), *machines), "auto", threads, Tracker())._share(count) == expected
 
 
-def test_more_threads_than_any_machine_has_would_wait_for_ever() -> None:
-    with pytest.raises(ClusterError, match="the largest machine of the cluster has 4 cores"):
-        OnRay(cluster(FakeRay(lambda _: None), [2, 4]), "auto", 5, Tracker())._shares(1)
+@pytest.mark.parametrize("machines", [[Machine(2), Machine(4)], [Machine(4, 1), Machine(64)]])
+def test_more_threads_than_a_machine_has_would_wait_for_ever(machines: list[Machine]) -> None:
+    with pytest.raises(ClusterError, match="the largest machine that can be used has 4 cores"):
+        OnRay(cluster(FakeRay(lambda _: None), *machines), "auto", 5, Tracker())._share(1)
 
 
 @pytest.mark.slow

@@ -148,6 +148,18 @@ def test_a_broken_dataset_does_not_stop_the_others(tmp_path: Path) -> None:
     assert bench(tmp_path, "--datasets", "lag", *options).exit_code == 2
 
 
+def test_results_that_are_not_where_they_should_be_are_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a machine of a cluster has a disk of its own at that path."""
+    write_med_ad(tmp_path / "data")
+    monkeypatch.setattr(medad.bench.cells, "run_experiment", lambda *_: None)
+    done = bench(tmp_path, "--datasets", "braintumor", "--methods", "max_intensity", "--no-tracking")
+    assert done.exit_code == 1
+    assert "do all machines of the cluster share that folder?" in " ".join(done.output.split())
+    assert "0 experiments run" in done.output
+
+
 def test_a_failed_cell_does_not_stop_the_others(tmp_path: Path) -> None:
     folder = write_med_ad(tmp_path / "data")
     write_med_ad(tmp_path / "data", "LAG")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from runs import LOG, TABLE, children, mixed, score, started
+from runs import LOG, TABLE, children, drawn, mixed, score, started
 
 from medad.data.loading import Prepare
 from medad.ledger import Ledger, LedgerError
@@ -53,12 +53,15 @@ def killed_and_resumed(model: Path, box: Path, out: Path, moments: list[float], 
     return hit
 
 
-def test_killed_three_times_the_table_has_the_same_bytes(
-    model: Path, box: Path, undisturbed: bytes, tmp_path: Path
+def test_killed_three_times_the_table_and_the_pictures_have_the_same_bytes(
+    model: Path, box: Path, tmp_path: Path
 ) -> None:
-    assert killed_and_resumed(model, box, tmp_path, [0.15, 0.45, 0.6]) >= 2
-    assert (tmp_path / TABLE).read_bytes() == undisturbed
-    written = lines(tmp_path / LOG)
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    table = score(model, box, whole, heatmaps="all").read_bytes()
+    assert killed_and_resumed(model, box, out, [0.15, 0.45, 0.6], heatmaps="all") >= 2
+    assert (out / TABLE).read_bytes() == table
+    assert drawn(out) == drawn(whole)
+    written = lines(out / LOG)
     assert len(written) == len(set(written)), "a study was scored twice"
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from making import gray_image
 from PIL import Image
-from runs import TABLE, score, started
+from runs import TABLE, drawn, score, started
 
 from medad.data.loading import Prepare
 from medad.io import UnreadableImage
@@ -24,13 +24,6 @@ from medad.scoring import ScoreSettings, jobs, score_folder
 from medad.scoring.pictures import Pictures
 
 ALL, NONE = -1e9, 1e9  # thresholds
-
-
-def drawn(out: Path) -> dict[str, bytes]:
-    """The pictures in an output folder."""
-    folders = (out / "heatmaps", out / "thumbnails")
-    found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
 
 
 def same(model: Path, box: Path, out: Path, fresh: Path, **settings: object) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from runs import score
+from runs import TABLE, drawn, score
 
 MARK = "MEDAD_TEST_OF_RAY"
 # In a process of its own: Ray's threads and settings would stay with the other tests.
@@ -19,8 +21,8 @@ from pathlib import Path
 from medad.model import load
 from medad.scoring import ScoreSettings, score_folder
 
-model, box, out = map(Path, sys.argv[1:])
-score_folder(load(model), box, out, ScoreSettings(workers=2, engine="ray"))
+model, box, out = map(Path, sys.argv[1:4])
+score_folder(load(model), box, out, ScoreSettings(workers=2, engine="ray", score="rec", threshold=float(sys.argv[4])))
 """
 
 
@@ -40,12 +42,11 @@ def open_to_others() -> set[str]:
     return found - {"0100007F", "0000000000000000FFFF00000100007F"}
 
 
-@pytest.mark.slow
-def test_on_a_local_cluster_of_two_workers_the_table_is_the_same(
-    model: Path, box: Path, undisturbed: bytes, tmp_path: Path
-) -> None:
+def on_ray(model: Path, box: Path, out: Path, level: float) -> tuple[int, str, set[str]]:
+    """The exit code, what was said, and the addresses that were listened on meanwhile."""
     pytest.importorskip("ray")
-    command = [sys.executable, "-c", RUN, str(model), str(box), str(tmp_path)]
+    out.mkdir(exist_ok=True)
+    command = [sys.executable, "-c", RUN, str(model), str(box), str(out), str(level)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1", MARK: "1"}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         seen: set[str] = set()
@@ -55,7 +56,33 @@ def test_on_a_local_cluster_of_two_workers_the_table_is_the_same(
             time.sleep(1)
         process.kill()
         said = process.stderr.read() if process.stderr else ""
-    assert process.returncode == 0, said
+    return process.returncode, said, seen
+
+
+@pytest.mark.slow
+def test_on_a_local_cluster_of_two_workers_the_table_is_the_same(
+    model: Path, box: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
+    """Of some studies the heatmap is drawn, of others only the thumbnail."""
+    level = float(pd.read_csv(io.BytesIO(undisturbed))["rec"].median())
+    here, there = tmp_path / "here", tmp_path / "there"
+    table = score(model, box, here, score="rec", threshold=level).read_bytes()
+    heatmaps = [name for name in drawn(here) if name.startswith("heatmaps")]
+    assert 0 < len(heatmaps) < len(drawn(here)) - len(heatmaps)
+    code, said, seen = on_ray(model, box, there, level)
+    assert code == 0, said
     assert not seen
-    assert (tmp_path / "scores.csv").read_bytes() == undisturbed
-    assert score(model, box, tmp_path).read_bytes() == undisturbed  # and the other engine takes its ledger as its own
+    assert (there / TABLE).read_bytes() == table
+    assert drawn(there) == drawn(here)
+    again = score(model, box, there, score="rec", threshold=level)  # the other engine takes its ledger as its own
+    assert again.read_bytes() == table
+
+
+@pytest.mark.slow
+def test_what_stops_a_worker_of_the_cluster_is_said_in_its_own_words(model: Path, box: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thumbnails").write_text("in the way")
+    code, said, _ = on_ray(model, box, out, 1e9)
+    assert code == 1
+    assert said.splitlines()[-1].startswith(f"medad.types.MedadError: {out}: a heatmap cannot be written: ")
