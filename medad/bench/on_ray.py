@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from medad.bench.cells import KEPT_BYTES, Cell, Ended, Loaders, run_cell
 from medad.cluster import Cluster, ClusterError
@@ -21,6 +22,7 @@ from medad.types import MedadError
 
 log = logging.getLogger(__name__)
 TRIES = 2
+PATIENCE = 10.0  # seconds for processes to end
 
 
 class OnRay:
@@ -62,8 +64,17 @@ class OnRay:
                 self.tracker.catch_up(cell.folder)
                 yield cell, trouble
         finally:
-            for call in at_work:
-                ray.cancel(call, force=True)
+            self._stop(at_work)
+
+    def _stop(self, at_work: Mapping[Any, tuple[Cell, int]]) -> None:
+        """End what is at work, and its runs in MLflow."""
+        ray = self.cluster.ray
+        for call in at_work:
+            ray.cancel(call, force=True)
+        if at_work:
+            ray.wait(list(at_work), num_returns=len(at_work), timeout=PATIENCE)
+        for cell, _ in at_work.values():
+            self.tracker.catch_up(cell.folder)
 
     def _share(self, cells: int) -> int:
         """The threads of a cell."""

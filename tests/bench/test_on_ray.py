@@ -54,7 +54,7 @@ class FakeRay:
         self.calls.append(arguments)
         return len(self.calls) - 1
 
-    def wait(self, calls: list[int], num_returns: int) -> tuple[list[int], list[int]]:
+    def wait(self, calls: list[int], num_returns: int, timeout: float = 0) -> tuple[list[int], list[int]]:
         return calls[-num_returns:], calls[:-num_returns]
 
     def get(self, call: int) -> str | None:
