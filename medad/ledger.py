@@ -19,7 +19,7 @@ from typing import IO
 
 from medad.types import MedadError
 
-FORMAT = 2
+FORMAT = 3
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS identity (text TEXT);
 CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, run INTEGER, since INTEGER,

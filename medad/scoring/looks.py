@@ -63,11 +63,11 @@ def digest_of(path: Path) -> str:
 
 
 def slice_of(path: Path, place: str) -> Slice:
-    """A slice as the ledger keeps it."""
+    """A slice as the ledger keeps it: its series is of one patient, who is not kept."""
     kept = json.loads(place)
     position, across, down, spacing, thickness = kept["plane"]
     plane = Plane(np.array(position), np.array(across), np.array(down), (spacing[0], spacing[1]), thickness)
-    return Slice(path, "", kept["instance"], kept["patient"], plane, (kept["alike"],), tuple(kept["marks"]))
+    return Slice(path, "", kept["instance"], None, plane, (kept["alike"],), tuple(kept["marks"]))
 
 
 def _place(one: Slice) -> str:
@@ -75,12 +75,13 @@ def _place(one: Slice) -> str:
     if plane is None:
         raise ValueError("an image of its own has no place in a series")
     numbers = [plane.position.tolist(), plane.across.tolist(), plane.down.tolist(), plane.spacing, plane.thickness]
+    # They are compared within their series only. A hash of an hour or a number alone is found by trying them all.
+    own = one.series, one.patient
     kept = {
         "plane": numbers,
-        "instance": _hash(one.instance) if one.instance else "",
-        "patient": one.patient,
-        "alike": _hash(*one.alike),
-        "marks": [_hash(mark) if mark else "" for mark in one.marks],
+        "instance": _hash(*own, one.instance) if one.instance else "",
+        "alike": _hash(*own, *one.alike),
+        "marks": [_hash(*own, mark) if mark else "" for mark in one.marks],
     }
     return json.dumps(kept)
 
