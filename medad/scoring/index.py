@@ -8,21 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from medad.io.dicom_series import stacks_of
-from medad.io.discovery import below, relative
 from medad.ledger import Ledger
-from medad.progress import progress
 from medad.scoring.looks import Looked, slice_of
+from medad.scoring.walk import OF_A_FILE, PAGE, name_of, walk
 from medad.types import Skipped, Study
 
-PAGE = 512
-_NEW_FILE = """INSERT INTO files (path, size, mtime, run, since, look, reason) VALUES (?, ?, ?, ?4, ?4, ?, ?)
-    ON CONFLICT (path) DO UPDATE SET run = excluded.run"""
-_CHANGED = "DELETE FROM files WHERE path = ? AND (size, mtime) != (?, ?)"
 _DONE = "other.status IN ('scored', 'skipped') AND other.copy_of IS NULL"
 _FOUND = "CREATE TEMP TABLE found (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT, \
 reason TEXT) WITHOUT ROWID"
@@ -38,41 +31,30 @@ class Index:
         self.settling = settling
         self.run = int(ledger.database.execute("PRAGMA user_version").fetchone()[0])
 
-    def walk(self, leave_out: Path) -> int:
-        """Note every file, and forget those that are gone; how many have to be looked into."""
+    def walk(self, leave_out: Path) -> None:
+        """Note every file, and forget those that are gone; what lies below a folder that cannot be read stays.
+
+        Raises:
+            ScoringError: the root cannot be read, or holds no file any more. No study has changed.
+        """
         self.run += 1
-        found = below(self.root, in_order=False, leave_out=leave_out)
-        with progress("find files", None) as advance:
-            for page in _pages(self._noted(one) for one in found):
-                with self.ledger.writing() as database:
-                    database.executemany(_CHANGED, [row[:3] for row in page])
-                    database.executemany(_NEW_FILE, [(*row[:3], self.run, *row[3:]) for row in page])
-                advance(len(page))
-        with self.ledger.writing() as database:
-            database.execute("DELETE FROM files WHERE run != ?", (self.run,))
-            database.execute(f"PRAGMA user_version = {self.run}")
-        return int(self.ledger.database.execute("SELECT count(*) FROM files WHERE look IS NULL").fetchone()[0])
+        walk(self.ledger, self.root, self.base, self.run, leave_out)
+
+    def unlooked(self) -> int:
+        """How many files have to be looked into."""
+        query = f"SELECT count(*) FROM files WHERE look IS NULL AND {self._settled()}"
+        return int(self.ledger.database.execute(query).fetchone()[0])
 
     def retry(self) -> None:
-        """Forget what failed, so that it is tried again: a share that was away made good files fail."""
+        """Have what failed tried again: a share that was away made good files fail. Call it after a walk."""
+        nothing = "look = NULL, reason = '', instance = NULL, series = NULL, place = NULL, uid = NULL"
         with self.ledger.writing() as database:
-            database.execute("DELETE FROM files WHERE look = 'failed'")
+            database.execute(f"UPDATE files SET {nothing} WHERE look = 'failed' AND {OF_A_FILE}")
             database.execute("INSERT OR REPLACE INTO orphans SELECT id, 1 FROM studies WHERE status = 'failed'")
             database.execute("DELETE FROM studies WHERE status = 'failed'")
 
-    def _noted(self, one: object) -> tuple[bytes, int, int, str | None, str]:
-        if isinstance(one, Path):
-            try:
-                info = one.stat()
-            except OSError:
-                return self._name(one), 0, 0, "failed", "it went away while the folder was read (missing)"
-            return self._name(one), info.st_size, info.st_mtime_ns, None, ""
-        if isinstance(one, Skipped):
-            return self._name(one.path), 0, 0, "skipped", one.reason
-        return self._name(one.path), 0, 0, "failed", f"{one.reason} ({one.kind}); {one.remedy}"  # type: ignore[attr-defined]
-
     def _name(self, path: Path) -> bytes:
-        return os.fsencode(relative(path, self.base)) or b"."
+        return name_of(path, self.base)
 
     def _settled(self) -> str:
         return f"since < {self.run}" if self.settling else "1"
@@ -196,12 +178,3 @@ class Index:
             database.execute(f"UPDATE studies SET copy_of = {first} WHERE {to_do}")
             database.execute("UPDATE studies SET status = 'skipped', seconds = 0 WHERE copy_of IS NOT NULL")
             return database.execute(f"SELECT 1 FROM studies WHERE {to_do} LIMIT 1").fetchone() is not None
-
-
-Item = TypeVar("Item")
-
-
-def _pages(items: Iterable[Item]) -> Iterator[list[Item]]:
-    waiting = iter(items)
-    while page := list(islice(waiting, PAGE)):
-        yield page

@@ -57,6 +57,7 @@ class Run:
         """Score what there is, and with ``watch`` what arrives; how many rows were there before."""
         if not self.index.run:
             self.pictures.delete_all()
+        self.index.walk(self.out)  # it refuses a folder that is away, before anything has changed
         if self.settings.retry_failed:
             self.index.retry()
         if self.settings.heatmaps == "flagged":
@@ -67,6 +68,7 @@ class Run:
             while self.settings.watch:
                 self.tables()
                 time.sleep(self.settings.watch)
+                self.index.walk(self.out)
                 self._once(*started)
         return kept
 
@@ -90,7 +92,7 @@ class Run:
         return pool, on_ray, local
 
     def _once(self, pool: Pool, engine: Engine, local: Engine) -> int:
-        with progress("look into files", self.index.walk(self.out)) as advance:
+        with progress("look into files", self.index.unlooked()) as advance:
             for found in pool.each(Look(paths) for paths in self.index.unseen()):
                 self.index.looked(_looked(found))
                 advance(files_of(found.job))

@@ -203,6 +203,16 @@ def index_of(folder: Path, ledger: Ledger) -> list[str]:
     return [study.id for study in index.to_do()]
 
 
+def test_files_that_are_still_arriving_are_not_counted_as_to_be_looked_into(tmp_path: Path) -> None:
+    box, ledger = tmp_path / "box", Ledger(tmp_path / "out" / "ledger.sqlite", {})
+    write_dicom(box / "a.dcm", gray_image(RNG))
+    index = Index(ledger, box, settling=True)
+    for expected in (0, 1):
+        index.walk(tmp_path / "out")
+        assert index.unlooked() == sum(map(len, index.unseen())) == expected
+    ledger.close()
+
+
 def test_in_a_folder_that_fills_a_file_counts_when_it_is_still(tmp_path: Path) -> None:
     box, ledger = tmp_path / "box", Ledger(tmp_path / "out" / "ledger.sqlite", {})
     path = write_dicom(box / "a.dcm", gray_image(RNG), Modality="DX")
