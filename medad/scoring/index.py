@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from medad.io.dicom_series import stacks_of
-from medad.ledger import Ledger
+from medad.ledger import DONE, Ledger
+from medad.scoring import copies
 from medad.scoring.looks import Looked, slice_of
 from medad.scoring.walk import OF_A_FILE, PAGE, name_of, walk
 from medad.types import Skipped, Study
 
-_DONE = "other.status IN ('scored', 'skipped') AND other.copy_of IS NULL"
 _FOUND = "CREATE TEMP TABLE found (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT, \
 reason TEXT) WITHOUT ROWID"
 
@@ -131,7 +131,7 @@ class Index:
             database.execute(
                 "UPDATE studies SET status = NULL, copy_of = NULL WHERE copy_of IS NOT NULL AND NOT EXISTS (SELECT 1 "
                 f"FROM studies AS other WHERE (other.id, other.instance) = (studies.copy_of, studies.instance) "
-                f"AND {_DONE})"
+                f"AND {DONE})"
             )
             kept = database.execute("SELECT count(*) FROM studies WHERE status IS NOT NULL").fetchone()[0]
             database.execute(
@@ -161,20 +161,24 @@ class Index:
 
     def to_do(self) -> Iterator[Study]:
         """Studies without a row, in order; of the copies of one image, one at a time, until one can be read."""
-        query = f"""SELECT id, files FROM studies AS one WHERE status IS NULL AND id > ? AND NOT EXISTS
-            (SELECT 1 FROM studies AS other WHERE other.instance = one.instance AND other.id != one.id AND
-            (({_DONE}) OR (other.status IS NULL AND other.id < one.id))) ORDER BY id LIMIT {PAGE}"""
         last = b""
-        while page := self.ledger.database.execute(query, (last,)).fetchall():
+        while page := self.ledger.database.execute(copies.FIRST, (last, PAGE)).fetchall():
             last = page[-1][0]
-            for study_id, files in page:
-                yield Study(os.fsdecode(study_id), tuple(self.path(name) for name in files.split(b"\0")))
+            yield from (self._study(*row) for row in page)
+            if len(page) < PAGE:  # what has become the first of its copies meanwhile is for next_copies
+                return
 
-    def copies(self) -> bool:
-        """Enter the copies of images that have been scored, or are not for the model; whether any is still to do."""
-        first = f"(SELECT min(other.id) FROM studies AS other WHERE other.instance = studies.instance AND {_DONE})"
-        to_do = "status IS NULL AND instance IS NOT NULL"
-        with self.ledger.writing() as database:
-            database.execute(f"UPDATE studies SET copy_of = {first} WHERE {to_do}")
-            database.execute("UPDATE studies SET status = 'skipped', seconds = 0 WHERE copy_of IS NOT NULL")
-            return database.execute(f"SELECT 1 FROM studies WHERE {to_do} LIMIT 1").fetchone() is not None
+    def copies(self) -> tuple[int, int]:
+        """Enter what follows for copies of images that have a row; how many are skipped, and how many fail."""
+        return copies.enter_copies(self.ledger)
+
+    def copies_left(self) -> bool:
+        """Whether any copy is still to do."""
+        return copies.waiting(self.ledger)
+
+    def next_copies(self) -> Iterator[Study]:
+        """One copy of each image of which none could be read so far, once all else is done."""
+        return (self._study(*row) for row in copies.next_copies(self.ledger))
+
+    def _study(self, study_id: bytes, files: bytes) -> Study:
+        return Study(os.fsdecode(study_id), tuple(self.path(name) for name in files.split(b"\0")))
