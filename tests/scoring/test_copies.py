@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813 - the library's own abbreviation
 from making import gray_image, write_dicom
 from PIL import Image
 from runs import TABLE, score
@@ -93,6 +95,34 @@ def test_of_files_that_bear_one_uid_each_is_tried(model: Path, tmp_path: Path, w
     table = score(model, box, tmp_path / "out", max_failed=1.0).read_text()
     assert written == ["0", "1", "2", "9"]
     assert (table.count(",failed,"), table.count(",scored,")) == (3, 1)
+
+
+@pytest.mark.parametrize("end", ["hdr", "nhdr", "mhd"])
+def test_equal_headers_with_different_pixels_are_two_images(model: Path, tmp_path: Path, end: str) -> None:
+    rng = np.random.default_rng(0)
+    for patient in ("p1", "p2"):
+        folder = tmp_path / "box" / patient
+        folder.mkdir(parents=True)
+        volume = np.stack([gray_image(rng) for _ in range(3)], axis=-1)
+        if end == "hdr":
+            nib.save(nib.Nifti1Pair(volume, np.eye(4)), folder / "scan.hdr")
+        else:
+            sitk.WriteImage(sitk.GetImageFromArray(volume.transpose(2, 1, 0)), str(folder / f"scan.{end}"))
+    first, second = (tmp_path / "box" / patient / f"scan.{end}" for patient in ("p1", "p2"))
+    assert first.read_bytes() == second.read_bytes()
+    table = score(model, tmp_path / "box", tmp_path / "out").read_text()
+    assert table.count(",scored,") == 2
+
+
+@pytest.mark.parametrize("end", ["nii", "nrrd", "mha"])
+def test_a_copy_of_header_and_pixels_in_one_file_is_a_copy(model: Path, tmp_path: Path, end: str) -> None:
+    box = tmp_path / "box"
+    box.mkdir()
+    volume = np.stack([gray_image(np.random.default_rng(0))] * 3)
+    sitk.WriteImage(sitk.GetImageFromArray(volume), str(box / f"a.{end}"))
+    shutil.copy(box / f"a.{end}", box / f"b.{end}")
+    table = score(model, box, tmp_path / "out").read_text()
+    assert f"it holds the same image as a.{end}" in table
 
 
 def steps(folder: Path, count: int, instance: str) -> tuple[int, int]:
