@@ -19,8 +19,14 @@ from typing import IO
 
 from medad.types import MedadError
 
-FORMAT = 2
-_SCHEMA = """
+FORMAT = 3
+# Rows that say what becomes of the other copies of their image: copies of it, or failures without another try. Whether
+# a file is there, and may be opened, is no matter of its bytes. An index serves a query that has its very words.
+WAITING = "status IS NULL AND instance IS NOT NULL"
+DONE = "status IN ('scored', 'skipped') AND copy_of IS NULL AND instance IS NOT NULL"
+HOPELESS = """status = 'failed' AND instance GLOB 'content *' AND instr(reason, '(missing)') = 0
+    AND instr(reason, '(no-permission)') = 0"""
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS identity (text TEXT);
 CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, run INTEGER, since INTEGER,
     look TEXT, reason TEXT, instance TEXT, series TEXT, place TEXT, uid TEXT) WITHOUT ROWID;
@@ -30,7 +36,9 @@ CREATE INDEX IF NOT EXISTS files_size ON files (size) WHERE look = 'image';
 CREATE TABLE IF NOT EXISTS studies (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT,
     reason TEXT, slices INTEGER, scores TEXT, heatmap TEXT, facts TEXT, seconds REAL, copy_of BLOB) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS studies_to_do ON studies (id) WHERE status IS NULL;
-CREATE INDEX IF NOT EXISTS studies_instance ON studies (instance, id) WHERE instance IS NOT NULL;
+CREATE INDEX IF NOT EXISTS studies_waiting ON studies (instance, id) WHERE {WAITING};
+CREATE INDEX IF NOT EXISTS studies_done ON studies (instance, id) WHERE {DONE};
+CREATE INDEX IF NOT EXISTS studies_hopeless ON studies (instance, id) WHERE {HOPELESS};
 CREATE TABLE IF NOT EXISTS orphans (id BLOB PRIMARY KEY, thumbnail INTEGER) WITHOUT ROWID;
 """
 

@@ -79,5 +79,5 @@ def _as_lines(task: str, total: int | None) -> Iterator[Advance]:
 def _outlook(done: int, total: int | None, elapsed: float) -> str:
     if total is None:
         return f" elapsed_s={elapsed:.0f}"
-    left = elapsed * (total - done) / max(done, 1)
+    left = elapsed * max(total - done, 0) / max(done, 1)
     return f" total={total} elapsed_s={elapsed:.0f} left_s={left:.0f}"

@@ -26,6 +26,16 @@ def test_a_line_says_how_much_is_done_and_left(lines: pytest.LogCaptureFixture) 
     assert lines.messages[-1].endswith("left_s=0")
 
 
+def test_more_than_was_expected_leaves_no_negative_time(lines: pytest.LogCaptureFixture) -> None:
+    with progress("score", 4) as advance:
+        advance(5)
+        advance(-2)  # what has to be done again
+    assert [one.split(" elapsed_s")[0] for one in lines.messages] == [
+        f'progress task="score" done={done} total=4' for done in (5, 3)
+    ]
+    assert "left_s=-" not in "".join(lines.messages)
+
+
 def test_what_has_no_known_end_says_only_what_is_done(lines: pytest.LogCaptureFixture) -> None:
     with progress("find files", None) as advance:
         advance(512)

@@ -24,6 +24,7 @@ _NAMES = (
     *(".dcm", ".dicom", ".nii", ".nii.gz", ".png", ".jpg", ".jpeg"),
     *(".tif", ".tiff", ".bmp", ".nrrd", ".nhdr", ".mha", ".mhd"),
 )
+_LINK = "it is a link to a folder or to nothing; links to folders are not followed"
 _REASONS = {
     "text": "it is text",
     "json": "it is JSON",
@@ -136,7 +137,7 @@ def below(
     except OSError as error:
         yield _closed(root, error)
         return
-    left_out = leave_out.stat() if leave_out is not None and leave_out.is_dir() else None
+    left_out = _stat(leave_out) if leave_out is not None else None
     pending: list[Iterator[os.DirEntry[str] | UnreadableImage]] = [_listed(root, in_order)]
     while pending:
         entry = next(pending[-1], None)
@@ -146,11 +147,10 @@ def below(
             yield entry
         elif entry.name.startswith("."):
             yield Skipped(Path(entry.path), "hidden", "its name starts with a dot")
-        elif entry.is_dir(follow_symlinks=False):
-            if left_out is None or not os.path.samestat(entry.stat(follow_symlinks=False), left_out):
-                pending.append(_listed(Path(entry.path), in_order))
-        else:
-            yield _entry(entry)
+        elif isinstance(found := _entry(entry, left_out), os.DirEntry):
+            pending.append(_listed(Path(entry.path), in_order))
+        elif found is not None:
+            yield found
 
 
 def _listed(folder: Path, in_order: bool) -> Iterator[os.DirEntry[str] | UnreadableImage]:
@@ -167,18 +167,36 @@ def _closed(path: Path, error: OSError) -> UnreadableImage:
     return UnreadableImage(path, word, "it cannot be opened", "check the path and its permissions")
 
 
-def _entry(entry: os.DirEntry[str]) -> Path | Skipped:
+def _stat(folder: Path) -> os.stat_result | None:
+    try:
+        return folder.stat()
+    except OSError:
+        return None
+
+
+def _entry(
+    entry: os.DirEntry[str], left_out: os.stat_result | None
+) -> Path | Skipped | UnreadableImage | os.DirEntry[str] | None:
+    """What is said of an entry: the entry itself if it is a folder to walk, None if it is the one that is left out."""
     path = Path(entry.path)
-    if entry.is_symlink():
-        try:
-            if path.is_file():
-                return path
-        except OSError:  # a link that runs in circles, or whose target is too long a name
-            pass
-        return Skipped(path, "link", "it is a link to a folder or to nothing; links to folders are not followed")
-    if entry.is_file(follow_symlinks=False):
-        return path
+    try:
+        if entry.is_dir(follow_symlinks=False):
+            inside = left_out is None or not os.path.samestat(entry.stat(follow_symlinks=False), left_out)
+            return entry if inside else None
+        if entry.is_symlink():
+            return path if _leads_to_a_file(path) else Skipped(path, "link", _LINK)
+        if entry.is_file(follow_symlinks=False):
+            return path
+    except OSError as error:  # the listing may have said that it is a folder, which is gone when it is asked
+        return _closed(path, error)
     return Skipped(path, "special", "it is a pipe, socket or device")
+
+
+def _leads_to_a_file(link: Path) -> bool:
+    try:
+        return link.is_file()
+    except OSError:  # it runs in circles, or its target is too long a name
+        return False
 
 
 def _other(path: Path, form: str) -> Skipped | UnreadableImage:

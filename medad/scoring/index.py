@@ -8,22 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from medad.io.dicom_series import stacks_of
-from medad.io.discovery import below, relative
-from medad.ledger import Ledger
-from medad.progress import progress
+from medad.ledger import DONE, Ledger
+from medad.scoring import copies
 from medad.scoring.looks import Looked, slice_of
+from medad.scoring.walk import OF_A_FILE, PAGE, name_of, walk
 from medad.types import Skipped, Study
 
-PAGE = 512
-_NEW_FILE = """INSERT INTO files (path, size, mtime, run, since, look, reason) VALUES (?, ?, ?, ?4, ?4, ?, ?)
-    ON CONFLICT (path) DO UPDATE SET run = excluded.run"""
-_CHANGED = "DELETE FROM files WHERE path = ? AND (size, mtime) != (?, ?)"
-_DONE = "other.status IN ('scored', 'skipped') AND other.copy_of IS NULL"
 _FOUND = "CREATE TEMP TABLE found (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT, \
 reason TEXT) WITHOUT ROWID"
 
@@ -38,41 +31,30 @@ class Index:
         self.settling = settling
         self.run = int(ledger.database.execute("PRAGMA user_version").fetchone()[0])
 
-    def walk(self, leave_out: Path) -> int:
-        """Note every file, and forget those that are gone; how many have to be looked into."""
+    def walk(self, leave_out: Path) -> None:
+        """Note every file, and forget those that are gone; what lies below a folder that cannot be read stays.
+
+        Raises:
+            ScoringError: the root cannot be read, or holds no file any more. No study has changed.
+        """
         self.run += 1
-        found = below(self.root, in_order=False, leave_out=leave_out)
-        with progress("find files", None) as advance:
-            for page in _pages(self._noted(one) for one in found):
-                with self.ledger.writing() as database:
-                    database.executemany(_CHANGED, [row[:3] for row in page])
-                    database.executemany(_NEW_FILE, [(*row[:3], self.run, *row[3:]) for row in page])
-                advance(len(page))
-        with self.ledger.writing() as database:
-            database.execute("DELETE FROM files WHERE run != ?", (self.run,))
-            database.execute(f"PRAGMA user_version = {self.run}")
-        return int(self.ledger.database.execute("SELECT count(*) FROM files WHERE look IS NULL").fetchone()[0])
+        walk(self.ledger, self.root, self.base, self.run, leave_out)
+
+    def unlooked(self) -> int:
+        """How many files have to be looked into."""
+        query = f"SELECT count(*) FROM files WHERE look IS NULL AND {self._settled()}"
+        return int(self.ledger.database.execute(query).fetchone()[0])
 
     def retry(self) -> None:
-        """Forget what failed, so that it is tried again: a share that was away made good files fail."""
+        """Have what failed tried again: a share that was away made good files fail. Call it after a walk."""
+        nothing = "look = NULL, reason = '', instance = NULL, series = NULL, place = NULL, uid = NULL"
         with self.ledger.writing() as database:
-            database.execute("DELETE FROM files WHERE look = 'failed'")
+            database.execute(f"UPDATE files SET {nothing} WHERE look = 'failed' AND {OF_A_FILE}")
             database.execute("INSERT OR REPLACE INTO orphans SELECT id, 1 FROM studies WHERE status = 'failed'")
             database.execute("DELETE FROM studies WHERE status = 'failed'")
 
-    def _noted(self, one: object) -> tuple[bytes, int, int, str | None, str]:
-        if isinstance(one, Path):
-            try:
-                info = one.stat()
-            except OSError:
-                return self._name(one), 0, 0, "failed", "it went away while the folder was read (missing)"
-            return self._name(one), info.st_size, info.st_mtime_ns, None, ""
-        if isinstance(one, Skipped):
-            return self._name(one.path), 0, 0, "skipped", one.reason
-        return self._name(one.path), 0, 0, "failed", f"{one.reason} ({one.kind}); {one.remedy}"  # type: ignore[attr-defined]
-
     def _name(self, path: Path) -> bytes:
-        return os.fsencode(relative(path, self.base)) or b"."
+        return name_of(path, self.base)
 
     def _settled(self) -> str:
         return f"since < {self.run}" if self.settling else "1"
@@ -149,7 +131,7 @@ class Index:
             database.execute(
                 "UPDATE studies SET status = NULL, copy_of = NULL WHERE copy_of IS NOT NULL AND NOT EXISTS (SELECT 1 "
                 f"FROM studies AS other WHERE (other.id, other.instance) = (studies.copy_of, studies.instance) "
-                f"AND {_DONE})"
+                f"AND {DONE})"
             )
             kept = database.execute("SELECT count(*) FROM studies WHERE status IS NOT NULL").fetchone()[0]
             database.execute(
@@ -179,29 +161,24 @@ class Index:
 
     def to_do(self) -> Iterator[Study]:
         """Studies without a row, in order; of the copies of one image, one at a time, until one can be read."""
-        query = f"""SELECT id, files FROM studies AS one WHERE status IS NULL AND id > ? AND NOT EXISTS
-            (SELECT 1 FROM studies AS other WHERE other.instance = one.instance AND other.id != one.id AND
-            (({_DONE}) OR (other.status IS NULL AND other.id < one.id))) ORDER BY id LIMIT {PAGE}"""
         last = b""
-        while page := self.ledger.database.execute(query, (last,)).fetchall():
+        while page := self.ledger.database.execute(copies.FIRST, (last, PAGE)).fetchall():
             last = page[-1][0]
-            for study_id, files in page:
-                yield Study(os.fsdecode(study_id), tuple(self.path(name) for name in files.split(b"\0")))
+            yield from (self._study(*row) for row in page)
+            if len(page) < PAGE:  # what has become the first of its copies meanwhile is for next_copies
+                return
 
-    def copies(self) -> bool:
-        """Enter the copies of images that have been scored, or are not for the model; whether any is still to do."""
-        first = f"(SELECT min(other.id) FROM studies AS other WHERE other.instance = studies.instance AND {_DONE})"
-        to_do = "status IS NULL AND instance IS NOT NULL"
-        with self.ledger.writing() as database:
-            database.execute(f"UPDATE studies SET copy_of = {first} WHERE {to_do}")
-            database.execute("UPDATE studies SET status = 'skipped', seconds = 0 WHERE copy_of IS NOT NULL")
-            return database.execute(f"SELECT 1 FROM studies WHERE {to_do} LIMIT 1").fetchone() is not None
+    def copies(self) -> tuple[int, int]:
+        """Enter what follows for copies of images that have a row; how many are skipped, and how many fail."""
+        return copies.enter_copies(self.ledger)
 
+    def copies_left(self) -> bool:
+        """Whether any copy is still to do."""
+        return copies.waiting(self.ledger)
 
-Item = TypeVar("Item")
+    def next_copies(self) -> Iterator[Study]:
+        """One copy of each image of which none could be read so far, once all else is done."""
+        return (self._study(*row) for row in copies.next_copies(self.ledger))
 
-
-def _pages(items: Iterable[Item]) -> Iterator[list[Item]]:
-    waiting = iter(items)
-    while page := list(islice(waiting, PAGE)):
-        yield page
+    def _study(self, study_id: bytes, files: bytes) -> Study:
+        return Study(os.fsdecode(study_id), tuple(self.path(name) for name in files.split(b"\0")))

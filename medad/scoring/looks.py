@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,12 @@ from medad.io.dicom_geometry import Plane
 from medad.io.dicom_series import Slice
 from medad.io.discovery import Single, look
 from medad.io.errors import UnreadableImage, guarded
+from medad.io.formats import HEAD, sniff
 from medad.scoring.results import pseudonym
 from medad.types import Skipped
+
+_HEADER = 64 * HEAD  # what is searched of a text header
+_DETACHED = re.compile(rb"^\s*(?:data ?file|ElementDataFile)\s*[:=]=?\s*(?!local\b)\S", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -54,20 +59,32 @@ def explained(error: UnreadableImage) -> str:
 
 
 def digest_of(path: Path) -> str:
-    """A digest of a file's content; of its name, where it cannot be read, so that it is like no other."""
+    """A digest of a file's content; of its name, so that it is like no other, where it cannot be read or is only a
+    header: the pixels beside it are what makes two images alike."""
     try:
         with guarded(path), path.open("rb") as file:
-            return "content " + hashlib.file_digest(file, "sha256").hexdigest()[:32]
+            if not _without_pixels(file.read(_HEADER)):
+                file.seek(0)
+                return "content " + hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except UnreadableImage:
-        return "name " + _hash(str(path))
+        pass
+    return "name " + _hash(str(path))
+
+
+def _without_pixels(start: bytes) -> bool:
+    """Whether a file is the header of a pair: NIfTI with .img, NRRD or MetaImage with any file that it names."""
+    form = sniff(start[:HEAD])
+    if form == "nifti":
+        return b"ni" in (start[344:346], start[4:6])
+    return form == "itk" and _DETACHED.search(start) is not None
 
 
 def slice_of(path: Path, place: str) -> Slice:
-    """A slice as the ledger keeps it."""
+    """A slice as the ledger keeps it: its series is of one patient, who is not kept."""
     kept = json.loads(place)
     position, across, down, spacing, thickness = kept["plane"]
     plane = Plane(np.array(position), np.array(across), np.array(down), (spacing[0], spacing[1]), thickness)
-    return Slice(path, "", kept["instance"], kept["patient"], plane, (kept["alike"],), tuple(kept["marks"]))
+    return Slice(path, "", kept["instance"], None, plane, (kept["alike"],), tuple(kept["marks"]))
 
 
 def _place(one: Slice) -> str:
@@ -75,12 +92,13 @@ def _place(one: Slice) -> str:
     if plane is None:
         raise ValueError("an image of its own has no place in a series")
     numbers = [plane.position.tolist(), plane.across.tolist(), plane.down.tolist(), plane.spacing, plane.thickness]
+    # They are compared within their series only. A hash of an hour or a number alone is found by trying them all.
+    own = one.series, one.patient
     kept = {
         "plane": numbers,
-        "instance": _hash(one.instance) if one.instance else "",
-        "patient": one.patient,
-        "alike": _hash(*one.alike),
-        "marks": [_hash(mark) if mark else "" for mark in one.marks],
+        "instance": _hash(*own, one.instance) if one.instance else "",
+        "alike": _hash(*own, *one.alike),
+        "marks": [_hash(*own, mark) if mark else "" for mark in one.marks],
     }
     return json.dumps(kept)
 

@@ -57,6 +57,7 @@ class Run:
         """Score what there is, and with ``watch`` what arrives; how many rows were there before."""
         if not self.index.run:
             self.pictures.delete_all()
+        self.index.walk(self.out)  # it refuses a folder that is away, before anything has changed
         if self.settings.retry_failed:
             self.index.retry()
         if self.settings.heatmaps == "flagged":
@@ -67,6 +68,7 @@ class Run:
             while self.settings.watch:
                 self.tables()
                 time.sleep(self.settings.watch)
+                self.index.walk(self.out)
                 self._once(*started)
         return kept
 
@@ -90,7 +92,7 @@ class Run:
         return pool, on_ray, local
 
     def _once(self, pool: Pool, engine: Engine, local: Engine) -> int:
-        with progress("look into files", self.index.walk(self.out)) as advance:
+        with progress("look into files", self.index.unlooked()) as advance:
             for found in pool.each(Look(paths) for paths in self.index.unseen()):
                 self.index.looked(_looked(found))
                 advance(files_of(found.job))
@@ -104,21 +106,35 @@ class Run:
         to_do = counts.pop("to do", 0)
         self._judge(counts.get("failed", 0), counts.get("failed", 0) + counts.get("scored", 0) + to_do)
         with progress("score", to_do) as advance:
-            self._score(engine, advance)
+            self._score(engine, self.index.to_do(), advance)
             while exchange(self.ledger):
+                left = self._left()
                 self._grouped()
-                self._score(local, advance)
-            while self.index.copies():  # their first files could not be read: seldom many, and not worth a cluster
-                self._score(local, advance)
+                advance(left - self._left())  # series that are put together anew are to be done again
+                self._score(local, self.index.to_do(), advance)
+            while self._copies(advance):  # their first files could not be read: seldom many, not worth a cluster
+                self._score(local, self.index.next_copies(), advance)
         return kept
+
+    def _left(self) -> int:
+        return self.ledger.counts().get("to do", 0)
+
+    def _copies(self, advance: Advance) -> bool:
+        """Enter what follows for copies; whether any has still to be tried."""
+        copied, failed = self.index.copies()
+        if copied or failed:
+            advance(copied + failed)
+            self.tried["failed"] += failed
+            self._judge(self.tried["failed"], self.tried.total())
+        return self.index.copies_left()
 
     def _grouped(self) -> int:
         kept = self.index.group()
         self.pictures.delete_orphans()
         return kept
 
-    def _score(self, engine: Engine, advance: Advance) -> None:
-        for study, entry in engine(self.index.to_do()):
+    def _score(self, engine: Engine, studies: Iterator[Study], advance: Advance) -> None:
+        for study, entry in engine(studies):
             if self.resumed or entry.status == "failed":
                 self.pictures.delete_others(study.id, entry)
             self.ledger.write([(study.id, entry)])

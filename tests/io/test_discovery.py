@@ -162,6 +162,18 @@ def test_a_walk_without_order_finds_the_same_and_leaves_out_what_it_is_told(dico
     assert str(tmp_path / "out" / "x.dcm") in {str(one) for one in below(tmp_path)}
 
 
+def test_a_folder_that_vanishes_during_the_walk_is_said(dicom, tmp_path):
+    dicom("a/x.dcm", PIXELS)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "out").mkdir()
+    found = below(tmp_path, leave_out=tmp_path / "out")
+    assert next(found) == tmp_path / "a" / "x.dcm"
+    (tmp_path / "b").rmdir()
+    (gone,) = found
+    assert isinstance(gone, UnreadableImage)
+    assert (gone.path, gone.kind) == (tmp_path / "b", "missing")
+
+
 def test_folders_nested_deeper_than_a_generator_could_recurse_are_walked(tmp_path):
     folder = tmp_path / "/".join("d" * 900)
     folder.mkdir(parents=True)

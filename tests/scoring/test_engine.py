@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -24,7 +25,7 @@ from medad.model import load
 from medad.scoring import ScoreSettings, ScoringError, score_folder
 from medad.scoring.index import Index
 from medad.scoring.local import entry_of
-from medad.scoring.looks import look_into
+from medad.scoring.looks import _hash, look_into
 from medad.scoring.scorer import BLOCK, Scorer
 from medad.testset import ScoredStudy
 from medad.types import Scored, Study
@@ -133,6 +134,19 @@ def test_the_output_folder_inside_the_scored_one_is_left_alone(model: Path, box:
     assert score(model, inside, inside / "out").read_bytes() == first
 
 
+def test_no_hash_in_the_ledger_is_that_of_a_patient_or_of_an_hour(model: Path, tmp_path: Path) -> None:
+    """Numbers and hours are few enough to try them all."""
+    for index in range(3):
+        tags = {"SeriesInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.9", "AcquisitionTime": "101530"}
+        path = tmp_path / "box" / f"{index}"
+        write_dicom(path, gray_image(RNG), ImagePositionPatient=[0, 0, index], **tags)
+    found = look_into(path, uids=True)
+    assert found.look == "slice"
+    assert hashlib.sha256(b"SECRET-4711").hexdigest()[:12] not in str(found)
+    assert _hash("101530") not in str(found)
+    assert score(model, tmp_path / "box", tmp_path / "out").read_text().count(",scored,") == 1
+
+
 def test_wrong_input_is_said(model: Path, box: Path, tmp_path: Path) -> None:
     with pytest.raises(ScoringError, match="there is no such file"):
         score(model, tmp_path / "nowhere", tmp_path / "out")
@@ -187,6 +201,16 @@ def index_of(folder: Path, ledger: Ledger) -> list[str]:
         index.looked([look_into(path, uids=False) for path in paths])
     index.group()
     return [study.id for study in index.to_do()]
+
+
+def test_files_that_are_still_arriving_are_not_counted_as_to_be_looked_into(tmp_path: Path) -> None:
+    box, ledger = tmp_path / "box", Ledger(tmp_path / "out" / "ledger.sqlite", {})
+    write_dicom(box / "a.dcm", gray_image(RNG))
+    index = Index(ledger, box, settling=True)
+    for expected in (0, 1):
+        index.walk(tmp_path / "out")
+        assert index.unlooked() == sum(map(len, index.unseen())) == expected
+    ledger.close()
 
 
 def test_in_a_folder_that_fills_a_file_counts_when_it_is_still(tmp_path: Path) -> None:

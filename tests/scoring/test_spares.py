@@ -11,6 +11,7 @@ import pytest
 from making import gray_image, write_dicom
 from runs import TABLE, score
 
+import medad.progress
 from medad.io import UnreadableImage
 from medad.ledger import Ledger
 from medad.model import load
@@ -88,6 +89,17 @@ def test_a_run_that_was_stopped_after_the_failure_ends_the_same(
     kept = score_folder(load(model), box, tmp_path / "out", ScoreSettings(workers=1)).kept
     assert kept == 3, "the copies of the good slices"
     assert (tmp_path / "out" / TABLE).read_bytes() == whole
+
+
+def test_progress_ends_at_its_total_though_the_series_is_done_twice(
+    model: Path, box: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(medad.progress, "SECONDS_BETWEEN_LINES", 0.0)
+    caplog.set_level("INFO", logger="medad.progress")
+    cut(box / "1")
+    score(model, box, tmp_path / "out")
+    said = [one.split()[2:4] for one in caplog.messages if 'task="score"' in one]
+    assert said == [["done=1", "total=1"], ["done=0", "total=1"], ["done=1", "total=1"]]
 
 
 def test_without_a_copy_the_series_fails_and_names_its_bad_slice(model: Path, box: Path, tmp_path: Path) -> None:
