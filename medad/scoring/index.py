@@ -35,7 +35,7 @@ class Index:
         """Note every file, and forget those that are gone; what lies below a folder that cannot be read stays.
 
         Raises:
-            ScoringError: the root cannot be read, or holds no file any more. No study has changed.
+            FolderAway: the root cannot be read, or holds no file any more. No study has changed.
         """
         self.run += 1
         walk(self.ledger, self.root, self.base, self.run, leave_out)

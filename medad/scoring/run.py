@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import Counter
@@ -22,11 +23,12 @@ from medad.scoring.looks import Looked
 from medad.scoring.pictures import Pictures
 from medad.scoring.pool import Lost, Outcome, Pool
 from medad.scoring.scorer import Scorer
-from medad.scoring.settings import ScoreSettings, ScoringError
+from medad.scoring.settings import FolderAway, ScoreSettings, ScoringError
 from medad.scoring.spares import exchange
 from medad.scoring.verdicts import Verdicts
 from medad.types import Study
 
+log = logging.getLogger(__name__)
 TRIED = 100  # files before the share of failures is looked at
 
 Engine = Callable[[Iterator[Study]], Iterator[Result]]
@@ -67,10 +69,23 @@ class Run:
             kept = self._once(*started)
             while self.settings.watch:
                 self.tables()
-                time.sleep(self.settings.watch)
-                self.index.walk(self.out)
+                self._wait()
                 self._once(*started)
         return kept
+
+    def _wait(self) -> None:
+        """Until it is time for the next look, and the folder is there: a night's watch outlasts a share's absence."""
+        said = False
+        while True:
+            time.sleep(self.settings.watch)
+            try:
+                self.index.walk(self.out)
+            except FolderAway as error:
+                if not said:
+                    log.warning("waiting: %s", error)
+                said = True
+            else:
+                return
 
     def _started(self, stack: ExitStack) -> tuple[Pool, Engine, Engine]:
         make = partial(Worker, self.model.card, self.model.method.settings, self.settings, self.out)

@@ -17,6 +17,10 @@ class ScoringError(MedadError):
     """A folder that cannot be scored at all, or a run that was stopped."""
 
 
+class FolderAway(ScoringError):
+    """A folder that cannot be read, or is empty and was not: most likely a share that has dropped out."""
+
+
 @dataclass(frozen=True)
 class ScoreSettings:
     """``score`` decides what is abnormal, and its maps are drawn; "" is the model's last. ``heatmaps``: which studies

@@ -17,7 +17,7 @@ from medad.io.errors import UnreadableImage
 from medad.ledger import Ledger
 from medad.progress import progress
 from medad.scoring.looks import explained
-from medad.scoring.settings import ScoringError
+from medad.scoring.settings import FolderAway
 from medad.types import Skipped
 
 PAGE = 512
@@ -36,7 +36,7 @@ def walk(ledger: Ledger, root: Path, base: Path, run: int, leave_out: Path) -> N
     """Note every file below ``root`` as seen in this ``run``, by its name below ``base``, and forget what is gone.
 
     Raises:
-        ScoringError: the root cannot be read, or holds no file any more. No study has changed.
+        FolderAway: the root cannot be read, or holds no file any more. No study has changed.
     """
     with progress("find files", None) as advance:
         for page in _pages(_noted(one, root, base) for one in below(root, in_order=False, leave_out=leave_out)):
@@ -76,7 +76,7 @@ def _noted(one: Path | Skipped | UnreadableImage, root: Path, base: Path) -> Not
     if isinstance(one, Skipped):
         return name_of(one.path, base), 0, 0, "skipped", one.reason
     if one.path == root:
-        raise ScoringError(
+        raise FolderAway(
             f"{root} cannot be read ({one.kind}): its share may be away. All results stay as they are, and the same "
             "command goes on once it is back"
         )
@@ -90,13 +90,13 @@ def _refuse_emptied(ledger: Ledger, root: Path, run: int) -> None:
     one where files are kept because they cannot be asked.
 
     Raises:
-        ScoringError: there were files.
+        FolderAway: there were files.
     """
     database = ledger.database
     if database.execute(f"SELECT 1 FROM files WHERE run = ? AND {OF_A_FILE} LIMIT 1", (run,)).fetchone():
         return
     if gone := database.execute(f"SELECT count(*) FROM files WHERE {OF_A_FILE}").fetchone()[0]:
-        raise ScoringError(
+        raise FolderAway(
             f"{root} holds no file, and held {gone} before: is its share mounted? All results stay as they are, and "
             "the same command goes on once there are files; --restart forgets the results"
         )

@@ -69,18 +69,32 @@ def test_a_root_that_cannot_be_opened_stops_the_run_and_changes_nothing(
     assert kept(model, inbox, tmp_path / "out", heatmaps="all") == 4
 
 
-def test_a_root_that_goes_away_while_it_is_watched_stops_the_run_and_it_resumes(
-    model: Path, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_root_that_goes_away_while_it_is_watched_is_waited_for(
+    model: Path, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    score(model, inbox, tmp_path / "out")
-    before = everything(tmp_path / "out")
-    with monkeypatch.context() as patch:
-        patch.setattr(medad.scoring.run.time, "sleep", lambda _: inbox.rename(tmp_path / "elsewhere"))
-        with pytest.raises(ScoringError, match=r"cannot be read \(missing\)"):
-            score(model, inbox, tmp_path / "out", watch=1.0)
-    assert everything(tmp_path / "out") == before
-    (tmp_path / "elsewhere").rename(inbox)
-    assert kept(model, inbox, tmp_path / "out") == 4
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    score(model, inbox, out)
+    before = everything(out)
+    looks: list[dict[str, object]] = []
+
+    def sleep(_: float) -> None:
+        looks.append(everything(out))
+        if len(looks) == 1:
+            inbox.rename(elsewhere)
+        elif len(looks) == 3:
+            elsewhere.rename(inbox)
+        elif len(looks) == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(medad.scoring.run.time, "sleep", sleep)
+    with pytest.raises(KeyboardInterrupt):
+        score(model, inbox, out, watch=1.0)
+    assert looks == [before] * 4
+    assert [one for one in caplog.messages if "its share may be away" in one] == [
+        f"waiting: {inbox} cannot be read (missing): its share may be away. All results stay as they are, and the same "
+        "command goes on once it is back"
+    ]
+    assert kept(model, inbox, out) == 4
 
 
 def test_an_empty_mount_point_is_refused(model: Path, inbox: Path, tmp_path: Path) -> None:
