@@ -62,7 +62,7 @@ def run_grid(
     with _engine(place, loaders, tracked.tracker) as engine:
         outcome = run_bench(
             experiments,
-            place.out.absolute(),
+            place.out.absolute() if on_cluster else place.out,
             data_root=data_root and data_root.absolute(),
             tracker=tracked.tracker,
             loaders=loaders,
