@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from medad.config import ConfigError
+from medad.data._rows import ROLES
 from medad.data.loading import Loader
 from medad.data.manifest import Manifest
 from medad.data.splits import SplitError
@@ -29,7 +30,6 @@ from medad.types import Study
 
 log = logging.getLogger(__name__)
 STATE, CHECKED = "clinical.json", "check.csv"
-ROLES = ("normal", "unlabeled", "test")
 READ_AT_ONCE = 64
 
 
@@ -98,7 +98,7 @@ def _write_state(clinical: Clinical, done: list[str]) -> None:
 
 def _check(clinical: Clinical, parent: Path) -> str:
     """Every study is read once; one that cannot be is an error now, and not after a night of training."""
-    studies = {role: clinical.manifest.studies(role) for role in ROLES}  # type: ignore[arg-type]
+    studies = {role: clinical.manifest.studies(role) for role in ROLES}
     pools = clinical.manifest.pools()
     if pools.test_normal and pools.test_abnormal and (why := pools.untestable()):
         raise SplitError(f"{clinical.manifest.name}: {why}, or leave its test rows out")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 import torch
 from making import FAST, gray_image, write_dicom
 from PIL import Image
@@ -62,6 +63,17 @@ def drawn(out: Path) -> dict[str, bytes]:
     folders = (out / "heatmaps", out / "thumbnails")
     found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
+
+
+def stop_after_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is interrupted once its first row is written."""
+    write = Ledger.write
+
+    def stopped(ledger: Ledger, entries: list[tuple[str, Entry]]) -> None:
+        write(ledger, entries)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ledger, "write", stopped)
 
 
 def started(

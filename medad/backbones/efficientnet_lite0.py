@@ -22,15 +22,16 @@ class Blocks(nn.Module):
 
     def __init__(self, whole: nn.Module) -> None:
         super().__init__()
-        self._conv_stem, self._bn0, self._swish = whole._conv_stem, whole._bn0, whole._swish
-        self._blocks = nn.ModuleList(list(whole._blocks)[: LAST_BLOCKS[-1] + 1])  # type: ignore[arg-type]
+        self._conv_stem, self._bn0, self._swish = map(whole.get_submodule, ("_conv_stem", "_bn0", "_swish"))
+        blocks = list(whole.get_submodule("_blocks").children())
+        self._blocks = nn.ModuleList(blocks[: LAST_BLOCKS[-1] + 1])
         for part in self.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.momentum = 0.1  # PyTorch's; with TensorFlow's 0.01 a new network needs hundreds of steps
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """The three maps, fine to coarse."""
-        features = self._swish(self._bn0(self._conv_stem(images)))  # type: ignore[operator]
+        features = self._swish(self._bn0(self._conv_stem(images)))
         maps = []
         for index, block in enumerate(self._blocks):
             features = block(features)

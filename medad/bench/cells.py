@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medad.config import Settings
-from medad.data.loading import Loader
+from medad.data.loading import KEPT_BYTES, Loader
 from medad.data.splits import Pools
 from medad.experiment import run_experiment
 from medad.plan import Experiment
@@ -20,7 +20,6 @@ from medad.tracking import Tracker, TrackingError
 from medad.types import MedadError
 
 log = logging.getLogger(__name__)
-KEPT_BYTES = 4 * 2**30  # of decoded images, in one process
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from medad.io.address import part_of, slice_of
 from medad.types import MedadError
 
 Role = Literal["normal", "unlabeled", "test"]
 Kind = Literal["pixels", "boxes"]
-ROLES = ("normal", "unlabeled", "test")
+ROLES: tuple[Role, ...] = get_args(Role)
 KINDS = ("pixels", "boxes")
 CUTS = ("volumes", "slices")
 OWN = ("file", "role", "label", "study", "patient", "mask", "mask_kind", "dataset", "cut")

@@ -20,6 +20,7 @@ from medad.types import MedadError, Study
 
 log = logging.getLogger(__name__)
 EXAMPLES = 5
+KEPT_BYTES = 4 * 2**30  # of decoded images, in one process
 FIRST = 8  # studies that are read before it is known how many slices they have
 SHARE_OF_MEMORY = 0.25  # of a GPU, for one set of images: a method makes a second copy, and trains beside them
 
@@ -76,7 +77,7 @@ class Loader:
         settings: Settings,
         device: torch.device | str = "cpu",
         skip_unreadable: bool = False,
-        keep_bytes: int = 4 * 2**30,
+        keep_bytes: int = KEPT_BYTES,
     ) -> None:
         self.settings = settings
         self._prepare = Prepare(settings)

@@ -9,7 +9,7 @@ def spread(members: Tensor) -> Tensor:
     """Unbiased standard deviation over the ensemble: (K, B, C, H, W) -> (B, C, H, W)."""
     if len(members) < 2:
         raise ValueError(f"intra-discrepancy needs at least 2 networks, got {len(members)}: set members=2 or more")
-    deviations = members - members.mean(dim=0)  # torch.std takes forty times as long over so few
+    deviations = members - members.mean(dim=0)  # torch.std is slow over so few
     return deviations.square().sum(dim=0).div(len(members) - 1).sqrt()
 
 

@@ -52,11 +52,11 @@ def score_folder(
     """
     settings = settings or ScoreSettings()
     settings = replace(settings, score=settings.score or list(model.method.scores)[-1])
-    rule = settings.alpha, settings.threshold, settings.point
-    verdicts = Verdicts(model.card, tuple(model.method.scores), settings.score, *rule)
+    chosen = settings.alpha, settings.threshold, settings.point
+    verdicts = Verdicts(model.card, tuple(model.method.scores), settings.score, *chosen)
     if not settings.force:
         Gate(model.card.profile)  # a profile that is no good is said now, and not by a worker
-    if settings.heatmaps == "flagged" and not verdicts.rule:
+    if settings.heatmaps == "flagged" and not verdicts.can_flag:
         log.warning(
             "no study will be flagged, and no heatmap drawn: the model knows no scores of normals for %s. Give "
             "--threshold, or --heatmaps all, or train with a share of calibration (--set calibration=0.2)",
@@ -64,15 +64,7 @@ def score_folder(
         )
     if not folder.exists():
         raise ScoringError(f"{folder}: there is no such file or folder")
-    identity = {
-        "model": model.digest,
-        "folder": str(folder.resolve()),
-        "score": settings.score,
-        "heatmaps": settings.heatmaps,
-        "force": str(settings.force),
-        "uids": str(settings.uids),
-    }
-    ledger = Ledger(out / LEDGER, identity, restart)
+    ledger = Ledger(out / LEDGER, _identity(model, folder, settings), restart)
     digests = {"model": model.digest, "settings": settings_digest(verdicts, force=settings.force)}
 
     def tables() -> None:
@@ -90,6 +82,18 @@ def score_folder(
             raise
         tables()
         return Summary(Counter(ledger.counts()), kept, _reasons(ledger))
+
+
+def _identity(model: Model, folder: Path, settings: ScoreSettings) -> dict[str, str]:
+    """What must be the same in all calls on one output folder."""
+    return {
+        "model": model.digest,
+        "folder": str(folder.resolve()),
+        "score": settings.score,
+        "heatmaps": settings.heatmaps,
+        "force": str(settings.force),
+        "uids": str(settings.uids),
+    }
 
 
 def _reasons(ledger: Ledger) -> list[str]:

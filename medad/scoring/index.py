@@ -168,14 +168,6 @@ class Index:
             if len(page) < PAGE:  # what has become the first of its copies meanwhile is for next_copies
                 return
 
-    def copies(self) -> tuple[int, int]:
-        """Enter what follows for copies of images that have a row; how many are skipped, and how many fail."""
-        return copies.enter_copies(self.ledger)
-
-    def copies_left(self) -> bool:
-        """Whether any copy is still to do."""
-        return copies.waiting(self.ledger)
-
     def next_copies(self) -> Iterator[Study]:
         """One copy of each image of which none could be read so far, once all else is done."""
         return (self._study(*row) for row in copies.next_copies(self.ledger))

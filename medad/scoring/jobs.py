@@ -158,17 +158,20 @@ class Worker:
             self.kept.popitem(last=False)
         return kept
 
+    def _read_again(self, study: Study) -> _Kept:
+        source = self.prepare.read(study)
+        return self._keep(study.id, source, self.prepare.transform(source))
+
     def _draw(self, job: Draw, began: float) -> Entry:
-        study, kept = job.study, self.kept.pop(job.study.id, None)
-        if job.shown is not None and not job.heatmap:
-            kept = _Kept(torch.from_numpy(job.shown).expand(job.worst + 1, -1, -1))
-        elif kept is None:
-            source = self.prepare.read(study)
-            kept = self._keep(study.id, source, self.prepare.transform(source))
-        maps, worst = torch.from_numpy(job.maps), job.worst
-        thumbnail = save_thumbnail(self.out, study.id, kept.preview[worst], maps[worst], self.top)
+        study, maps, worst = job.study, torch.from_numpy(job.maps), job.worst
         heatmap = ""
-        if job.heatmap and kept.source is not None and kept.image is not None:
-            heatmap = save_map(self.out, study.id, kept.source, kept.image, maps, worst, self.top)
+        if job.shown is not None and not job.heatmap:
+            shown = torch.from_numpy(job.shown)
+        else:
+            kept = self.kept.pop(study.id, None) or self._read_again(study)
+            shown = kept.preview[worst]
+            if job.heatmap and kept.source is not None and kept.image is not None:
+                heatmap = save_map(self.out, study.id, kept.source, kept.image, maps, worst, self.top)
+        thumbnail = save_thumbnail(self.out, study.id, shown, maps[worst], self.top)
         seconds = time.monotonic() - began
         return Entry("scored", heatmap=heatmap, facts={"thumbnail": thumbnail}, seconds=seconds)

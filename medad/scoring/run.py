@@ -16,6 +16,7 @@ import torch
 from medad.ledger import Entry, Ledger, shown
 from medad.model import Model
 from medad.progress import Advance, progress
+from medad.scoring.copies import enter_copies, waiting
 from medad.scoring.index import Index
 from medad.scoring.jobs import Digest, Look, Worker, files_of
 from medad.scoring.local import Drawing, Local, Result
@@ -136,12 +137,12 @@ class Run:
 
     def _copies(self, advance: Advance) -> bool:
         """Enter what follows for copies; whether any has still to be tried."""
-        copied, failed = self.index.copies()
+        copied, failed = enter_copies(self.ledger)
         if copied or failed:
             advance(copied + failed)
             self.tried["failed"] += failed
             self._judge(self.tried["failed"], self.tried.total())
-        return self.index.copies_left()
+        return waiting(self.ledger)
 
     def _grouped(self) -> int:
         kept = self.index.group()

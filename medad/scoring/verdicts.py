@@ -65,7 +65,7 @@ class Verdicts:
         }
 
     @property
-    def rule(self) -> bool:
+    def can_flag(self) -> bool:
         """Whether the model, or who asks, has anything that studies can be flagged by."""
         known = self.card.calibration.get(self.score) or self.card.percentiles.get(self.score)
         return bool(known) or self.limit is not None

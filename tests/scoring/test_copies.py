@@ -11,11 +11,12 @@ import pytest
 import SimpleITK as sitk  # noqa: N813 - the library's own abbreviation
 from making import gray_image, write_dicom
 from PIL import Image
-from runs import TABLE, score
+from runs import TABLE, score, stop_after_a_row
 
 import medad.progress
 from medad.ledger import Entry, Ledger
 from medad.scoring import ScoringError
+from medad.scoring.copies import enter_copies
 from medad.scoring.index import Index
 from medad.scoring.run import TRIED
 
@@ -62,14 +63,9 @@ def test_a_run_that_was_stopped_before_its_copies_ends_the_same(
     model: Path, tmp_path: Path, written: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box = broken(tmp_path / "box")
-    whole, write = score(model, box, tmp_path / "whole").read_bytes(), Ledger.write
-
-    def stopped(ledger, entries):  # type: ignore[no-untyped-def]
-        write(ledger, entries)
-        raise KeyboardInterrupt
-
+    whole = score(model, box, tmp_path / "whole").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "write", stopped)
+        stop_after_a_row(patch)
         with pytest.raises(KeyboardInterrupt):
             score(model, box, tmp_path / "out")
     assert len((tmp_path / "out" / TABLE).read_text().splitlines()) == 2
@@ -144,7 +140,7 @@ def steps(folder: Path, count: int, instance: str) -> tuple[int, int]:
     while found := list(studies):
         ledger.write([(study.id, Entry("failed", "it is broken (corrupt)")) for study in found])
         read += len(found)
-        index.copies()
+        enter_copies(ledger)
         studies = index.next_copies()
     assert ledger.counts() == {"failed": count}
     ledger.close()

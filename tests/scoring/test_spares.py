@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from making import gray_image, write_dicom
-from runs import TABLE, score
+from runs import TABLE, score, stop_after_a_row
 
 import medad.progress
 from medad.io import UnreadableImage
-from medad.ledger import Ledger
 from medad.model import load
 from medad.scoring import ScoreSettings, score_folder
 from medad.scoring.spares import failure
@@ -75,14 +74,9 @@ def test_a_run_that_was_stopped_after_the_failure_ends_the_same(
     model: Path, box: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut(box / "1")
-    whole, write = score(model, box, tmp_path / "whole").read_bytes(), Ledger.write
-
-    def stopped(ledger, entries):  # type: ignore[no-untyped-def]
-        write(ledger, entries)
-        raise KeyboardInterrupt
-
+    whole = score(model, box, tmp_path / "whole").read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "write", stopped)
+        stop_after_a_row(patch)
         with pytest.raises(KeyboardInterrupt):
             score(model, box, tmp_path / "out")
     assert "0,failed" in (tmp_path / "out" / TABLE).read_text()
