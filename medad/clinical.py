@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from medad.config import ConfigError
 from medad.data._rows import ROLES
 from medad.data.loading import Loader
@@ -21,6 +19,7 @@ from medad.data.manifest import Manifest
 from medad.data.splits import SplitError
 from medad.evaluator import evaluate_one
 from medad.experiment import counts
+from medad.files import write_json, write_records
 from medad.model import load
 from medad.outputs.report import write_report
 from medad.plan import Experiment
@@ -90,10 +89,7 @@ def _done(clinical: Clinical) -> list[str]:
 
 
 def _write_state(clinical: Clinical, done: list[str]) -> None:
-    path = clinical.out / STATE
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({"identity": clinical.identity(), "done": done}, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_json(clinical.out / STATE, {"identity": clinical.identity(), "done": done}, durable=True)
 
 
 def _check(clinical: Clinical, parent: Path) -> str:
@@ -106,9 +102,7 @@ def _check(clinical: Clinical, parent: Path) -> str:
         every = [study for group in studies.values() for study in group]
         for start in range(0, len(every), READ_AT_ONCE):
             clinical.loader.each(every[start : start + READ_AT_ONCE])
-        pd.DataFrame([_counted(role, group) for role, group in studies.items()]).to_csv(
-            clinical.out / CHECKED, index=False
-        )
+        write_records(clinical.out / CHECKED, [_counted(role, group) for role, group in studies.items()])
         run.table(clinical.out / CHECKED)
     return ", ".join(f"{len(group)} {role}" for role, group in studies.items()) + ", all readable"
 

@@ -14,6 +14,7 @@ from medad.data.loading import Loader
 from medad.data.seen import seen
 from medad.data.splits import Pools
 from medad.experiment import evaluate_model, finished
+from medad.files import write_json
 from medad.model import Model
 from medad.plan import Experiment
 from medad.tracking import Tracker
@@ -58,7 +59,7 @@ def evaluate_one(
         run.model(out / "model", experiment.title)
         if kept is not None:
             return kept
-        (out / IDENTITY).write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
+        write_json(out / IDENTITY, identity)
         unlabeled = model.card.trained_on.get("unlabeled")
         about = {"split": pools.kind, "n_unlabeled": unlabeled, "n_unlabeled_abnormal": None, "anomaly_rate": None}
         began = time.monotonic()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from medad.config import Evaluation
@@ -22,6 +21,7 @@ from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation.collecting import TestScores, panel_cases, picture, score_test, write_cases
 from medad.evaluation.normals import check_calibration, describe_normals, normal_thresholds
 from medad.evaluation.ranking import judge
+from medad.files import write_json, write_records
 from medad.methods._method import Method
 from medad.model import CARD, Card, load, save
 from medad.outputs import cases as pictures
@@ -140,7 +140,7 @@ def evaluate_model(
     for row in rows:
         for name, value in figures(row).items():
             run.metric(f"{experiment.dataset}/{row['score']}/{name}", value)
-    pd.DataFrame(rows).to_csv(folder / "results.csv", index=False)
+    write_records(folder / "results.csv", rows)
     run.table(folder / "results.csv")
     run.table(folder / CASES, without=("id",))
     run.artifact(folder / PANEL)
@@ -203,8 +203,6 @@ def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, 
 
 
 def _write_result(path: Path, experiment: Experiment, rows: list[dict[str, Any]]) -> None:
-    part = path.with_suffix(".part")
     evaluation = experiment.evaluation.model_dump(mode="json")
     content = {"experiment": experiment.describe(), "evaluation": evaluation, "rows": rows}
-    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_json(path, content, durable=True)

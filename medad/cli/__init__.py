@@ -8,6 +8,7 @@ from collections.abc import Callable
 import typer
 
 from medad import __version__
+from medad.cli import _common as common
 from medad.cli import data
 from medad.cli.bench import bench
 from medad.cli.compare import compare
@@ -51,7 +52,7 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*arguments, **options)
         except MedadError as error:
-            typer.echo(f"error: {error}", err=True)
+            common.say(f"error: {error}", err=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.echo("interrupted; the same command goes on from here", err=True)

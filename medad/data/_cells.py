@@ -1,17 +1,17 @@
-"""Tables of text cells: read from CSV or Parquet, and written so that no spreadsheet takes a cell for a formula."""
+"""Tables of text cells, read from CSV or Parquet."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from medad.text import unguarded
 from medad.types import MedadError
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 DELIMITERS = (",", ";", "\t")
 
 
@@ -53,11 +53,11 @@ def _csv(path: Path, needed: str) -> tuple[list[str], list[list[str]]]:
     for number, row in enumerate(table[1:], start=2):
         if row and len(row) != len(headings):
             raise TableError(f"{path}: row {number} has {len(row)} cells and the headings are {len(headings)}")
-    return headings, [[_unescaped(cell.strip()) for cell in row] for row in table[1:]]
+    return headings, [[unguarded(cell.strip()) for cell in row] for row in table[1:]]
 
 
 def _headings(row: Sequence[str]) -> list[str]:
-    return [cell.strip() for cell in row]
+    return [unguarded(cell.strip()) for cell in row]
 
 
 def _parquet(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -78,29 +78,3 @@ def _text(value: Any) -> str:
     if isinstance(value, (bool, float)) and value == int(value):
         return str(int(value))
     return str(value).strip()
-
-
-def write_csv(path: Path, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table, whole or not at all; cells that a spreadsheet would run as a formula get a leading apostrophe."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(headings)
-        writer.writerows([_escaped(str(cell)) for cell in row] for row in rows)
-    part.replace(path)
-
-
-def _escaped(cell: str) -> str:
-    return f"'{cell}" if cell.lstrip("'").startswith(FORMULA) and not _number(cell) else cell
-
-
-def _unescaped(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell
-
-
-def _number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -9,6 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from medad.files import write_json
+from medad.text import cell, unguarded
 from medad.tracking.client import connect, reason, without_password
 from medad.tracking.journal import Event, TrackingError, read
 from medad.tracking.models import log_model, register
@@ -98,9 +100,7 @@ class MlflowStore:
         path = _note_path(journal)
         notes = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         notes[self._name] = {"run": run_id, "offset": end}
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_json(path, notes)
 
     def _apply(self, kind: str, events: list[Event], run_id: str, folder: Path) -> None:
         batches: dict[str, Callable[[str, list[Event]], None]] = {"metric": self._metrics, "params": self._params}
@@ -159,7 +159,7 @@ class MlflowStore:
         path = folder / event["file"]
         if not _there(path):
             return
-        table: pd.DataFrame = pd.read_csv(path).drop(columns=event["without"], errors="ignore")
+        table: pd.DataFrame = pd.read_csv(path).drop(columns=event["without"], errors="ignore").map(_shown)
         shown = f"{path.stem}.json"
         if shown in {item.path for item in self._client.list_artifacts(run_id)}:
             self._client.log_text(run_id, table.to_json(orient="split", index=False), shown)
@@ -177,6 +177,11 @@ class MlflowStore:
         model_id = log_model(self._client, self._experiment, run_id, folder / event["folder"], event["name"])
         if event["register"]:
             register(self._client, model_id, event["register"])
+
+
+def _shown(value: object) -> object:
+    """A cell as it may be shown in a table: the file may have been written by an earlier medad, or by hand."""
+    return cell(unguarded(value)) if isinstance(value, str) else value
 
 
 def _note_path(journal: Path) -> Path:

@@ -12,7 +12,6 @@ role and its index alone: an interrupted run, continued, ends with the same byte
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ import numpy as np
 from medad.data.datasets import _demo_formats as formats
 from medad.data.datasets._demo_anatomy import Template, draw_subject, load_template
 from medad.data.datasets._demo_notice import NOTICE, RECORD
+from medad.files import write_bytes
 from medad.types import MedadError
 
 VERSION = 1  # raise it whenever a change alters the bytes: finished data of the same version is left alone
@@ -214,8 +214,4 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _put(root: Path, name: str, content: bytes) -> None:
     """Write the whole file ``root/name`` or none; what an interruption leaves behind lies in the state folder."""
-    for folder in (root / STATE, (root / name).parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    partial = root / STATE / f"partial-{os.getpid()}"
-    partial.write_bytes(content)
-    partial.replace(root / name)
+    write_bytes(root / name, content)

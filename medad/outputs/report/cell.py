@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from medad.functional.intervals import CONFIDENCE, clusters_of
 from medad.outputs import cases as pictures
+from medad.text import unguarded
 
 ATTRIBUTE = "attr:"
 TEXTS = ("dataset", "split", "method", "network", "score", "title", "clusters")
@@ -153,6 +154,7 @@ def _read_cases(path: Path, scores: list[str]) -> pd.DataFrame | None:
         return None
     if not {"id", "label"} <= set(table.columns):
         return None
+    table = table.map(unguarded)
     table["label"] = pd.to_numeric(table["label"], errors="coerce")
     for name in scores:
         if name in table.columns and name not in FIXED:
