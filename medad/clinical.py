@@ -5,7 +5,6 @@ What is finished is written down in OUT/clinical.json, so that the same command 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from medad.experiment import counts
 from medad.files import write_json, write_records
 from medad.model import load
 from medad.outputs.report import write_report
+from medad.parsing import read_json
 from medad.plan import Experiment
 from medad.tracking import Tracker
 from medad.trainer import train_one
@@ -82,10 +82,10 @@ def _done(clinical: Clinical) -> list[str]:
     path = clinical.out / STATE
     if not path.is_file():
         return []
-    state = json.loads(path.read_text(encoding="utf-8"))
-    if state["identity"] != clinical.identity():
+    state = read_json(path)
+    if not isinstance(state, dict) or state.get("identity") != clinical.identity():
         raise ConfigError(f"{clinical.out} holds an experiment with other data or settings: choose a new --out")
-    return list(state["done"])
+    return [stage for stage in state.get("done", ()) if stage in STAGES]
 
 
 def _write_state(clinical: Clinical, done: list[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
@@ -16,6 +15,7 @@ from medad.data.splits import Pools
 from medad.experiment import evaluate_model, finished
 from medad.files import write_json
 from medad.model import Model
+from medad.parsing import read_json
 from medad.plan import Experiment
 from medad.tracking import Tracker
 from medad.types import MedadError, Study
@@ -85,6 +85,6 @@ def _kept(out: Path, identity: dict[str, str], evaluation: Evaluation) -> list[d
         if finished(out):
             raise EvaluationError(f"{out} holds other results: choose a new --out")
         return None
-    if json.loads((out / IDENTITY).read_text(encoding="utf-8")) != identity:
+    if read_json(out / IDENTITY) != identity:
         raise EvaluationError(f"{out} holds the evaluation of another model, or by other data: choose a new --out")
     return finished(out, evaluation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,14 @@ from medad.model import CARD, Card, load, save
 from medad.outputs import cases as pictures
 from medad.outputs.pictures import save_panel
 from medad.outputs.plots import save_curves, save_histograms
+from medad.parsing import ParseError, read_json
 from medad.plan import Experiment
 from medad.registry import methods
 from medad.testset import score_study
 from medad.tracking import Run
 from medad.types import Study, TrainingSet
 
+log = logging.getLogger(__name__)
 RESULT, CASES = "result.json", "cases.csv"
 PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
 SETTINGS = ("anomaly_rate", "seconds", "confidence", "prevalence")  # of a row, beside its metrics
@@ -42,7 +44,14 @@ def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[st
     """The result rows in ``folder``, or None if the experiment has not finished, or was judged in another way."""
     if not (folder / RESULT).is_file():
         return None
-    content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    try:
+        content = read_json(folder / RESULT)
+    except ParseError as error:
+        log.warning("%s: what it belongs to is judged again", error)
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
+        log.warning("%s holds no results: what it belongs to is judged again", folder / RESULT)
+        return None
     if evaluation is not None and content.get("evaluation") != evaluation.model_dump(mode="json"):
         return None
     rows: list[dict[str, Any]] = content["rows"]

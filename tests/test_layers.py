@@ -16,7 +16,7 @@ PACKAGE = Path(medad.__file__).parent
 LAYERS = [
     {"types"},
     {"text"},
-    {"files", "parsing"},
+    {"files", "parsing", "shortage"},
     {"registry", "config", "progress", "cluster"},
     {"functional"},
     {"io", "networks", "backbones", "scores", "tracking", "outputs"},

@@ -19,6 +19,7 @@ from medad.data.datasets._medad_layout import LISTS, MedADLayout
 from medad.data.datasets._prepared import IMAGES, LISTED, MASKS, MaskKind, PreparedCase, write_cases
 from medad.data.datasets._raw import RawCase
 from medad.files import write_csv, write_json
+from medad.parsing import ParseError, parse_json, read_json
 from medad.registry import datasets
 
 DIGESTS, JOURNAL, UNREADABLE, MADE_WITH = "digests.csv", "digests.part", "unreadable.csv", "prepare.json"
@@ -130,7 +131,8 @@ def _check(dataset: MedADLayout, cases: Sequence[RawCase], chosen: Sequence[RawC
 def _claim(root: Path, preprocessing: str) -> None:
     """One folder holds images of one preprocessing."""
     record = root / MADE_WITH
-    before = json.loads(record.read_text(encoding="utf-8"))["preprocessing"] if record.is_file() else preprocessing
+    content = read_json(record) if record.is_file() else {"preprocessing": preprocessing}
+    before = content.get("preprocessing") if isinstance(content, dict) else None
     if before != preprocessing:
         raise PrepareError(f"{root} holds images of the preprocessing {before!r}: choose another OUT")
     write_json(record, {"preprocessing": preprocessing}, indent=None)
@@ -177,8 +179,8 @@ def _recorded(root: Path) -> dict[str, Done]:
     if (root / JOURNAL).is_file():
         for line in (root / JOURNAL).read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                name, image, mask, size = json.loads(line)
-            except ValueError:
+                name, image, mask, size = parse_json(line, JOURNAL)
+            except (ParseError, ValueError, TypeError):
                 continue
             found[name] = Done(name, image, mask, size)
     return found

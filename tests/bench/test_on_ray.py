@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -67,7 +68,9 @@ class FakeRay:
 def cluster(ray: FakeRay, *machines: Machine) -> Any:
     gpus = sum(one.gpus for one in machines)
     cpus = sum(one.cores for one in machines)
-    return SimpleNamespace(ray=ray, machines=machines, cpus=cpus, gpus_for=lambda device: gpus)
+    return SimpleNamespace(
+        ray=ray, machines=machines, cpus=cpus, gpus_for=lambda device: gpus, explained=contextlib.nullcontext
+    )
 
 
 def cells(folder: Path, count: int) -> list[Cell]:

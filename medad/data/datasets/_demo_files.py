@@ -26,6 +26,7 @@ from medad.data.datasets import _demo_formats as formats
 from medad.data.datasets._demo_anatomy import Template, draw_subject, load_template
 from medad.data.datasets._demo_notice import NOTICE, RECORD
 from medad.files import write_bytes
+from medad.parsing import ParseError, read_json
 from medad.types import MedadError
 
 VERSION = 1  # raise it whenever a change alters the bytes: finished data of the same version is left alone
@@ -206,8 +207,8 @@ def _json(value: dict[str, Any]) -> bytes:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        held = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        held = read_json(path)
+    except ParseError:
         return None
     return held if isinstance(held, dict) else None
 
