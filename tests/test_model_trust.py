@@ -150,7 +150,7 @@ def test_a_card_that_is_no_file_of_its_own(folder: Path, tmp_path: Path) -> None
     ):
         card.rmdir() if card.is_dir() else card.unlink(missing_ok=True)
         make()
-        with pytest.raises(ModelError, match="no model folder|outside"):
+        with pytest.raises(ModelError, match=r"no model folder|outside"):
             load(folder)
 
 

@@ -49,6 +49,16 @@ ROWS = [
 ]
 
 
+def test_names_are_neither_computed_nor_hidden(tmp_path: Path) -> None:
+    names = ("=cmd()|x", "a\u202efdp.exe", "b\u2028c", "|d", "\uff1de")
+    write_results([row(name, "failed", reason=name) for name in names], tmp_path, verdicts(), DIGESTS)
+    table = pd.read_csv(tmp_path / "scores.csv", keep_default_na=False, dtype=str)
+    seen = ["'=cmd()|x", "a\\u202efdp.exe", "b\\u2028c", "'|d", "'\uff1de"]
+    assert table["file"].tolist() == table["reason"].tolist() == seen
+    page = (tmp_path / "triage.html").read_text(encoding="utf-8")
+    assert not set("\u202e\u2028") & set(page)
+
+
 def test_every_column(tmp_path: Path) -> None:
     assert write_results(ROWS, tmp_path, verdicts(), DIGESTS) == {"scored": 2, "skipped": 1, "failed": 1}
     table = pd.read_csv(tmp_path / "scores.csv", keep_default_na=False, dtype=str)
