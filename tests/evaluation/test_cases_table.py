@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from medad.evaluation.collecting import TestScores, write_cases
+from medad.evaluation.collecting import TestScores as Collected
+from medad.evaluation.collecting import write_cases
 from medad.outputs.report.cell import _read_cases
 from medad.types import Study
 
@@ -22,7 +23,7 @@ def test_no_name_is_computed_or_hidden_and_all_come_back(tmp_path: Path) -> None
         for name in IDS
     )
     scores = np.array([[-1.5], [0.25], [3.0], [1e-7], [2.0]])
-    write_cases(tmp_path / "cases.csv", TestScores(studies, {"rec": scores}, (None,) * 5, cast(Any, None)))
+    write_cases(tmp_path / "cases.csv", Collected(studies, {"rec": scores}, (None,) * 5, cast(Any, None)))
     with (tmp_path / "cases.csv").open(encoding="utf-8", newline="") as file:
         headings, *rows = list(csv.reader(file))
     assert headings == ["id", "label", "patient", "attr:scanner", "attr:age", "attr:=site", "rec"]

@@ -110,7 +110,17 @@ def test_a_model_that_knows_little_has_fewer_columns(tmp_path: Path) -> None:
 
 
 def test_names_from_outside_cannot_harm(tmp_path: Path) -> None:
-    names = ["=HYPERLINK(1)", "+1", "-2+3", "@SUM(A1)", "\tx", "\rx", "caf\udce9.dcm", 'quo"te,comma.png', "漢字 ☢.nii"]
+    names = [
+        "=HYPERLINK(1)",
+        "+1+1",
+        "-2+3",
+        "@SUM(A1)",
+        "\tx",
+        "\rx",
+        "caf\udce9.dcm",
+        'quo"te,comma.png',
+        "漢字 ☢.nii",
+    ]
     write_results([row(name) for name in names], tmp_path, verdicts(), DIGESTS)
     with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
         cells = [line["file"] for line in csv.DictReader(file)]
