@@ -14,8 +14,8 @@ networks from 0 (NETWORK = M.members.K). Each batch norm is weight, bias, runnin
     refiners.SCORE.layers.{0,3,6}.{weight,bias}     ASR-Net of r_intra or r_dual; {1,4} its batch norms
 
 The udm tensors are needed where a score compares the modules. In a model of CDO, ``pair.expert`` and
-``pair.apprentice`` hold the tensors of the backbone under its own names: torchvision's for a ResNet. The counters
-``num_batches_tracked`` may be left out.
+``pair.apprentice`` hold the tensors of the backbone under its own names: torchvision's for a ResNet. All are float32;
+the counters ``num_batches_tracked`` (int64) may be left out.
 """
 
 from __future__ import annotations
@@ -174,7 +174,9 @@ def read_card(folder: Path) -> Card:
         if not isinstance(content, dict):
             raise ModelError(f"{path}: not a model card of medad: expected an object, found {type(content).__name__}")
         return build(Card, content, f"{path}: not a model card of medad")
-    except (ParseError, ConfigError) as error:
+    except ParseError as error:
+        raise ModelError(f"not a model card of medad: {error}") from None
+    except ConfigError as error:
         raise ModelError(str(error)) from None
 
 
