@@ -5,14 +5,11 @@ What is finished is written down in OUT/clinical.json, so that the same command 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from medad.config import ConfigError
 from medad.data._rows import ROLES
@@ -21,8 +18,10 @@ from medad.data.manifest import Manifest
 from medad.data.splits import SplitError
 from medad.evaluator import evaluate_one
 from medad.experiment import counts
+from medad.files import write_json, write_records
 from medad.model import load
 from medad.outputs.report import write_report
+from medad.parsing import read_json
 from medad.plan import Experiment
 from medad.tracking import Tracker
 from medad.trainer import train_one
@@ -83,17 +82,14 @@ def _done(clinical: Clinical) -> list[str]:
     path = clinical.out / STATE
     if not path.is_file():
         return []
-    state = json.loads(path.read_text(encoding="utf-8"))
-    if state["identity"] != clinical.identity():
+    state = read_json(path)
+    if not isinstance(state, dict) or state.get("identity") != clinical.identity():
         raise ConfigError(f"{clinical.out} holds an experiment with other data or settings: choose a new --out")
-    return list(state["done"])
+    return [stage for stage in state.get("done", ()) if stage in STAGES]
 
 
 def _write_state(clinical: Clinical, done: list[str]) -> None:
-    path = clinical.out / STATE
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({"identity": clinical.identity(), "done": done}, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_json(clinical.out / STATE, {"identity": clinical.identity(), "done": done}, durable=True)
 
 
 def _check(clinical: Clinical, parent: Path) -> str:
@@ -106,9 +102,7 @@ def _check(clinical: Clinical, parent: Path) -> str:
         every = [study for group in studies.values() for study in group]
         for start in range(0, len(every), READ_AT_ONCE):
             clinical.loader.each(every[start : start + READ_AT_ONCE])
-        pd.DataFrame([_counted(role, group) for role, group in studies.items()]).to_csv(
-            clinical.out / CHECKED, index=False
-        )
+        write_records(clinical.out / CHECKED, [_counted(role, group) for role, group in studies.items()])
         run.table(clinical.out / CHECKED)
     return ", ".join(f"{len(group)} {role}" for role, group in studies.items()) + ", all readable"
 

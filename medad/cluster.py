@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from medad.types import MedadError
@@ -43,9 +47,9 @@ class Cluster:
         self._ours = not ray.is_initialized()
         logging.getLogger("ray").setLevel(logging.ERROR)
         if self._ours:
-            self._connect(address, cores, gpus)
-        if not self.machines:
-            raise ClusterError("the Ray cluster has no machine with a core to lend")
+            with _own_handler():
+                self._connect(address, cores, gpus)
+        _ = self.machines  # so that a cluster without any is refused
 
     def _connect(self, address: str | None, cores: int, gpus: int) -> None:
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -60,9 +64,35 @@ class Cluster:
 
     @property
     def machines(self) -> list[Machine]:
-        """The machines that have any core."""
-        found = [one["Resources"] for one in self.ray.nodes() if one["Alive"]]
-        return [Machine(int(one["CPU"]), int(one.get("GPU", 0))) for one in found if one.get("CPU", 0) >= 1]
+        """The machines that are alive and have any core.
+
+        Raises:
+            ClusterError: there is none, or the cluster does not answer.
+        """
+        with self.explained():
+            resources = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+        machines = [Machine(int(one["CPU"]), int(one.get("GPU", 0))) for one in resources if one.get("CPU", 0) >= 1]
+        if not machines:
+            raise ClusterError(
+                "the Ray cluster has no machine with a core to lend: start some with 'ray start', or wait until those "
+                "it has lost are back; the same command goes on from here"
+            )
+        return machines
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn what Ray raises in the block when the cluster is gone into an error of ours.
+
+        Raises:
+            ClusterError: the cluster does not answer.
+        """
+        try:
+            yield
+        except (self.ray.exceptions.RayError, ConnectionError) as error:
+            said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise ClusterError(
+                f"the Ray cluster does not answer ({said[:300]}): see 'ray status'; the same command goes on from here"
+            ) from None
 
     @property
     def cpus(self) -> int:
@@ -89,3 +119,14 @@ class Cluster:
         """Leave the cluster; end it, if it is our own."""
         if self._ours:
             self.ray.shutdown()
+
+
+@contextmanager
+def _own_handler() -> Iterator[None]:
+    """Keep the handler of SIGTERM: Ray puts one in its place that ends the process without a word."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)

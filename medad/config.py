@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from medad.parsing import SHOWN, ParseError, parse_yaml, quoted, read_yaml
+from medad.text import visible
 from medad.types import MedadError
 
 
@@ -20,10 +21,19 @@ class ConfigError(MedadError):
     """A setting that does not exist, or a value that it does not take."""
 
 
-class Strict(BaseModel):
-    """A frozen model that refuses unknown keys."""
+MOST_EPOCHS = 100_000
+MOST_IMAGES = 4096  # in a batch
+MOST_RATE = 100.0  # of learning and of weight decay
+MOST_SHOWN = 8  # problems that a message names
+MOST_LISTED = 1000  # data sets, seeds and the like in a pipeline
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Name = Annotated[str, Field(min_length=1, max_length=1000)]
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys, and numbers that are not finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Settings(Strict):
@@ -31,15 +41,25 @@ class Settings(Strict):
 
     size: int = Field(64, ge=16, le=2048, description="side of the network's grid, in pixels")
     channels: Literal[1, 3] = Field(1, description="1 for gray, 3 for color")
-    preset: str = Field("published", description="how intensities reach the network: a preset of data/transforms.py")
+    preset: str = Field(
+        "published", max_length=100, description="how intensities reach the network: a preset of data/transforms.py"
+    )
     anomaly_rate: float = Field(0.6, ge=0, le=1, description="share of the unlabeled set that is abnormal (benchmarks)")
     unlabeled: int | None = Field(
-        None, ge=1, description="studies in the unlabeled set; null: the published count, or all that the rate allows"
+        None,
+        ge=1,
+        le=100_000_000,
+        description="studies in the unlabeled set; null: the published count, or all that the rate allows",
     )
     calibration: float = Field(
         0.0, ge=0, lt=1, description="share of the known normals held out of training, for thresholds and p-values"
     )
-    batch_size: int = Field(64, ge=2, description="images in a training batch, and in a scoring batch")
+    batch_size: int = Field(64, ge=2, le=MOST_IMAGES, description="images in a training batch, and in a scoring batch")
+
+    @property
+    def least_tensors(self) -> int:
+        """How many tensors a model with these settings has at least: a file with fewer is none of its."""
+        return 0
 
     @property
     def architecture(self) -> str:
@@ -53,10 +73,14 @@ class Evaluation(Strict):
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="confidence of every interval")
     resamples: int = Field(default=2000, ge=100, le=100_000, description="bootstrap resamples, for AP and F1")
     specificities: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
-        default=(0.9, 0.95), description="operating points made from held-out normals: 0.95 flags 5 % of them at most"
+        default=(0.9, 0.95),
+        max_length=100,
+        description="operating points made from held-out normals: 0.95 flags 5 % of them at most",
     )
     sensitivities: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        default=(0.9,), description="operating points made from the abnormal studies of a validation set"
+        default=(0.9,),
+        max_length=100,
+        description="operating points made from the abnormal studies of a validation set",
     )
     prevalence: float | None = Field(
         default=None, gt=0, lt=1, description="share of abnormal studies where the model is to be used, for PPV and NPV"
@@ -74,14 +98,14 @@ class Tracking(Strict):
 class Pipeline(Strict):
     """What to run: a file in pipelines/ or of the user's own."""
 
-    datasets: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ("ddad",)
-    networks: tuple[str, ...] = ("ae",)
-    seeds: tuple[int, ...] = (0,)
-    anomaly_rates: tuple[float, ...] = ()
-    settings: dict[str, Any] = {}
-    method_settings: dict[str, dict[str, Any]] = {}  # for one method, before ``settings``
-    variants: dict[str, dict[str, Any]] = {}  # for an ablation: each is run with its own settings
+    datasets: tuple[Name, ...] = Field((), max_length=MOST_LISTED)
+    methods: tuple[Name, ...] = Field(("ddad",), max_length=MOST_LISTED)
+    networks: tuple[Name, ...] = Field(("ae",), max_length=MOST_LISTED)
+    seeds: tuple[Seed, ...] = Field((0,), max_length=MOST_LISTED)
+    anomaly_rates: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field((), max_length=MOST_LISTED)
+    settings: dict[Name, Any] = {}
+    method_settings: dict[Name, dict[Name, Any]] = {}  # for one method, before ``settings``
+    variants: dict[Name, dict[Name, Any]] = {}  # for an ablation: each is run with its own settings
     data: str | None = Field(None, description="the manifest of an experiment of stages")
     stages: tuple[Literal["check", "train", "evaluate", "report", "register"], ...] = ()
     tracking: Tracking = Tracking()
@@ -93,9 +117,11 @@ S = TypeVar("S", bound=Strict)
 def build(model: type[S], values: Mapping[str, Any], where: str) -> S:
     """``values`` as a ``model``; ``where`` (a file, an option) is named in the error."""
     try:
-        return model(**values)
+        return model.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(model, item, where) for item in error.errors())) from None
+        problems = error.errors()
+        more = f"; and {len(problems) - MOST_SHOWN} more" if len(problems) > MOST_SHOWN else ""
+        raise ConfigError("; ".join(_explain(model, item, where) for item in problems[:MOST_SHOWN]) + more) from None
 
 
 def _explain(model: type[Strict], item: Any, where: str) -> str:
@@ -104,14 +130,14 @@ def _explain(model: type[Strict], item: Any, where: str) -> str:
         return unknown_key(key, list(model.model_fields), where)
     field = model.model_fields.get(str(item["loc"][0])) if item["loc"] else None
     meaning = f" ({field.description})" if field and field.description else ""
-    return f"{where}: {key}={item['input']!r} is not allowed: {item['msg']}{meaning}"
+    return f"{where}: {visible(key)}={quoted(item['input'])} is not allowed: {item['msg']}{meaning}"
 
 
 def unknown_key(key: str, allowed: Sequence[str], where: str) -> str:
     """The sentence for a key that nothing knows."""
-    near = difflib.get_close_matches(key, allowed, n=1)
+    near = difflib.get_close_matches(key[:SHOWN], allowed, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"{where}: unknown key {key!r}.{hint} Allowed: {', '.join(sorted(allowed))}"
+    return f"{where}: unknown key {quoted(key)}.{hint} Allowed: {', '.join(sorted(allowed))}"
 
 
 def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
@@ -120,11 +146,11 @@ def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
     for item in items:
         key, separator, text = item.partition("=")
         if not separator or not key.strip():
-            raise ConfigError(f"--set {item!r}: write it as key=value, for example epochs=10")
+            raise ConfigError(f"--set {quoted(item)}: write it as key=value, for example epochs=10")
         try:
-            values[key.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {item!r}: {text!r} is not a YAML value") from None
+            values[key.strip()] = parse_yaml(text, f"--set {quoted(item)}")
+        except ParseError as error:
+            raise ConfigError(str(error)) from None
     return values
 
 
@@ -143,9 +169,9 @@ def read_pipeline(name: str) -> Pipeline:
     if not path.is_file():
         raise ConfigError(f"no pipeline {name!r}: give the path of a .yaml file, or one of {', '.join(named)}")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        values = read_yaml(path) or {}
+    except ParseError as error:
+        raise ConfigError(str(error)) from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
     return build(Pipeline, values, str(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
@@ -14,7 +13,9 @@ from medad.data.loading import Loader
 from medad.data.seen import seen
 from medad.data.splits import Pools
 from medad.experiment import evaluate_model, finished
+from medad.files import write_json
 from medad.model import Model
+from medad.parsing import read_json
 from medad.plan import Experiment
 from medad.tracking import Tracker
 from medad.types import MedadError, Study
@@ -58,7 +59,7 @@ def evaluate_one(
         run.model(out / "model", experiment.title)
         if kept is not None:
             return kept
-        (out / IDENTITY).write_text(json.dumps(identity, indent=2) + "\n", encoding="utf-8")
+        write_json(out / IDENTITY, identity)
         unlabeled = model.card.trained_on.get("unlabeled")
         about = {"split": pools.kind, "n_unlabeled": unlabeled, "n_unlabeled_abnormal": None, "anomaly_rate": None}
         began = time.monotonic()
@@ -84,6 +85,6 @@ def _kept(out: Path, identity: dict[str, str], evaluation: Evaluation) -> list[d
         if finished(out):
             raise EvaluationError(f"{out} holds other results: choose a new --out")
         return None
-    if json.loads((out / IDENTITY).read_text(encoding="utf-8")) != identity:
+    if read_json(out / IDENTITY) != identity:
         raise EvaluationError(f"{out} holds the evaluation of another model, or by other data: choose a new --out")
     return finished(out, evaluation)

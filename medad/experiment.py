@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from medad.config import Evaluation
@@ -22,17 +21,20 @@ from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation.collecting import TestScores, panel_cases, picture, score_test, write_cases
 from medad.evaluation.normals import check_calibration, describe_normals, normal_thresholds
 from medad.evaluation.ranking import judge
+from medad.files import write_json, write_records
 from medad.methods._method import Method
 from medad.model import CARD, Card, load, save
 from medad.outputs import cases as pictures
 from medad.outputs.pictures import save_panel
 from medad.outputs.plots import save_curves, save_histograms
+from medad.parsing import ParseError, read_json
 from medad.plan import Experiment
 from medad.registry import methods
 from medad.testset import score_study
 from medad.tracking import Run
 from medad.types import Study, TrainingSet
 
+log = logging.getLogger(__name__)
 RESULT, CASES = "result.json", "cases.csv"
 PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
 SETTINGS = ("anomaly_rate", "seconds", "confidence", "prevalence")  # of a row, beside its metrics
@@ -42,7 +44,14 @@ def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[st
     """The result rows in ``folder``, or None if the experiment has not finished, or was judged in another way."""
     if not (folder / RESULT).is_file():
         return None
-    content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    try:
+        content = read_json(folder / RESULT)
+    except ParseError as error:
+        log.warning("%s: what it belongs to is judged again", error)
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
+        log.warning("%s holds no results: what it belongs to is judged again", folder / RESULT)
+        return None
     if evaluation is not None and content.get("evaluation") != evaluation.model_dump(mode="json"):
         return None
     rows: list[dict[str, Any]] = content["rows"]
@@ -140,7 +149,7 @@ def evaluate_model(
     for row in rows:
         for name, value in figures(row).items():
             run.metric(f"{experiment.dataset}/{row['score']}/{name}", value)
-    pd.DataFrame(rows).to_csv(folder / "results.csv", index=False)
+    write_records(folder / "results.csv", rows)
     run.table(folder / "results.csv")
     run.table(folder / CASES, without=("id",))
     run.artifact(folder / PANEL)
@@ -203,8 +212,6 @@ def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, 
 
 
 def _write_result(path: Path, experiment: Experiment, rows: list[dict[str, Any]]) -> None:
-    part = path.with_suffix(".part")
     evaluation = experiment.evaluation.model_dump(mode="json")
     content = {"experiment": experiment.describe(), "evaluation": evaluation, "rows": rows}
-    part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_json(path, content, durable=True)

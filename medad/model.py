@@ -14,32 +14,50 @@ networks from 0 (NETWORK = M.members.K). Each batch norm is weight, bias, runnin
     refiners.SCORE.layers.{0,3,6}.{weight,bias}     ASR-Net of r_intra or r_dual; {1,4} its batch norms
 
 The udm tensors are needed where a score compares the modules. In a model of CDO, ``pair.expert`` and
-``pair.apprentice`` hold the tensors of the backbone under its own names: torchvision's for a ResNet. The counters
-``num_batches_tracked`` may be left out.
+``pair.apprentice`` hold the tensors of the backbone under its own names: torchvision's for a ResNet. All are float32;
+the counters ``num_batches_tracked`` (int64) may be left out.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, field_validator
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
 
 from medad import __version__
-from medad.config import ConfigError, Strict, build
+from medad.config import ConfigError, Name, Seed, Settings, Strict, build
+from medad.data.profile import VERSION, ProfileError, check_profile
+from medad.files import WriteError, write_json, writing
 from medad.methods._method import Method
+from medad.parsing import ParseError, quoted, read_json
 from medad.registry import UnknownName, methods
 from medad.types import MedadError
+from medad.weights import Form, WeightsError, check_forms, forms_of, read_header, read_weights
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 CARD, WEIGHTS = "model.json", "weights.safetensors"
+CARD_BYTES = 32 * 2**20
+MOST_KEYS = 1000
+MOST_NORMALS = 1_000_000
+ROUNDING = 1e-9  # by which a percentile may fall below the one before it
+
+
+def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
+    if any(after < before - ROUNDING * max(1.0, abs(before)) for before, after in pairwise(values)):
+        raise ValueError("the values must not fall: sort them")
+    return values
+
+
+Number = Annotated[float, Field(strict=True)]
+Rising = Annotated[tuple[Number, ...], AfterValidator(_rising)]
 
 
 class ModelError(MedadError):
@@ -56,18 +74,42 @@ class Card(Strict):
     training images were like: what a gate compares a new study with.
     """
 
-    format: int = FORMAT
-    medad: str = __version__
-    method: str
-    settings: dict[str, Any]
-    seed: int
-    trained_on: dict[str, Any]
-    map_scale: dict[str, float]
-    map_threshold: dict[str, float] = Field(default_factory=dict)
-    percentiles: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-    calibration: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-    thresholds: dict[str, dict[str, float]] = Field(default_factory=dict)
-    profile: dict[str, Any] = Field(default_factory=dict)
+    format: Literal[1] = FORMAT
+    medad: Name = __version__
+    method: Name
+    settings: dict[Name, Any] = Field(max_length=MOST_KEYS)
+    seed: Seed
+    trained_on: dict[Name, Any] = Field(max_length=MOST_KEYS)
+    map_scale: dict[Name, Annotated[Number, Field(gt=0)]] = Field(max_length=MOST_KEYS)
+    map_threshold: dict[Name, Number] = Field(default_factory=dict, max_length=MOST_KEYS)
+    percentiles: dict[Name, Annotated[Rising, Field(min_length=101, max_length=101)]] = Field(
+        default_factory=dict, max_length=MOST_KEYS
+    )
+    calibration: dict[Name, Annotated[Rising, Field(max_length=MOST_NORMALS)]] = Field(
+        default_factory=dict, max_length=MOST_KEYS
+    )
+    thresholds: dict[Name, dict[Name, Number]] = Field(default_factory=dict, max_length=MOST_KEYS)
+    profile: dict[Name, Any] = Field(default_factory=dict, max_length=MOST_KEYS)
+
+    @field_validator("trained_on")
+    @classmethod
+    def _counted(cls, source: dict[str, Any]) -> dict[str, Any]:
+        for name in ("normal", "unlabeled"):
+            count = source.get(name, 0)
+            if type(count) is not int or count < 0:
+                raise ValueError(f"{name} must be a number of studies, found {quoted(count)}")
+        return source
+
+    @field_validator("profile")
+    @classmethod
+    def _formed(cls, profile: dict[str, Any]) -> dict[str, Any]:
+        """A profile of another version is left to the gate, which can be switched off."""
+        if profile.get("version") == VERSION:
+            try:
+                check_profile(profile)
+            except ProfileError as error:
+                raise ValueError(str(error)) from None
+        return profile
 
 
 @dataclass(frozen=True)
@@ -81,61 +123,90 @@ class Model:
 
 def save(folder: Path, method: Method, card: Card) -> None:
     """Write the model folder; it appears whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}
-    part = folder / f"{WEIGHTS}.part"
-    save_file(tensors, part)
-    part.replace(folder / WEIGHTS)
-    part = folder / f"{CARD}.part"
-    part.write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
-    part.replace(folder / CARD)
+    with writing(folder / WEIGHTS, durable=True) as part:
+        try:
+            save_file(tensors, part)
+        except SafetensorError as error:  # its text for a full disk, too
+            raise WriteError(f"{folder / WEIGHTS} cannot be written: {error}") from None
+    write_json(folder / CARD, card.model_dump(mode="json"), durable=True)
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     """The model in ``folder``, ready to score on ``device``.
+
+    Nothing is allocated for its networks before the card is valid and the header of the weights fits it.
 
     Raises:
         ModelError: it is no model folder, or its parts do not fit together; the message says which.
     """
     if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
         raise ModelError(f"{folder} is no model folder: it needs {CARD} and {WEIGHTS}, as 'medad train' writes them")
-    card = _read_card(folder / CARD)
+    _refuse_links(folder)
     try:
+        card = read_card(folder)
         kind = methods.get(card.method)
-        method: Method = kind(build(kind.settings_model, card.settings, str(folder / CARD)))
-        tensors = load_file(folder / WEIGHTS)
-    except (UnknownName, ConfigError) as error:
+        settings = build(kind.settings_model, card.settings, str(folder / CARD))
+        header = read_header(folder / WEIGHTS)
+        _check_fit(folder, kind, settings, header)
+        method: Method = kind(settings)
+        tensors = read_weights(folder / WEIGHTS)
+    except (UnknownName, ConfigError, WeightsError) as error:
         raise ModelError(f"{folder}: {error}") from None
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{folder / WEIGHTS}: not readable as safetensors: {error}") from None
-    _fill(method, tensors, folder / WEIGHTS)
+    _check_scores(folder, card, method)
+    counters = {name: value for name, value in method.state_dict().items() if name.endswith("num_batches_tracked")}
+    method.load_state_dict({**counters, **tensors})
     return Model(method.to(device).eval(), card, _digest(folder))
 
 
-def _read_card(path: Path) -> Card:
+def read_card(folder: Path) -> Card:
+    """The card of a model folder.
+
+    Raises:
+        ModelError: it is none; the message names the field.
+    """
+    path = folder / CARD
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        card = Card(**content)
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, ValidationError) as error:
-        raise ModelError(f"{path}: not a model card of medad: {' '.join(str(error).split())}") from None
-    if card.format != FORMAT:
-        raise ModelError(f"{path}: format {card.format}; this medad {__version__} reads format {FORMAT}")
-    return card
+        content = read_json(path, CARD_BYTES)
+        if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
+            form = quoted(content["format"])
+            raise ModelError(f"{path}: format {form}; this medad {__version__} reads format {FORMAT}")
+        if not isinstance(content, dict):
+            raise ModelError(f"{path}: not a model card of medad: expected an object, found {type(content).__name__}")
+        return build(Card, content, f"{path}: not a model card of medad")
+    except ParseError as error:
+        raise ModelError(f"not a model card of medad: {error}") from None
+    except ConfigError as error:
+        raise ModelError(str(error)) from None
 
 
-def _fill(method: Method, tensors: dict[str, Tensor], path: Path) -> None:
-    counters = {name: value for name, value in method.state_dict().items() if name.endswith("num_batches_tracked")}
-    tensors = {**counters, **tensors}  # what PyTorch counts and no score depends on
-    expected = {name: tuple(value.shape) for name, value in method.state_dict().items()}
-    given = {name: tuple(value.shape) for name, value in tensors.items()}
-    wrong = [name for name in sorted(expected.keys() | given.keys()) if expected.get(name) != given.get(name)]
-    if wrong:
-        name = wrong[0]
-        raise ModelError(
-            f"{path}: {len(wrong)} tensors do not fit the settings in {CARD}; the first is {name!r}: "
-            f"expected {expected.get(name, 'none')}, found {given.get(name, 'none')}"
+def _refuse_links(folder: Path) -> None:
+    """What is copied or sent with a model is its own: a link out of the folder could take any file along."""
+    home = folder.resolve()
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() and not path.resolve().is_relative_to(home):
+            raise ModelError(f"{path} is a link to a place outside of the model folder: copy the file itself there")
+
+
+def _check_fit(folder: Path, kind: type[Method], settings: Settings, header: Mapping[str, Form]) -> None:
+    """Compare the header with the networks that the settings describe, built without memory for their weights."""
+    if len(header) < settings.least_tensors:
+        raise WeightsError(
+            f"{folder / WEIGHTS}: {len(header)} tensors, and the settings in {CARD} describe at least "
+            f"{settings.least_tensors}"
         )
-    method.load_state_dict(tensors)
+    with torch.device("meta"):
+        described = kind(settings)
+    check_forms(folder / WEIGHTS, header, forms_of(described.state_dict()), f"the settings in {CARD}")
+
+
+def _check_scores(folder: Path, card: Card, method: Method) -> None:
+    missing = [name for name in method.scores if name not in card.map_scale]
+    if missing:
+        raise ModelError(
+            f"{folder / CARD}: map_scale has no value for the score {missing[0]!r}: add the top of its color scale, "
+            "or train the model again"
+        )
 
 
 def _digest(folder: Path) -> str:

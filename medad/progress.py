@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from medad.text import visible
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -42,11 +44,16 @@ def _on_terminal(task: str, total: int | None) -> Iterator[Advance]:
 
     with _lock:
         if _bars is None:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
             _bars = Progress(*columns, console=Console(stderr=True), transient=True)
             _bars.start()
         bars, _open = _bars, _open + 1
-    row = bars.add_task(task, total=total)
+    row = bars.add_task(visible(task), total=total)
     try:
         yield partial(bars.advance, row)
     finally:
@@ -71,7 +78,7 @@ def _as_lines(task: str, total: int | None) -> Iterator[Advance]:
             now = time.monotonic()
             if now - last >= SECONDS_BETWEEN_LINES or (done == total and last > began):
                 last = now
-                log.info('progress task="%s" done=%d%s', task, done, _outlook(done, total, now - began))
+                log.info('progress task="%s" done=%d%s', visible(task), done, _outlook(done, total, now - began))
 
     yield advance
 

@@ -15,11 +15,14 @@ PACKAGE = Path(medad.__file__).parent
 # Each part may import parts of the rows above it, and of its own part.
 LAYERS = [
     {"types"},
+    {"text"},
+    {"files", "parsing", "shortage"},
     {"registry", "config", "progress", "cluster"},
     {"functional"},
     {"io", "networks", "backbones", "scores", "tracking", "outputs"},
     {"data", "training"},
     {"methods"},
+    {"weights"},
     {"model", "ledger", "testset"},
     {"plan", "evaluation"},
     {"experiment", "scoring", "serving"},

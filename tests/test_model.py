@@ -16,6 +16,7 @@ from medad.model import ModelError, load, save
 
 SIZE, MEMBERS = 32, 2
 FLAT = 64 * (SIZE // 16) ** 2
+SCORES = ("single", "rec", "intra", "inter", "r_intra", "r_dual")
 OUTPUTS = {"ae": 1, "aeu": 2, "memae": 1}
 
 
@@ -74,7 +75,13 @@ def write(folder: Path, kind: str) -> dict[str, Tensor]:
     tensors = draw(shapes)
     save_file(tensors, folder / "weights.safetensors")
     settings = {"size": SIZE, "members": MEMBERS, "network": kind}
-    card = {"method": "ddad", "settings": settings, "seed": 0, "trained_on": {}, "map_scale": {}}
+    card = {
+        "method": "ddad",
+        "settings": settings,
+        "seed": 0,
+        "trained_on": {},
+        "map_scale": dict.fromkeys(SCORES, 1.0),
+    }
     (folder / "model.json").write_text(json.dumps(card))
     return tensors
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import pandas as pd
-
 from medad.bench.cells import Cell, Engine, Loaders
 from medad.data.datasets._dataset import MissingDataset
 from medad.data.splits import Pools, SplitError, compose, default_count
 from medad.experiment import figures, finished
+from medad.files import write_records
 from medad.outputs.plots import save_rate_curves
 from medad.outputs.report import write_report
 from medad.outputs.tables import over_seeds
@@ -179,7 +178,5 @@ def _rehearse(
 def _collect(out: Path, folders: list[Path]) -> list[dict[str, Any]]:
     """All finished rows, in the order of the grid; they are also written to disk."""
     rows = [row for folder in folders for row in finished(folder) or ()]
-    part = out / f"{RESULTS}.part"
-    pd.DataFrame(rows).to_csv(part, index=False)
-    part.replace(out / RESULTS)
+    write_records(out / RESULTS, rows)
     return rows

@@ -16,6 +16,7 @@ from medad.data.loading import KEPT_BYTES, Loader
 from medad.data.splits import Pools
 from medad.experiment import run_experiment
 from medad.plan import Experiment
+from medad.shortage import shortage_of
 from medad.tracking import Tracker, TrackingError
 from medad.types import MedadError
 
@@ -79,7 +80,10 @@ def run_cell(cell: Cell, loaders: Loaders, tracker: Tracker, bench: Path) -> str
     except MedadError as error:
         log.error("failed: %s: %s", name, error)
         return str(error)
-    except Exception as error:  # a defect in one experiment must not cost the night's others
+    except Exception as error:  # too little memory, or a defect in one experiment must not cost the night's others
+        if shortage := shortage_of(error):
+            log.error("failed: %s: %s", name, shortage)
+            return str(shortage)
         log.exception("failed: %s", name)
         return f"internal error ({type(error).__name__}: {error}); please report it"
     return None

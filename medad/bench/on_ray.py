@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from medad.bench.cells import Cell, Ended, Loaders, run_cell
-from medad.cluster import Cluster, ClusterError
+from medad.cluster import Cluster, ClusterError, Machine
 from medad.data.loading import KEPT_BYTES
 from medad.tracking import Tracker
 from medad.types import MedadError
 
 log = logging.getLogger(__name__)
 TRIES = 2
+SECONDS_BETWEEN_LOOKS = 30.0  # at the machines, while no cell ends
 PATIENCE = 10.0  # seconds for processes to end
 
 
@@ -50,7 +51,12 @@ class OnRay:
         at_work = {run.remote(cell, *shared): (cell, 1) for cell in cells}
         try:
             while at_work:
-                (ready,), _ = ray.wait(list(at_work), num_returns=1)
+                with self.cluster.explained():
+                    done, _ = ray.wait(list(at_work), num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
+                if not done:
+                    self._check_room(threads)
+                    continue
+                (ready,) = done
                 cell, tries = at_work.pop(ready)
                 try:
                     trouble = ray.get(ready)
@@ -77,9 +83,36 @@ class OnRay:
         for cell, _ in at_work.values():
             self.tracker.catch_up(cell.folder)
 
+    def _usable(self) -> list[Machine]:
+        """The machines that cells can run on.
+
+        Raises:
+            ClusterError: there are none, or none any more.
+        """
+        machines = [one for one in self.cluster.machines if one.gpus or not self.gpus]
+        if not machines:
+            raise ClusterError(
+                "the Ray cluster has no machine with a GPU any more: wait until it is back, or use --device cpu; the "
+                "same command goes on from here"
+            )
+        return machines
+
+    def _check_room(self, threads: int) -> None:
+        """Cells that no machine has room for would wait forever.
+
+        Raises:
+            ClusterError: the machines that are left are too small.
+        """
+        most = max(one.cores for one in self._usable())
+        if threads > most:
+            raise ClusterError(
+                f"the Ray cluster has lost machines, and the largest that is left has {most} cores of the {threads} "
+                "that a cell was given: give the same command again, or a smaller --threads"
+            )
+
     def _share(self, cells: int) -> int:
         """The threads of a cell."""
-        machines = [one for one in self.cluster.machines if one.gpus or not self.gpus]
+        machines = self._usable()
         most = max(one.cores for one in machines)
         if self.threads > most:
             raise ClusterError(f"--threads {self.threads}: the largest machine that can be used has {most} cores")

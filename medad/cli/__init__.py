@@ -8,7 +8,9 @@ from collections.abc import Callable
 import typer
 
 from medad import __version__
+from medad.cli import _common as common
 from medad.cli import data
+from medad.cli._stopping import INTERRUPTED, TERMINATED, Terminated, terminable
 from medad.cli.bench import bench
 from medad.cli.compare import compare
 from medad.cli.demo import demo
@@ -20,6 +22,7 @@ from medad.cli.score import score
 from medad.cli.threshold import threshold
 from medad.cli.track import track
 from medad.cli.train import train
+from medad.shortage import shortage_of
 from medad.types import MedadError
 
 app = typer.Typer(
@@ -44,18 +47,28 @@ def _root(
 
 
 def _handled(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with our own errors as one line, and Ctrl-C as a clean end."""
+    """The command with our own errors as one line, a lack of memory as such, and Ctrl-C and SIGTERM as a clean end."""
 
     @functools.wraps(command)
     def run(*arguments: object, **options: object) -> None:
         try:
-            command(*arguments, **options)
+            with terminable():
+                command(*arguments, **options)
         except MedadError as error:
-            typer.echo(f"error: {error}", err=True)
+            common.say(f"error: {error}", err=True)
             raise typer.Exit(2) from None
+        except Terminated:
+            typer.echo("terminated by SIGTERM; the same command goes on from here", err=True)
+            raise typer.Exit(TERMINATED) from None
         except KeyboardInterrupt:
             typer.echo("interrupted; the same command goes on from here", err=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            shortage = shortage_of(error)
+            if shortage is None:
+                raise
+            common.say(f"error: {shortage}", err=True)
+            raise typer.Exit(2) from None
 
     return run
 
@@ -70,5 +83,6 @@ app.add_typer(data_app, name="data", no_args_is_help=True)
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 all done, 1 done in part, 2 wrong input or settings, 130 interrupted."""
+    """Entry point. Exit codes: 0 all done, 1 done in part, 2 wrong input or settings, or too little memory, 130
+    interrupted, 143 terminated by SIGTERM."""
     app()

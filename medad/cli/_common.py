@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medad.text import visible
+
 if TYPE_CHECKING:
     from medad.config import Tracking
     from medad.data.manifest import Manifest
@@ -56,9 +58,28 @@ Address = Annotated[str | None, typer.Option(help="Address of the Ray cluster; d
 WIDTH = 180  # of a table that is not printed to a terminal
 
 
+class VisibleFormatter(logging.Formatter):
+    """One line for each message: what a file's name or a library puts into it cannot end or turn the line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
+        """The line, with control characters as escapes."""
+        return visible(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging calls it so
+        """The traceback, with all but its own line ends as escapes."""
+        return visible(super().formatException(ei), keep="\n")
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line that may quote what comes from files, with control characters as escapes."""
+    typer.echo(visible(text, keep="\n"), err=err)
+
+
 def log_to_stderr() -> None:
     """medad's own log from INFO on, that of libraries from WARNING on."""
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(VisibleFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("medad").setLevel(logging.INFO)
 
 
@@ -112,7 +133,7 @@ class Tracked:
             typer.echo(f"runs:    {ui_command(self.uri)}")
         if self.tracker.trouble is not None:
             shown = f"--tracking-uri {self.uri} --experiment {shlex.quote(self.experiment)}"
-            typer.echo(f"tracking is incomplete: {self.tracker.trouble}", err=True)
+            say(f"tracking is incomplete: {self.tracker.trouble}", err=True)
             typer.echo(f"all results are in {out}; send what is missing later with", err=True)
             typer.echo(f"    medad track {shlex.quote(str(out))} {shown}", err=True)
             raise typer.Exit(1)
@@ -148,16 +169,16 @@ def names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def show_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    """Print a table to standard output."""
+def show_table(headings: Sequence[str], lines: Sequence[Sequence[str]], width: int = WIDTH) -> None:
+    """Print a table to standard output, ``width`` wide where that is no terminal; cells are text, never markup."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*headings)
     for line in lines:
-        table.add_row(*line)
-    width = None if sys.stdout.isatty() else WIDTH
-    Console(width=width).print(table)
+        table.add_row(*(Text(visible(cell)) for cell in line))
+    Console(width=None if sys.stdout.isatty() else width).print(table)
 
 
 def show_results(rows: list[dict[str, Any]]) -> None:

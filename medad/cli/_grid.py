@@ -98,9 +98,9 @@ def report(outcome: Outcome, out: Path) -> None:
     if outcome.rows:
         common.show_results(outcome.rows)
     for name, reason in outcome.missing.items():
-        typer.echo(f"missing: {name}: {reason}")
+        common.say(f"missing: {name}: {reason}")
     for name, reason in outcome.failed.items():
-        typer.echo(f"failed: {name}: {reason}", err=True)
+        common.say(f"failed: {name}: {reason}", err=True)
     typer.echo(f"{outcome.run} experiments run, {outcome.kept} kept from before, {len(outcome.failed)} failed")
     typer.echo(f"results: {out / 'results.csv'}")
     if outcome.rows:

@@ -33,16 +33,12 @@ def compare(
     if chosen not in ("score", "method", "folder"):
         raise ConfigError(f"--by {chosen}: choose from score, method, folder")
     evaluation = build(Evaluation, parse_overrides(settings), "--set")
-    import pandas as pd
-
     from medad.evaluation.comparing import compare_results
+    from medad.files import write_records
 
     rows = compare_results(folders, chosen, baseline, evaluation)
     path = table or folders[0] / TABLE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    pd.DataFrame(rows).to_csv(part, index=False)
-    part.replace(path)
+    write_records(path, rows)
     _show(rows, evaluation.confidence)
     typer.echo(f"comparisons: {path}")
 
@@ -58,4 +54,4 @@ def _show(rows: list[dict[str, Any]], confidence: float) -> None:
         f"p (Holm): corrected for {len(rows)} tests. Several seeds count by their mean."
     )
     for note in dict.fromkeys(row["note"] for row in rows if row.get("note")):
-        typer.echo(f"not tested: {note}")
+        common.say(f"not tested: {note}")

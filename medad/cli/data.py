@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medad.cli import _common as common
+
 if TYPE_CHECKING:
     from medad.data.datasets._dataset import Dataset
 
@@ -17,22 +19,17 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: as many as ther
 
 def listing(data_root: Root = None) -> None:
     """List the data sets, and what of them is below --data-root."""
-    import sys
-
-    from rich.console import Console
-    from rich.table import Table
-
     from medad.config import ConfigError
     from medad.registry import datasets
 
     if data_root is not None and not data_root.is_dir():
         raise ConfigError(f"--data-root {data_root}: there is no such folder")
-    table = Table("name", "title", "modality", *(["found"] if data_root else []))
+    lines = []
     for name in datasets.names():
         dataset = datasets.get(name)
         found = [_found(dataset, data_root)] if data_root else []
-        table.add_row(name, dataset.title, dataset.about.modality, *found)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+        lines.append([name, dataset.title, dataset.about.modality, *found])
+    common.show_table(("name", "title", "modality", *(["found"] if data_root else [])), lines, 160)
     if data_root is None:
         typer.echo("what is on disk: medad data list --data-root DIR; how to get one: medad data info NAME")
 
@@ -99,7 +96,7 @@ def prepare(
     common.log_to_stderr()
     done = run(name, raw, out, split=split, preprocessing=chosen, workers=workers, seed=seed)
     for note in done.notes:
-        typer.echo(f"note: {note}")
+        common.say(f"note: {note}")
     typer.echo(f"{done.made} images made, {done.kept} kept from before, {done.unreadable} unreadable: {done.root}")
     typer.echo(f"{done.kind}{'' if done.complete else ', incomplete'}: {_sizes(done.lists)}")
     if done.unreadable:
@@ -134,9 +131,9 @@ def check(
         found = run(subject, workers)
         typer.echo(f"{found.name}: {found.kind}; {_sizes(found.counts)}")
         for note in found.notes:
-            typer.echo(f"  note: {note}")
+            common.say(f"  note: {note}")
         for defect in found.defects:
-            typer.echo(f"  defect: {defect}")
+            common.say(f"  defect: {defect}")
         typer.echo(f"  {len(found.defects)} defects" if found.defects else "  no defects")
         sound = sound and not found.defects
     if not sound:

@@ -58,6 +58,7 @@ def _verdict(rows: list[dict[str, Any]]) -> str:
 
 def _fill_inbox(out: Path) -> Path:
     """A folder as it might arrive: some test studies, and a note that is no image."""
+    from medad.files import write_text
     from medad.registry import datasets
 
     inbox = out / "inbox"
@@ -68,5 +69,5 @@ def _fill_inbox(out: Path) -> Path:
             target = inbox / study.id / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, target)  # with its time, so that a file scored before is known
-    (inbox / "note.txt").write_text("Not an image: it is skipped, and said so.\n", encoding="utf-8")
+    write_text(inbox / "note.txt", "Not an image: it is skipped, and said so.\n")
     return inbox

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from medad.cli import _common as common
 
+if TYPE_CHECKING:
     from medad.io.inspection import Row
+
+HEADINGS = ("file", "what", "shape", "modality", "transfer syntax", "photometric", "values", "decisions")
+WIDTH = 220  # of a table that is not printed to a terminal
 
 
 def inspect(
@@ -26,6 +29,7 @@ def inspect(
 
     from pydantic import ValidationError
 
+    from medad.files import writing
     from medad.io.inspection import inspected, montage
     from medad.io.settings import ReadSettings
 
@@ -40,31 +44,22 @@ def inspect(
     else:
         _show(rows)
     if png is not None:
-        montage(rows).save(png, format="PNG")
+        with writing(png) as part:
+            montage(rows).save(part, format="PNG")
     if any(row.status == "refused" for row in rows):
         raise typer.Exit(code=1)
 
 
 def _show(rows: list[Row]) -> None:
-    import sys
-
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 220).print(_table(rows))
+    common.show_table(HEADINGS, [_line(row) for row in rows], WIDTH)
     counts = {status: sum(row.status == status for row in rows) for status in ("read", "refused", "skipped")}
     typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()))
 
 
-def _table(rows: list[Row]) -> Table:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("file", "what", "shape", "modality", "transfer syntax", "photometric", "values", "decisions")
-    for row in rows:
-        name = row.file if row.files == 1 else f"{row.file} (+{row.files - 1})"
-        what = row.what if row.status == "read" else f"{row.status}: {row.what}"
-        shape = " x ".join(str(size) for size in row.shape)
-        values = "" if row.values is None else f"{row.values[0]:g} to {row.values[1]:g}"
-        known = [str(row.reading.get(key) or "") for key in ("modality", "transfer_syntax", "photometric")]
-        table.add_row(*(escape(cell) for cell in (name, what, shape, *known, values, "; ".join(row.decisions))))
-    return table
+def _line(row: Row) -> list[str]:
+    name = row.file if row.files == 1 else f"{row.file} (+{row.files - 1})"
+    what = row.what if row.status == "read" else f"{row.status}: {row.what}"
+    shape = " x ".join(str(size) for size in row.shape)
+    values = "" if row.values is None else f"{row.values[0]:g} to {row.values[1]:g}"
+    known = [str(row.reading.get(key) or "") for key in ("modality", "transfer_syntax", "photometric")]
+    return [name, what, shape, *known, values, "; ".join(row.decisions)]

@@ -51,7 +51,7 @@ def run(
     name = grid.tracking.model or manifest.name
     clinical = Clinical(one, manifest, Loader(one.settings, device), out, tracked.tracker, name)
     for sentence in run_clinical(clinical, grid.stages, Path(pipeline).stem):
-        typer.echo(sentence)
+        common.say(sentence)
     typer.echo(f"next:    medad score models:/{name}@candidate FOLDER --tracking-uri {tracked.uri} --out scores")
     tracked.close(out)
 

@@ -90,7 +90,7 @@ def score(
         f"({summary.kept} of these kept from before): {out / TABLE}"
     )
     for reason in summary.reasons[:SHOWN]:
-        typer.echo(f"failed: {reason}", err=True)
+        common.say(f"failed: {reason}", err=True)
     if counts["failed"] > SHOWN:
         typer.echo(f"... and {counts['failed'] - SHOWN} more, in {out / TABLE}", err=True)
     if not sum(counts.values()):

@@ -33,7 +33,7 @@ def train(
 
     An interrupted training goes on from its last checkpoint.
     """
-    from medad.config import ConfigError, parse_overrides, read_pipeline
+    from medad.config import ConfigError, Pipeline, build, parse_overrides, read_pipeline
     from medad.plan import plan
 
     if (normal, dataset, manifest).count(None) != 2:
@@ -42,7 +42,7 @@ def train(
     grid = read_pipeline(pipeline)
     chosen = (network,) if network else grid.networks[:1]
     name = own.name if own else dataset or "demo"
-    grid = grid.model_copy(update={"datasets": (name,), "seeds": (seed,), "networks": chosen})
+    grid = build(Pipeline, {**grid.model_dump(), "datasets": (name,), "seeds": (seed,), "networks": chosen}, "options")
     planned = plan(grid, parse_overrides(settings), (own.name,) if own else ())
     if len(planned) != 1:
         raise ConfigError(f"{pipeline} names {len(planned)} experiments; 'medad train' trains one")

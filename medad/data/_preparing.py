@@ -16,6 +16,7 @@ from PIL import Image
 from medad.data._rows import on_disk
 from medad.data.datasets._prepared import IMAGES, mask_of
 from medad.data.datasets._raw import RawCase
+from medad.files import write_bytes
 from medad.io.errors import UnreadableImage
 from medad.io.picture import Picture
 from medad.io.read import read_picture
@@ -164,10 +165,5 @@ def _png(gray: Gray) -> bytes:
 
 def write_file(path: Path, content: bytes) -> str:
     """Write a file, whole or not at all; its SHA-256."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as error:
-        raise PrepareError(f"{path} cannot be written: {error.strerror}; the same command goes on from here") from None
+    write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 from medad.io.address import part_of, slice_of
+from medad.parsing import quoted
 from medad.types import MedadError
 
 Role = Literal["normal", "unlabeled", "test"]
@@ -17,6 +19,8 @@ Kind = Literal["pixels", "boxes"]
 ROLES: tuple[Role, ...] = get_args(Role)
 KINDS = ("pixels", "boxes")
 CUTS = ("volumes", "slices")
+LONGEST = 4000  # characters of a cell: attributes go into tables and reports
+LONGEST_PATH, LONGEST_PART = 4000, 255  # bytes
 OWN = ("file", "role", "label", "study", "patient", "mask", "mask_kind", "dataset", "cut")
 LABELS = {"": None, "0": 0, "1": 1, "0.0": 0, "1.0": 1}  # pandas writes a column with gaps as 0.0 and 1.0
 # Headings that name a person. Other columns are copied into tables and reports, so these are not taken.
@@ -59,21 +63,30 @@ def check_headings(path: Path, headings: Sequence[str]) -> None:
     Raises:
         ManifestError: there is such a column.
     """
-    personal = [name for name in headings if "".join(sign for sign in name.lower() if sign.isalnum()) in PERSONAL]
+    personal = [name for name in headings if _plain(name) in PERSONAL]
     if personal:
         raise ManifestError(
-            f"{path}: column {personal[0]!r} may name a person, and further columns go into tables and reports: "
+            f"{path}: column {quoted(personal[0])} may name a person, and further columns go into tables and reports: "
             "remove it; a column 'patient' is kept as a hash only"
         )
+
+
+def _plain(heading: str) -> str:
+    """A heading without case, width and all but letters and digits."""
+    return "".join(sign for sign in unicodedata.normalize("NFKC", heading).casefold() if sign.isalnum())
 
 
 def row_of(number: int, cells: Mapping[str, str], folder: Path, say: Callable[[str, str], None]) -> Row:
     """One row; what is wrong with it is told to ``say(column, sentence)``."""
     role, label = cells["role"], cells.get("label", "")
+    names = {column: _file_name(column, cells.get(column, ""), say) for column in ("file", "mask")}
     if not cells["file"]:
         say("file", "is empty")
+    for column, value in cells.items():
+        if len(value) > LONGEST and column not in names:
+            say(column, f"holds {len(value)} characters, and at most {LONGEST} are read")
     if role not in ROLES:
-        say("role", f"{role!r} is not allowed: choose from {', '.join(ROLES)}")
+        say("role", f"{quoted(role)} is not allowed: choose from {', '.join(ROLES)}")
     if label not in LABELS:
         say("label", "must be 0 (normal), 1 (abnormal) or empty")
     elif role == "test" and not label:
@@ -82,20 +95,31 @@ def row_of(number: int, cells: Mapping[str, str], folder: Path, say: Callable[[s
         say("label", "is 1 in a row of known normals: leave it empty, or give the row another role")
     kind = cells.get("mask_kind", "") or "pixels"
     if kind not in KINDS:
-        say("mask_kind", f"{kind!r} is not allowed: choose from {', '.join(KINDS)}")
-    mask = cells.get("mask", "")
+        say("mask_kind", f"{quoted(kind)} is not allowed: choose from {', '.join(KINDS)}")
     return Row(
         number,
-        cells["file"],
-        folder / cells["file"],
+        names["file"],
+        folder / names["file"],
         cast(Role, role),
         LABELS.get(label),
         person_hash(cells["study"]) if cells.get("study") else "",
         person_hash(cells["patient"]) if cells.get("patient") else "",
-        folder / mask if mask else None,
+        folder / names["mask"] if names["mask"] else None,
         cast(Kind, kind),
         tuple((name, value) for name, value in cells.items() if name not in OWN),
     )
+
+
+def _file_name(column: str, name: str, say: Callable[[str, str], None]) -> str:
+    """The name, or "" where no system could have a file of it."""
+    if "\0" in name:
+        say(column, "holds a NUL character, which no file name does")
+        return ""
+    encoded = name.encode("utf-8", "surrogateescape")
+    if len(encoded) > LONGEST_PATH or any(len(part) > LONGEST_PART for part in encoded.split(b"/")):
+        say(column, f"is longer than a file name can be ({len(encoded)} bytes)")
+        return ""
+    return name
 
 
 def on_disk(file: Path) -> Path:

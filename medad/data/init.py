@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections import Counter
@@ -10,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medad.data._cells import write_csv
 from medad.data._parallel import Lost, cores, each
 from medad.data._rows import OWN, ManifestError
 from medad.data._sources import (
@@ -25,6 +23,7 @@ from medad.data._sources import (
     slices_of,
 )
 from medad.data.manifest import Manifest, read_manifest
+from medad.files import write_csv, write_json, writing
 from medad.io.errors import UnreadableImage
 
 log = logging.getLogger(__name__)
@@ -106,7 +105,7 @@ def init(
     left = [(relative(one.file, out), "broken" if one.broken else "no image", one.reason) for one in rows.left_out]
     write_csv(out / LEFT_OUT, ("file", "kind", "reason"), left)
     summary = {"name": manifest.name, "cut": manifest.cut, "studies": built.counts, "digest": manifest.digest()}
-    (out / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_json(out / SUMMARY, summary)
     return built
 
 
@@ -156,13 +155,9 @@ def _written(out: Path, cells: list[Cells], slices: bool) -> Manifest:
     attributes = sorted({name for row in cells for name in row} - set(OWN))
     needed = {"file", "role", "label", "patient"}
     columns = [name for name in (*OWN, *attributes) if name in needed or any(_telling(name, row) for row in cells)]
-    part = out / f"{MANIFEST}.checking.csv"
-    write_csv(part, columns, [[row.get(name, "") for name in columns] for row in cells])
-    try:
+    with writing(out / MANIFEST) as part:
+        write_csv(part, columns, [[row.get(name, "") for name in columns] for row in cells], exact=True)
         read_manifest(part)
-        part.replace(out / MANIFEST)
-    finally:
-        part.unlink(missing_ok=True)
     return read_manifest(out / MANIFEST)
 
 

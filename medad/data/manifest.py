@@ -34,6 +34,7 @@ from medad.data._rows import (
 )
 from medad.data.splits import Pools, name_digest
 from medad.io.address import slice_of
+from medad.parsing import quoted
 from medad.types import Study, TrainingSet
 
 KIND = "manifest"
@@ -155,7 +156,7 @@ def parse_manifest(path: Path) -> tuple[Manifest, list[str]]:
         raise ManifestError(f"{path}: it has headings and no rows")
     cut = _one_value(records, "cut", problems) or CUTS[0]
     if cut not in CUTS:
-        problems.append(f"column 'cut': {cut!r} is not allowed: choose from {', '.join(CUTS)}")
+        problems.append(f"column 'cut': {quoted(cut)} is not allowed: choose from {', '.join(CUTS)}")
     name = _one_value(records, "dataset", problems) or (path.parent.name if path.stem == KIND else path.stem)
     manifest = Manifest(path, re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.") or KIND, cast(Cut, cut), rows)
     return manifest, [*problems, *missing(rows), *twice(rows), *_at_odds(manifest), *on_two_sides(rows)]
@@ -167,8 +168,11 @@ def has_manifest(folder: Path) -> bool:
 
 
 def _table_in(path: Path) -> Path:
-    if not path.is_dir():
-        return path.absolute()
+    try:
+        if not path.is_dir():
+            return path.absolute()
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"{quoted(str(path))}: {getattr(error, 'strerror', None) or error}") from None
     found = [path / name for name in NAMES if (path / name).is_file()]
     if len(found) != 1:
         raise ManifestError(f"{path}: expected one of manifest.csv and manifest.parquet in this folder")
@@ -176,7 +180,7 @@ def _table_in(path: Path) -> Path:
 
 
 def _teller(number: int, problems: list[str]) -> Callable[[str, str], None]:
-    return lambda column, sentence: problems.append(f"row {number}, column {column!r}: {sentence}")
+    return lambda column, sentence: problems.append(f"row {number}, column {quoted(column)}: {sentence}")
 
 
 def _one_value(records: Sequence[tuple[int, dict[str, str]]], column: str, problems: list[str]) -> str:

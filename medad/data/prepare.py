@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from medad.data._cells import read_cells, write_csv
+from medad.data._cells import read_cells
 from medad.data._custom_split import Lists, custom_split
 from medad.data._parallel import Lost, cores, each
 from medad.data._preparing import Done, Job, PrepareError, Preprocessing, Unreadable, prepare_case, write_file
@@ -18,6 +18,8 @@ from medad.data.datasets._dataset import CUSTOM
 from medad.data.datasets._medad_layout import LISTS, MedADLayout
 from medad.data.datasets._prepared import IMAGES, LISTED, MASKS, MaskKind, PreparedCase, write_cases
 from medad.data.datasets._raw import RawCase
+from medad.files import write_csv, write_json
+from medad.parsing import ParseError, parse_json, read_json
 from medad.registry import datasets
 
 DIGESTS, JOURNAL, UNREADABLE, MADE_WITH = "digests.csv", "digests.part", "unreadable.csv", "prepare.json"
@@ -129,10 +131,11 @@ def _check(dataset: MedADLayout, cases: Sequence[RawCase], chosen: Sequence[RawC
 def _claim(root: Path, preprocessing: str) -> None:
     """One folder holds images of one preprocessing."""
     record = root / MADE_WITH
-    before = json.loads(record.read_text(encoding="utf-8"))["preprocessing"] if record.is_file() else preprocessing
+    content = read_json(record) if record.is_file() else {"preprocessing": preprocessing}
+    before = content.get("preprocessing") if isinstance(content, dict) else None
     if before != preprocessing:
         raise PrepareError(f"{root} holds images of the preprocessing {before!r}: choose another OUT")
-    record.write_text(json.dumps({"preprocessing": preprocessing}) + "\n", encoding="utf-8")
+    write_json(record, {"preprocessing": preprocessing}, indent=None)
 
 
 def _prepare_all(
@@ -154,7 +157,7 @@ def _prepare_all(
                 unreadable.append(Unreadable(job.case.name, job.case.files[0].name, result.reason))
             else:
                 unreadable.append(result)
-    write_csv(root / DIGESTS, COLUMNS, [astuple(done[name])[:4] for name in sorted(done)])
+    write_csv(root / DIGESTS, COLUMNS, [astuple(done[name])[:4] for name in sorted(done)], exact=True)
     (root / JOURNAL).unlink()
     (root / UNREADABLE).unlink(missing_ok=True)
     if unreadable:
@@ -176,8 +179,8 @@ def _recorded(root: Path) -> dict[str, Done]:
     if (root / JOURNAL).is_file():
         for line in (root / JOURNAL).read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                name, image, mask, size = json.loads(line)
-            except ValueError:
+                name, image, mask, size = parse_json(line, JOURNAL)
+            except (ParseError, ValueError, TypeError):
                 continue
             found[name] = Done(name, image, mask, size)
     return found

@@ -7,14 +7,17 @@ plain JSON, holds no value of a single patient, and lies in ``Card.profile``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from monai.data import MetaTensor
 from numpy.typing import NDArray
+from pydantic import AfterValidator, Field, model_validator
 
+from medad.config import ConfigError, Strict, build
 from medad.io.dicom_content import PROJECTION
 from medad.types import MedadError
 
@@ -27,8 +30,65 @@ WORDS = ("modality", "region", "view")
 COLORED = 0.04  # mean distance of the color channels, of the brightest value: JPEG noise stays under 0.01
 
 
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Shares = Annotated[dict[Annotated[str, Field(max_length=1000)], Share], Field(max_length=10_000)]
+
+
+def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
+    if any(after < before for before, after in pairwise(values)):
+        raise ValueError("the values must not fall")
+    return values
+
+
+Size = Annotated[float, Field(strict=True, gt=0)]
+Match = Annotated[float, Field(strict=True, ge=-1, le=1)]
+Five = AfterValidator(_rising)  # minimum, 1st percentile, median, 99th percentile and maximum
+
+
+class Profile(Strict):
+    """The form of a profile, as :func:`profile_of` makes it."""
+
+    version: Literal[1]
+    images: int = Field(strict=True, ge=1)
+    modality: Shares
+    region: Shares
+    view: Shares
+    localizer: Share
+    capture: Share
+    colored: Share
+    volume: Share
+    short_side: Annotated[tuple[Size, Size, Size, Size, Size], Five]
+    elongation: Annotated[tuple[Size, Size, Size, Size, Size], Five]
+    levels: Annotated[tuple[Share, ...], Field(min_length=len(LEVELS), max_length=len(LEVELS))] | None
+    levels_spread: Annotated[tuple[Share, Share, Share, Share, Share], Five] | None
+    layout: Annotated[tuple[Match, ...], Field(min_length=LAYOUT**2, max_length=LAYOUT**2)] | None
+    layout_match: Annotated[tuple[Match, Match, Match, Match, Match], Five] | None
+
+    @model_validator(mode="after")
+    def _in_pairs(self) -> Profile:
+        if (self.levels is None) != (self.levels_spread is None) or (self.layout is None) != (
+            self.layout_match is None
+        ):
+            raise ValueError("levels and levels_spread, and layout and layout_match, are there together or not at all")
+        return self
+
+
 class ProfileError(MedadError):
     """A profile that a gate cannot use."""
+
+
+def check_profile(profile: Mapping[str, Any]) -> None:
+    """Refuse what is not a profile of this version, or not of its form; the file may have been written by hand.
+
+    Raises:
+        ProfileError: the message names the field.
+    """
+    if profile.get("version") != VERSION:
+        raise ProfileError("the model's profile is not one that this medad can check: train again, or use --force")
+    try:
+        build(Profile, profile, "the model's profile is not one that this medad can check")
+    except ConfigError as error:
+        raise ProfileError(f"{error}: train again, or use --force") from None
 
 
 @dataclass(frozen=True)

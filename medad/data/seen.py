@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from medad.files import write_text
 from medad.io.address import slice_of
 from medad.types import Study
 
@@ -15,9 +16,8 @@ FILE = "studies.txt"
 
 def write_marks(folder: Path, studies: Iterable[Study], dataset: str) -> None:
     """Write ``folder``/studies.txt."""
-    folder.mkdir(parents=True, exist_ok=True)
     lines = sorted({mark for study in studies for mark in marks(study, dataset)})
-    (folder / FILE).write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+    write_text(folder / FILE, "".join(f"{line}\n" for line in lines))
 
 
 def seen(folder: Path, studies: Iterable[Study], dataset: str) -> list[Study]:

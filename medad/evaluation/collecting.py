@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from medad.data.loading import Loader
 from medad.evaluation.localization import Localization
+from medad.files import write_csv
 from medad.methods._method import Method
 from medad.outputs.pictures import Case
 from medad.testset import ScoredStudy, score_studies, score_study
@@ -70,16 +70,14 @@ def write_cases(path: Path, test: TestScores) -> None:
     known = dict.fromkeys(study.patient for study in test.studies if study.patient is not None)
     numbers = {patient: f"p{place:04d}" for place, patient in enumerate(known, 1)}
     attributes = dict.fromkeys(name for study in test.studies for name, _ in study.attributes)
-    columns: dict[str, Any] = {
+    columns: dict[str, Sequence[Any]] = {
         "id": [study.id for study in test.studies],
-        "label": test.labels,
+        "label": test.labels.tolist(),
         "patient": ["" if study.patient is None else numbers[study.patient] for study in test.studies],
         **{f"attr:{name}": [dict(study.attributes).get(name, "") for study in test.studies] for name in attributes},
-        **test.scores,
+        **{name: values.tolist() for name, values in test.scores.items()},
     }
-    part = path.with_suffix(".part")
-    pd.DataFrame(columns).to_csv(part, index=False)
-    part.replace(path)
+    write_csv(path, list(columns), zip(*columns.values(), strict=True))
 
 
 def picture(one: ScoredStudy, by: str, loader: Loader, title: str = "") -> Case:

@@ -21,6 +21,7 @@ from medad.types import Study
 
 log = logging.getLogger(__name__)
 SCALE_QUANTILE = 0.999  # of the maps of training normals: the top of the color scale
+LEAST_SCALE = 1e-6  # where all maps of normals are 0 or below
 MAP_QUANTILE = 0.99  # of the maps of held-out normals, or else training ones: above it, a pixel counts as abnormal
 
 
@@ -32,7 +33,7 @@ def describe_normals(
     fresh, fresh_maps = _scored(method, held_out, loader) if held_out else ({}, {})
     calibration = {name: np.sort(values) for name, values in fresh.items()}
     return {
-        "map_scale": {name: histogram.quantile(SCALE_QUANTILE) for name, histogram in maps.items()},
+        "map_scale": {name: max(one.quantile(SCALE_QUANTILE), LEAST_SCALE) for name, one in maps.items()},
         "map_threshold": {name: one.quantile(MAP_QUANTILE) for name, one in (fresh_maps or maps).items()},
         "percentiles": {name: tuple(np.percentile(values, range(101)).tolist()) for name, values in scores.items()},
         "calibration": {name: tuple(values.tolist()) for name, values in calibration.items()},

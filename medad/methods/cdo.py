@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 
 from medad.backbones._backbone import Backbone
 from medad.backbones._weights import NONE
-from medad.config import Settings
+from medad.config import MOST_EPOCHS, MOST_IMAGES, MOST_RATE, Settings
 from medad.functional.collaboration import collaborative_loss
 from medad.functional.histograms import overlap
 from medad.functional.pooling import top_mean
@@ -45,9 +45,13 @@ class CDOSettings(Settings):
 
     size: int = Field(256, ge=32, le=2048, multiple_of=32, description="side of the network's grid, in pixels")
     channels: Literal[1, 3] = Field(3, description="1 for gray, repeated for the backbone; 3 for color")
-    batch_size: int = Field(16, ge=2, description="images in a training batch, and in a scoring batch")
-    backbone: str = Field("hrnet_w32", description=f"{', '.join(backbones.names())}; timm:NAME for any model of timm")
-    weights: str = Field("imagenet", description='of the expert: "imagenet", "none" (tests only), or a file')
+    batch_size: int = Field(16, ge=2, le=MOST_IMAGES, description="images in a training batch, and in a scoring batch")
+    backbone: str = Field(
+        "hrnet_w32", max_length=1000, description=f"{', '.join(backbones.names())}; timm:NAME for any model of timm"
+    )
+    weights: str = Field(
+        "imagenet", max_length=4000, description='of the expert: "imagenet", "none" (tests only), or a file'
+    )
     rectangles: int = Field(
         MOST_RECTANGLES, ge=0, le=64, description="at most so many synthetic anomalies in an image (MOM); 0: none"
     )
@@ -55,12 +59,12 @@ class CDOSettings(Settings):
         4, ge=1, le=16, description="they are drawn on a grid so many times finer: 4 x 256 is the paper's 1024"
     )
     gamma: float = Field(2.0, ge=0, le=10, description="how much the overlap counts (OOM); 0: as much as all else")
-    epochs: int = Field(50, ge=1, description="epochs of the apprentice")
+    epochs: int = Field(50, ge=1, le=MOST_EPOCHS, description="epochs of the apprentice")
     optimizer: Literal["adamw", "adam"] = Field("adamw", description="of the apprentice; adam has betas (0.5, 0.999)")
-    learning_rate: float = Field(4e-4, gt=0, description="of the apprentice")
-    weight_decay: float = Field(1e-4, ge=0, description="of the apprentice")
+    learning_rate: float = Field(4e-4, gt=0, le=MOST_RATE, description="of the apprentice")
+    weight_decay: float = Field(1e-4, ge=0, le=MOST_RATE, description="of the apprentice")
     decay: float = Field(0.95, gt=0, le=1, description="the learning rate is multiplied by it")
-    decay_every: int = Field(1, ge=1, description="epochs between two such steps")
+    decay_every: int = Field(1, ge=1, le=MOST_EPOCHS, description="epochs between two such steps")
     sigma: float = Field(4.0, ge=0, le=64, description="of the Gaussian that smooths the maps, in pixels; 0: none")
     top_share: float = Field(0.01, gt=0, le=1, description='share of the pixels whose mean is the score "top"')
     amp: bool = Field(False, description="compute in bfloat16 where that is safe, on a GPU that has it; not published")

@@ -19,7 +19,9 @@ from medad.types import Scored, TrainingSet
 class PCASettings(Settings):
     """Settings of the PCA baseline."""
 
-    components: int = Field(16, ge=1, description="principal components; 16 is the width of the autoencoders' code")
+    components: int = Field(
+        16, ge=1, le=10_000, description="principal components; 16 is the width of the autoencoders' code"
+    )
 
 
 @methods.register("pca")

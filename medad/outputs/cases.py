@@ -6,7 +6,6 @@ score, the files of its image, of the image with its mask's outline (where there
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medad.files import write_json, writing
 from medad.outputs.pictures import COLORS, Case, to_gray
 
 FOLDER, INDEX = "cases", "cases.json"
@@ -90,10 +90,8 @@ def save_cases(
                 **_write_pictures(folder, f"{number:02d}", picture(pick.index, by), tops),
             }
         )
-    part = folder / f"{INDEX}.part"
     content = {"score": by, "rule": rule(by), "cases": entries}
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / INDEX)
+    write_json(folder / INDEX, content, indent=1)
 
 
 def _write_pictures(folder: Path, stem: str, case: Case, tops: Mapping[str, float]) -> dict[str, Any]:
@@ -145,5 +143,6 @@ def _save(path: Path, pixels: Pixels) -> str:
     picture = Image.fromarray(pixels)
     if pixels.ndim == 3:
         picture = picture.quantize(256, dither=Image.Dither.NONE)
-    picture.save(path, format="PNG", optimize=True)
+    with writing(path) as part:
+        picture.save(part, format="PNG", optimize=True)
     return path.name

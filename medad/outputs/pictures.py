@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medad.files import writing
+
 Gray = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 COLORS = "inferno"
@@ -61,15 +63,13 @@ def _colors() -> tuple[Gray, Gray]:
 
 
 def save_pair(path: Path, gray: Bytes, colored: Bytes, **how: Any) -> None:
-    """Write a gray picture (H, W) and a colored one (H, W, 3) side by side, in the format of the file's name; the file
-    appears whole or not at all."""
+    """Write a gray picture (H, W) and a colored one (H, W, 3) side by side, in the format of the file's name;
+    the caller has locked the folder."""
     from PIL import Image
 
     pair = np.concatenate([np.repeat(gray[..., None], 3, axis=2), colored], axis=1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
-    Image.fromarray(pair).save(part, **how)
-    part.replace(path)
+    with writing(path, exclusive=True) as part:
+        Image.fromarray(pair).save(part, **how)
 
 
 def save_panel(path: Path, cases: Sequence[Case], tops: Mapping[str, float], title: str) -> None:
@@ -92,5 +92,5 @@ def save_panel(path: Path, cases: Sequence[Case], tops: Mapping[str, float], tit
             axis.set_title(name, fontsize=7)
         for axis in row:
             axis.set_axis_off()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with writing(path) as part:
+        figure.savefig(part, dpi=110)

@@ -15,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from medad.files import writing
 from medad.functional.histograms import BINS, chi2_distance, unit_scale
 
 NORMAL, ABNORMAL = "#3b6fb6", "#d1495b"
@@ -118,7 +119,8 @@ def save_histograms(
         axis.set_title(f"{name}: χ² distance {chi2_distance(scaled[labels == 0], scaled[labels == 1]):.2f}", fontsize=9)
     axes[0].set_ylabel("share of cases")
     axes[0].legend(fontsize=7)
-    figure.savefig(path, dpi=110)
+    with writing(path) as part:
+        figure.savefig(part, dpi=110)
 
 
 def save_curves(path: Path, labels: NDArray[np.int64], scores: Mapping[str, NDArray[np.float64]], title: str) -> None:
@@ -129,7 +131,8 @@ def save_curves(path: Path, labels: NDArray[np.int64], scores: Mapping[str, NDAr
     draw_pr(right, runs)
     names = [line for line in left.get_lines() if line.get_linestyle() == "-"]
     left.legend(names, list(runs), fontsize=7, loc="lower right")
-    figure.savefig(path, dpi=110)
+    with writing(path) as part:
+        figure.savefig(part, dpi=110)
 
 
 def save_rate_curves(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -147,7 +150,8 @@ def save_rate_curves(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         draw_rates(axis, lines)
         axis.set_title(" ".join(part for part in cell if part != "-"), fontsize=9)
     axes[0].legend(fontsize=7)
-    figure.savefig(path, dpi=110)
+    with writing(path) as part:
+        figure.savefig(part, dpi=110)
 
 
 def _row_of_axes(count: int, size: tuple[float, float], title: str) -> tuple[Figure, list[Axes]]:

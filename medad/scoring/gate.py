@@ -19,7 +19,7 @@ from typing import Any
 
 from monai.data import MetaTensor
 
-from medad.data.profile import VERSION, WORDS, Facts, ProfileError, distance, facts_of
+from medad.data.profile import WORDS, Facts, check_profile, distance, facts_of
 
 STATED, STRAY = 0.5, 0.02
 SIDE_FACTOR, ELONGATION_FACTOR = 4.0, 2.0
@@ -38,8 +38,8 @@ class Gate:
             ProfileError: it is of another version, or not of a profile's form.
         """
         self.profile = profile
-        if profile and (profile.get("version") != VERSION or not _well_formed(profile)):
-            raise ProfileError("the model's profile is not one that this medad can check: train again, or use --force")
+        if profile:
+            check_profile(profile)
 
     def check(self, image: MetaTensor) -> str | None:
         """Why ``image`` (C, *spatial), as ``Prepare.read`` gave it, is not for this model; None if it is."""
@@ -95,20 +95,3 @@ class Gate:
 
 def _known(shares: Mapping[str, float]) -> list[str]:
     return [word for word, share in shares.items() if share >= STRAY]
-
-
-def _well_formed(profile: Mapping[str, Any]) -> bool:
-    """Whether every key that the rules use is there, in its form; the file may have been written by hand."""
-    words = all(isinstance(profile.get(name), Mapping) for name in WORDS)
-    shares = all(isinstance(profile.get(name), (int, float)) for name in ("localizer", "capture", "colored", "volume"))
-    sizes = all(_numbers(profile.get(name), 5) for name in ("short_side", "elongation"))
-    pixels = all(
-        profile.get(name) is None or (_numbers(profile[name], count) and _numbers(profile.get(spread), 5))
-        for name, count, spread in (("levels", 21, "levels_spread"), ("layout", 144, "layout_match"))
-    )
-    return words and shares and sizes and pixels
-
-
-def _numbers(values: Any, count: int) -> bool:
-    found = isinstance(values, (list, tuple)) and len(values) == count
-    return found and all(isinstance(one, (int, float)) for one in values)

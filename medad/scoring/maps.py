@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from medad.data.transforms import DisplayAxes, as_slices, restore
+from medad.files import writing
 from medad.outputs.pictures import overlay, save_heatmap, save_pair, to_gray
 from medad.scoring.settings import HEATMAPS
 
@@ -47,10 +48,8 @@ def save_volume(path: Path, anomaly_map: MetaTensor) -> None:
     turned = nib.Nifti1Image(anomaly_map.as_tensor()[0].float().numpy(), np.asarray(anomaly_map.affine, np.float64))
     turn = ornt_transform(io_orientation(turned.affine), io_orientation(source))
     volume = turned.as_reoriented(turn)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
-    nib.save(nib.Nifti1Image(volume.dataobj, source), part)
-    part.replace(path)
+    with writing(path, exclusive=True) as part:
+        nib.save(nib.Nifti1Image(volume.dataobj, source), part)
 
 
 def preview(source: MetaTensor, image: MetaTensor) -> Tensor:

@@ -20,17 +20,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from medad.files import writing
 from medad.ledger import Row
 from medad.outputs.triage import About, Item, Worst, write_triage
 from medad.scoring.settings import TABLE, TIMINGS
 from medad.scoring.verdicts import FLAGS, Verdicts
+from medad.text import cell
 
 PARQUET = "scores.parquet"
 CHUNK = 10_000
 _BEFORE = ("study", "file", "status", "reason", "files", "slices")
 _AFTER = ("heatmap", "model", "settings")
-_FORMULA = ("=", "+", "-", "@")
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
 
 
 def pseudonym(text: str) -> str:
@@ -59,23 +59,21 @@ def write_results(
     schema = _schema(verdicts)
     counts: Counter[str] = Counter()
     worst = Worst()
-    parts = {name: out / f"{name}.part" for name in (TABLE, PARQUET, TIMINGS)}
     with ExitStack() as opened:
-        table = opened.enter_context(parts[TABLE].open("w", encoding="utf-8", newline=""))
-        timings = opened.enter_context(parts[TIMINGS].open("w", encoding="utf-8", newline=""))
-        parquet = opened.enter_context(pq.ParquetWriter(parts[PARQUET], schema))
+        parts = [opened.enter_context(writing(out / name, exclusive=True)) for name in (TABLE, PARQUET, TIMINGS)]
+        table = opened.enter_context(parts[0].open("w", encoding="utf-8", newline=""))
+        parquet = opened.enter_context(pq.ParquetWriter(parts[1], schema))
+        timings = opened.enter_context(parts[2].open("w", encoding="utf-8", newline=""))
         lines, times = csv.writer(table, lineterminator="\n"), csv.writer(timings, lineterminator="\n")
-        lines.writerow(schema.names)
+        lines.writerow(map(cell, schema.names))
         times.writerow(("file", "seconds"))
         for chunk in _chunks(rows):
             columns = _columns(chunk, verdicts, digests)
             counts.update(columns["status"])
             parquet.write_table(pa.table(columns, schema))
-            lines.writerows(zip(*(map(_cell, columns[name]) for name in schema.names), strict=True))
+            lines.writerows(zip(*(map(cell, columns[name]) for name in schema.names), strict=True))
             _collect(worst, chunk, columns, verdicts)
-            times.writerows((_cell(row.file), f"{row.entry.seconds:.3f}") for row in chunk)
-    for name, part in parts.items():
-        part.replace(out / name)
+            times.writerows((cell(row.file), f"{row.entry.seconds:.3f}") for row in chunk)
     rules = [f"Flagged where {rule}." for name, rule in verdicts.rules().items() if name in FLAGS and rule != "none"]
     write_triage(out, worst, About(digests["model"], digests["settings"], verdicts.score, title, rules))
     return counts
@@ -145,13 +143,3 @@ def _spread(values: Any, places: Sequence[int], count: int) -> list[Any]:
     for place, value in zip(places, values.tolist(), strict=True):
         cells[place] = value
     return cells
-
-
-def _cell(value: Any) -> str:
-    """A value as CSV text: a row stays one line, and a spreadsheet must not take a file's name for a formula."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = str(value).translate(_CONTROL)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

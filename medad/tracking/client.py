@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import logging
 import os
 import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from medad.tracking.journal import TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+PATIENCE = 120.0  # seconds for another process to make a store
 CALM = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing leaves the hospital
     "MLFLOW_UV_AUTO_DETECT": "false",  # nor is the user's project packed into a model
@@ -34,7 +44,49 @@ def connect(uri: str) -> MlflowClient:
         logging.getLogger(noisy).setLevel(level)
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    with _alone(uri):  # MLflow opens the store here, and makes its tables
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a sqlite store; None for any other store, and for one in memory."""
+    parts = re.match(r"sqlite(\+\w+)?:///(?P<path>[^?]+)", uri)
+    return Path(unquote(parts["path"])) if parts and parts["path"] != ":memory:" else None
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Hold the lock beside a sqlite store: MLflow fails where two processes make the tables of one at a time.
+
+    Raises:
+        TrackingError: another process has held it for ``PATIENCE`` seconds.
+    """
+    file = sqlite_file(uri)
+    if file is None or not file.parent.is_dir():  # MLflow says what is wrong with it
+        yield
+        return
+    with file.with_name(f"{file.name}.lock").open("a") as lock:
+        began = time.monotonic()
+        while not _locked(lock.fileno()):
+            if time.monotonic() - began > PATIENCE:
+                raise TrackingError(
+                    f"{file} is being made or brought up to date by another process, for {PATIENCE:.0f} s now: try "
+                    f"again when it has ended, or choose another --tracking-uri"
+                )
+            time.sleep(0.05)
+        yield
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether the lock is ours now; where the file system has no locks, it is."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+    return True
 
 
 def silent(error: Exception) -> bool:

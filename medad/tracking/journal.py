@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from medad.parsing import ParseError, parse_json
 from medad.types import MedadError
 
 RUNS = "runs"
@@ -102,9 +103,36 @@ def read(path: Path, start: int = 0) -> tuple[list[Event], int]:
         content = file.read()
     whole = content[: content.rfind(b"\n") + 1]
     try:
-        return [json.loads(line) for line in whole.splitlines()], start + len(whole)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise TrackingError(f"{path}: not the record of a run: {error}") from None
+        events = [parse_json(line, str(path), finite=False) for line in whole.splitlines()]
+    except ParseError as error:
+        raise TrackingError(f"not the record of a run: {error}") from None
+    wrong = [place for place, event in enumerate(events, 1) if not _well_formed(event)]
+    if wrong or (start == 0 and events and events[0]["kind"] != "begin"):
+        raise TrackingError(
+            f"{path}: not the record of a run: event {wrong[0] if wrong else 1} lacks what it must hold"
+        )
+    return events, start + len(whole)
+
+
+FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "begin": {"id": str, "name": str, "tags": dict, "parent": (str, type(None))},
+    "resume": {},
+    "params": {"name": str, "value": str},
+    "metric": {"name": str, "value": (int, float), "step": int},
+    "data": {"name": str, "digest": str, "context": str, "about": dict},
+    "table": {"file": str, "without": list},
+    "artifact": {"file": str},
+    "model": {"folder": str, "name": str, "register": (str, type(None))},
+    "end": {"status": str},
+}
+
+
+def _well_formed(event: object) -> bool:
+    """Whether it is an event that :meth:`Journal.add` wrote."""
+    if not isinstance(event, dict) or type(event.get("at")) is not int:
+        return False
+    fields = FIELDS.get(str(event.get("kind")))
+    return fields is not None and all(isinstance(event.get(name), kind) for name, kind in fields.items())
 
 
 def journals(folder: Path) -> Iterator[Path]:

@@ -9,6 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from medad.files import write_json
+from medad.parsing import ParseError, read_json
+from medad.text import cell, unguarded
 from medad.tracking.client import connect, reason, without_password
 from medad.tracking.journal import Event, TrackingError, read
 from medad.tracking.models import log_model, register
@@ -39,8 +42,15 @@ class MlflowStore:
 
     def _create_experiment(self, name: str, artifacts: str | None) -> str:
         kind = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's UI opens on training runs
-        created: str = self._client.create_experiment(name, artifacts, tags=kind)
-        return created
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self._client.create_experiment(name, artifacts, tags=kind))
+        except MlflowException:
+            known = self._client.get_experiment_by_name(name)
+            if known is None:
+                raise
+            return str(known.experiment_id)  # another process has made it in the meantime
 
     def send(self, journal: Path) -> None:
         """Send what is new in the journal to its run, which is made if it is not there.
@@ -88,19 +98,12 @@ class MlflowStore:
     def _sent(self, journal: Path) -> dict[str, Any]:
         """Where the journal went in this store, and its first byte that did not."""
         none = {"run": None, "offset": 0}
-        try:
-            notes = json.loads(_note_path(journal).read_text(encoding="utf-8"))
-            return {**none, **notes.get(self._name, {})}
-        except (FileNotFoundError, json.JSONDecodeError):
-            return none
+        sent = _notes(journal).get(self._name)
+        whole = isinstance(sent, dict) and type(sent.get("offset")) is int and sent["offset"] >= 0
+        return {**none, **sent} if whole and isinstance(sent, dict) else none
 
     def _note(self, journal: Path, run_id: str, end: int) -> None:
-        path = _note_path(journal)
-        notes = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        notes[self._name] = {"run": run_id, "offset": end}
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_json(_note_path(journal), {**_notes(journal), self._name: {"run": run_id, "offset": end}})
 
     def _apply(self, kind: str, events: list[Event], run_id: str, folder: Path) -> None:
         batches: dict[str, Callable[[str, list[Event]], None]] = {"metric": self._metrics, "params": self._params}
@@ -156,10 +159,10 @@ class MlflowStore:
         """As MLflow's UI shows it, and as CSV. MLflow appends to a table that is there, so that one is replaced."""
         import pandas as pd
 
-        path = folder / event["file"]
-        if not _there(path):
+        path = _there(folder, event["file"])
+        if path is None:
             return
-        table: pd.DataFrame = pd.read_csv(path).drop(columns=event["without"], errors="ignore")
+        table: pd.DataFrame = pd.read_csv(path).drop(columns=event["without"], errors="ignore").map(_shown)
         shown = f"{path.stem}.json"
         if shown in {item.path for item in self._client.list_artifacts(run_id)}:
             self._client.log_text(run_id, table.to_json(orient="split", index=False), shown)
@@ -168,26 +171,50 @@ class MlflowStore:
         self._client.log_text(run_id, table.to_csv(index=False), path.name)
 
     def _artifact(self, run_id: str, event: Event, folder: Path) -> None:
-        if _there(folder / event["file"]):
-            self._client.log_artifact(run_id, str(folder / event["file"]))
+        path = _there(folder, event["file"])
+        if path is not None:
+            self._client.log_artifact(run_id, str(path))
 
     def _model(self, run_id: str, event: Event, folder: Path) -> None:
-        if not _there(folder / event["folder"]):
+        path = _there(folder, event["folder"])
+        if path is None:
             return
-        model_id = log_model(self._client, self._experiment, run_id, folder / event["folder"], event["name"])
+        model_id = log_model(self._client, self._experiment, run_id, path, event["name"])
         if event["register"]:
             register(self._client, model_id, event["register"])
+
+
+def _shown(value: object) -> object:
+    """A cell as it may be shown in a table: the file may have been written by an earlier medad, or by hand."""
+    return cell(unguarded(value)) if isinstance(value, str) else value
 
 
 def _note_path(journal: Path) -> Path:
     return journal.with_suffix(".sent.json")
 
 
-def _there(path: Path) -> bool:
-    """A file may be gone when its run is sent later: what is left is sent."""
+def _notes(journal: Path) -> dict[str, Any]:
+    """How far a journal was sent, by store; nothing where the note is lost or damaged: the run is found by its tag."""
+    try:
+        notes = read_json(_note_path(journal))
+    except ParseError:
+        return {}
+    return notes if isinstance(notes, dict) else {}
+
+
+def _there(folder: Path, name: str) -> Path | None:
+    """The file ``name`` of a run in ``folder``. It may be gone when its run is sent later: what is left is sent.
+
+    A record that somebody hands over may name any file: what is not below the folder is not sent.
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        log.warning("%s is not in the folder of its run, and is not sent", path)
+        return None
     if not path.exists():
         log.warning("%s is gone, and is not sent", path)
-    return path.exists()
+        return None
+    return path
 
 
 def _batches(items: list[Any], size: int) -> Iterator[list[Any]]:

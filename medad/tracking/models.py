@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medad import __version__
+from medad.parsing import ParseError, read_json
 from medad.tracking.client import reason, without_password
 from medad.tracking.journal import TrackingError
 
@@ -66,7 +66,20 @@ def _link(client: MlflowClient, run_id: str, model: LoggedModel) -> None:
 
 
 def _card(folder: Path) -> dict[str, Any]:
-    card: dict[str, Any] = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    """The card of a model folder, as far as it is shown in MLflow.
+
+    Raises:
+        TrackingError: it is none.
+    """
+    try:
+        card: dict[str, Any] = read_json(folder / CARD)
+        if {"method": str, "settings": dict, "map_scale": dict} != {
+            key: type(card[key]) for key in ("method", "settings", "map_scale")
+        }:
+            raise TypeError
+    except (ParseError, KeyError, TypeError) as error:
+        why = str(error) if isinstance(error, ParseError) else f"{folder / CARD} is no model card of medad"
+        raise TrackingError(why) from None
     return card
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from medad.text import visible
 from medad.tracking.facts import facts
 from medad.tracking.journal import RUNS, Journal, close_if_dead, journals
 
@@ -41,7 +42,7 @@ class Run:
     def params(self, values: Mapping[str, object]) -> None:
         """Settings; the first value of each holds."""
         for name, value in values.items():
-            self._journal.add("params", name=name, value=str(value))
+            self._journal.add("params", name=name, value=visible(str(value)))
 
     def metric(self, name: str, value: float, step: int = 0) -> None:
         """One value of a metric."""
@@ -87,7 +88,7 @@ class Tracker:
         """
         journal = Journal(folder / RUNS / f"{kind}.jsonl")
         try:
-            journal.begin(name or kind, {"medad.kind": kind, **facts()}, parent)
+            journal.begin(visible(name or kind), {"medad.kind": kind, **facts()}, parent)
             self.send(journal.path)
             yield Run(journal, self)
             journal.add("end", status="FINISHED")

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from medad.files import WriteError, writing
 from medad.types import MedadError
 
 State = dict[str, Any]  # tensors, numbers, and lists and dictionaries of them; "losses" holds one number an epoch
@@ -15,12 +16,13 @@ State = dict[str, Any]  # tensors, numbers, and lists and dictionaries of them; 
 
 def write(folder: Path, states: dict[str, State]) -> None:
     """Store the states of tasks that are trained together in one file: they are at one epoch, or at the one before."""
-    folder.mkdir(parents=True, exist_ok=True)
     first, *others = states
     path = folder / f"{_stem(first)}{f'+{len(others)}' if others else ''}.pt"
-    part = path.with_suffix(".part")
-    torch.save(states, part)
-    part.replace(path)
+    with writing(path) as part:
+        try:
+            torch.save(states, part)
+        except RuntimeError as error:  # PyTorch's own kind for a full disk
+            raise WriteError(f"{path} cannot be written: {str(error).splitlines()[0]}") from None
 
 
 def read(folder: Path, tasks: Collection[str]) -> dict[str, State]:

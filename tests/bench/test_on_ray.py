@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from mlflow import MlflowClient
 
 from medad.bench.cells import Cell
 from medad.bench.on_ray import OnRay
-from medad.cluster import ClusterError, Machine
+from medad.cluster import Cluster, ClusterError, Machine
 from medad.tracking import Tracker, TrackingError
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +68,9 @@ class FakeRay:
 def cluster(ray: FakeRay, *machines: Machine) -> Any:
     gpus = sum(one.gpus for one in machines)
     cpus = sum(one.cores for one in machines)
-    return SimpleNamespace(ray=ray, machines=machines, cpus=cpus, gpus_for=lambda device: gpus)
+    return SimpleNamespace(
+        ray=ray, machines=machines, cpus=cpus, gpus_for=lambda device: gpus, explained=contextlib.nullcontext
+    )
 
 
 def cells(folder: Path, count: int) -> list[Cell]:
@@ -140,6 +143,64 @@ def test_the_cores_of_a_cell(count: int, machines: list[Machine], threads: int, 
 def test_more_threads_than_a_machine_has_would_wait_for_ever(machines: list[Machine]) -> None:
     with pytest.raises(ClusterError, match="the largest machine that can be used has 4 cores"):
         OnRay(cluster(FakeRay(lambda _: None), *machines), "auto", 5, Tracker())._share(1)
+
+
+class Waiting(FakeRay):
+    """Never ends a task."""
+
+    def wait(self, calls: list[int], num_returns: int, timeout: float = 0) -> tuple[list[int], list[int]]:
+        return [], calls
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        ([], "no machine with a core to lend.*the same command goes on"),
+        ([{"CPU": 2.0}], "has lost machines, and the largest that is left has 2 cores of the 4"),
+    ],
+)
+def test_a_cluster_that_loses_its_machines_ends_the_bench_in_words(
+    left: list[dict[str, float]], said: str, tmp_path: Path
+) -> None:
+    ray = Waiting(lambda _: None)
+    nodes = [{"Alive": True, "Resources": {"CPU": 8.0}}]
+    ray.nodes = lambda: nodes  # type: ignore[attr-defined]
+    engine = OnRay(connected(ray), "cpu", 0, Tracker())
+    calls = engine(cells(tmp_path, 2), tmp_path)
+    ray.remote = lambda **asked: nodes.__setitem__(slice(None), gone(left)) or FakeRay.remote(ray, **asked)  # type: ignore[method-assign]
+    with pytest.raises(ClusterError, match=said):
+        next(calls)
+    assert sorted(ray.canceled) == [0, 1]
+
+
+def gone(left: list[dict[str, float]]) -> list[dict[str, Any]]:
+    dead = {"Alive": False, "Resources": {"CPU": 8.0}}
+    return [dead, *({"Alive": True, "Resources": resources} for resources in left)]
+
+
+def connected(ray: FakeRay) -> Cluster:
+    cluster = Cluster.__new__(Cluster)
+    cluster.ray = ray
+    return cluster
+
+
+def test_a_cluster_that_has_no_machine_or_does_not_answer() -> None:
+    ray = FakeRay(lambda _: None)
+    ray.nodes = lambda: gone([])  # type: ignore[attr-defined]
+    with pytest.raises(ClusterError, match="no machine with a core to lend"):
+        _ = connected(ray).cpus
+    ray.nodes = lambda: gone([{"CPU": 4.0}])  # type: ignore[attr-defined]
+    with pytest.raises(ClusterError, match="no machine with a GPU any more"):
+        OnRay(cluster(ray, Machine(4)), "cpu", 0, Tracker()).__class__._usable(
+            SimpleNamespace(cluster=connected(ray), gpus=1)  # type: ignore[arg-type]
+        )
+
+    def silent() -> list[dict[str, Any]]:
+        raise Gone("the head node is gone\nmuch more")
+
+    ray.nodes = silent  # type: ignore[attr-defined]
+    with pytest.raises(ClusterError, match=r"does not answer \(the head node is gone\)"):
+        _ = connected(ray).machines
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import nibabel as nib
@@ -105,9 +107,11 @@ def test_the_same_picture_scores_alike_from_png_and_nifti(model: Path, tmp_path:
     np.testing.assert_allclose(scores[2], scores[0], rtol=1e-4)
 
 
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_scoring_goes_on_where_it_stopped(
-    model: Path, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int, code: int
 ) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
     assert run("score", model, inbox, "--out", tmp_path / "whole").exit_code == 1
     write, written = Ledger.write, []
 
@@ -115,10 +119,10 @@ def test_scoring_goes_on_where_it_stopped(
         write(ledger, entries)
         written.extend(study_id for study_id, _ in entries)
         if len(written) == 2:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), stop)
 
     monkeypatch.setattr(Ledger, "write", interrupted)
-    assert run("score", model, inbox, "--out", tmp_path / "out").exit_code == 130
+    assert run("score", model, inbox, "--out", tmp_path / "out").exit_code == code
     assert len((tmp_path / "out" / "scores.csv").read_text().splitlines()) == 1 + 2 + 1  # the note needs no reading
     assert run("score", model, inbox, "--out", tmp_path / "out").exit_code == 1
     assert sorted(written) == ["cut.dcm", "deep/er/IM0001", "picture.png", "volume.nii.gz"]

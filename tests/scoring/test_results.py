@@ -49,6 +49,16 @@ ROWS = [
 ]
 
 
+def test_names_are_neither_computed_nor_hidden(tmp_path: Path) -> None:
+    names = ("=cmd()|x", "a\u202efdp.exe", "b\u2028c", "|d", "\uff1de")
+    write_results([row(name, "failed", reason=name) for name in names], tmp_path, verdicts(), DIGESTS)
+    table = pd.read_csv(tmp_path / "scores.csv", keep_default_na=False, dtype=str)
+    seen = ["'=cmd()|x", "a\\u202efdp.exe", "b\\u2028c", "'|d", "'\uff1de"]
+    assert table["file"].tolist() == table["reason"].tolist() == seen
+    page = (tmp_path / "triage.html").read_text(encoding="utf-8")
+    assert not set("\u202e\u2028") & set(page)
+
+
 def test_every_column(tmp_path: Path) -> None:
     assert write_results(ROWS, tmp_path, verdicts(), DIGESTS) == {"scored": 2, "skipped": 1, "failed": 1}
     table = pd.read_csv(tmp_path / "scores.csv", keep_default_na=False, dtype=str)
@@ -100,7 +110,17 @@ def test_a_model_that_knows_little_has_fewer_columns(tmp_path: Path) -> None:
 
 
 def test_names_from_outside_cannot_harm(tmp_path: Path) -> None:
-    names = ["=HYPERLINK(1)", "+1", "-2+3", "@SUM(A1)", "\tx", "\rx", "caf\udce9.dcm", 'quo"te,comma.png', "漢字 ☢.nii"]
+    names = [
+        "=HYPERLINK(1)",
+        "+1+1",
+        "-2+3",
+        "@SUM(A1)",
+        "\tx",
+        "\rx",
+        "caf\udce9.dcm",
+        'quo"te,comma.png',
+        "漢字 ☢.nii",
+    ]
     write_results([row(name) for name in names], tmp_path, verdicts(), DIGESTS)
     with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
         cells = [line["file"] for line in csv.DictReader(file)]

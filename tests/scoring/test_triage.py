@@ -14,6 +14,7 @@ from browser import Browser, needs_browser
 from PIL import Image
 
 from medad.outputs.triage import About, Item, Worst, write_triage
+from medad.text import visible
 
 ABOUT = About("m" * 16, "s" * 16, "r_dual", "Inbox of today", ("Flagged where p <= 0.05.",))
 NASTY = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=2>&amp;\u2028'\"`${1}.dcm"
@@ -72,7 +73,7 @@ def test_names_from_outside_stay_text(tmp_path: Path) -> None:
     about = About("m", "s", "rec", f"{NASTY}\n{{{{ 7*7 }}}}")
     path = page(tmp_path, [scored(NASTY, 1.0), Item("x", "y", "failed", NASTY)], about)
     rows = rows_of(path)
-    assert rows[0][0] == rows[1][3] == NASTY
+    assert rows[0][0] == rows[1][3] == visible(NASTY)
     text = path.read_text(encoding="utf-8")
     assert text.count("<script") == 2
     assert "<img src=x" not in text
@@ -151,7 +152,7 @@ def test_in_a_browser(browser: Browser, inbox: Path) -> None:
     browser.js("document.getElementById('search').value = 'onerror'")
     browser.js("document.getElementById('search').dispatchEvent(new Event('input'))")
     browser.js(found)
-    assert browser.js(names) == [NASTY]
+    assert browser.js(names) == [visible(NASTY)]
     assert browser.js("window.hacked === undefined")
     assert browser.errors == []
     assert all(url.startswith(("file:", "data:")) for url in browser.requests)

@@ -136,6 +136,51 @@ def test_everything_is_read_back_by_the_client(uri: str, tracker: Tracker, tmp_p
     assert "mlflow.user" not in tags
 
 
+def test_a_table_and_names_in_mlflow_are_neither_computed_nor_hidden(sqlite: str, tmp_path: Path) -> None:
+    with open_tracker(sqlite, tmp_path.name, tmp_path).run("cell", tmp_path, name="a\u202eb") as run:
+        run.params({"data": "x\u2028y"})
+        text = "id,site,score\n=cmd()|x,'@b,-0.5\na\u202eb,-3 to 5,0.25\n"  # as an earlier medad wrote it, or anybody
+        (tmp_path / "cases.csv").write_text(text, encoding="utf-8")
+        run.table(tmp_path / "cases.csv")
+    (recorded,) = runs_of(sqlite, tmp_path.name).values()
+    assert recorded.info.run_name == "a\\u202eb"
+    assert recorded.data.params == {"data": "x\\u2028y"}
+    connect(sqlite).download_artifacts(recorded.info.run_id, "", str(tmp_path))
+    assert (tmp_path / "cases.csv").read_text() == "id,site,score\n'=cmd()|x,'@b,-0.5\na\\u202eb,'-3 to 5,0.25\n"
+    table = json.loads((tmp_path / "cases.json").read_text())
+    assert table["data"] == [["'=cmd()|x", "'@b", -0.5], ["a\\u202eb", "'-3 to 5", 0.25]]
+
+
+def test_a_record_sends_no_file_from_outside_of_its_folder(
+    sqlite: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "secret.txt").write_text("a key")
+    folder = tmp_path / "run"
+    with Tracker().run("cell", folder) as run:
+        run.artifact(tmp_path / "secret.txt")
+        (folder / "link.txt").symlink_to(tmp_path / "secret.txt")
+        run.artifact(folder / "link.txt")
+        run.model(tmp_path, "model")
+    tracker = open_tracker(sqlite, tmp_path.name, folder)
+    tracker.catch_up(folder)
+    assert tracker.trouble is None
+    (recorded,) = runs_of(sqlite, tmp_path.name).values()
+    assert connect(sqlite).list_artifacts(recorded.info.run_id) == []
+    assert caplog.text.count("is not in the folder of its run, and is not sent") == 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[" * 100_000, "{}", '{"kind": "begin", "at": 1}', '{"kind": "other", "at": 1}', "[]", '{"at": ' + "9" * 5000],
+)
+def test_a_damaged_record_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "runs" / "cell.jsonl"
+    path.parent.mkdir()
+    path.write_text(f"{line}\n")
+    with pytest.raises(TrackingError, match="not the record of a run"):
+        read(path)
+
+
 def test_a_resumed_run_goes_on_and_repeats_nothing(uri: str, tmp_path: Path) -> None:
     for attempt in range(2):
         tracker = open_tracker(uri, tmp_path.name, tmp_path)

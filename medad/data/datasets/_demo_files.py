@@ -12,7 +12,6 @@ role and its index alone: an interrupted run, continued, ends with the same byte
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,6 +25,8 @@ import numpy as np
 from medad.data.datasets import _demo_formats as formats
 from medad.data.datasets._demo_anatomy import Template, draw_subject, load_template
 from medad.data.datasets._demo_notice import NOTICE, RECORD
+from medad.files import write_bytes
+from medad.parsing import ParseError, read_json
 from medad.types import MedadError
 
 VERSION = 1  # raise it whenever a change alters the bytes: finished data of the same version is left alone
@@ -206,16 +207,12 @@ def _json(value: dict[str, Any]) -> bytes:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        held = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        held = read_json(path)
+    except ParseError:
         return None
     return held if isinstance(held, dict) else None
 
 
 def _put(root: Path, name: str, content: bytes) -> None:
     """Write the whole file ``root/name`` or none; what an interruption leaves behind lies in the state folder."""
-    for folder in (root / STATE, (root / name).parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    partial = root / STATE / f"partial-{os.getpid()}"
-    partial.write_bytes(content)
-    partial.replace(root / name)
+    write_bytes(root / name, content)

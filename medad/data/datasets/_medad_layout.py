@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from medad.data.datasets._dataset import COUNTED, CUSTOM, OFFICIAL, About, Datas
 from medad.data.datasets._prepared import CASES, IMAGES, LISTED, MASKS, MaskKind, PreparedCase, mask_of, read_cases
 from medad.data.datasets._raw import RawCase
 from medad.data.splits import Pools, name_digest
+from medad.parsing import ParseError, read_json
 from medad.types import Study
 
 # The five lists of data.json and the label of the studies in each.
@@ -91,9 +91,9 @@ class MedADLayout(Dataset):
     def names(self, path: Path) -> dict[str, list[str]]:
         """The lists of a data.json, in the order of LISTS."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise DatasetError(f"{path}: not valid JSON: {error}") from None
+            content = read_json(path)
+        except ParseError as error:
+            raise DatasetError(str(error)) from None
         train = content.get("train") if isinstance(content, dict) else None
         without = self.unlabeled is None and isinstance(train, dict) and "unlabeled" not in train
         return {

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from medad.data._cells import read_cells, write_csv
+from medad.data._cells import read_cells
 from medad.data.datasets._dataset import DatasetError
+from medad.files import write_csv
 
 IMAGES, MASKS, CASES, LISTED = "images", "masks", "cases.csv", "data.json"
 COLUMNS = ("name", "patient", "label", "mask_kind")
@@ -45,7 +46,7 @@ def write_cases(root: Path, cases: Sequence[PreparedCase]) -> None:
         for case in cases
         for own in [dict(case.attributes)]
     ]
-    write_csv(root / CASES, (*COLUMNS, *(f"{ATTRIBUTE}{key}" for key in attributes)), rows)
+    write_csv(root / CASES, (*COLUMNS, *(f"{ATTRIBUTE}{key}" for key in attributes)), rows, exact=True)
 
 
 def read_cases(root: Path) -> dict[str, PreparedCase]:

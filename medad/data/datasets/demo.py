@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from medad.data.datasets._dataset import About, Dataset
+from medad.data.datasets._dataset import About, Dataset, DatasetError
 from medad.data.datasets._demo_notice import RECORD
 from medad.data.splits import Pools
+from medad.parsing import read_json
 from medad.progress import progress
 from medad.registry import datasets
 from medad.types import Study
@@ -37,17 +37,19 @@ class Demo(Dataset):
             root = data_root / FOLDER
         else:
             _make(root)
-        record = json.loads((root / RECORD).read_text(encoding="utf-8"))
         groups: dict[tuple[str, int], list[Study]] = {}
-        for item in record["studies"]:
-            study = Study(
-                item["id"],
-                tuple(root / name for name in item["files"]),
-                item["patient"],
-                item["label"],
-                root / item["mask"] if item["mask"] else None,
-            )
-            groups.setdefault((item["role"], item["label"]), []).append(study)
+        try:
+            for item in read_json(root / RECORD)["studies"]:
+                study = Study(
+                    item["id"],
+                    tuple(root / name for name in item["files"]),
+                    item["patient"],
+                    item["label"],
+                    root / item["mask"] if item["mask"] else None,
+                )
+                groups.setdefault((item["role"], item["label"]), []).append(study)
+        except (KeyError, TypeError, ValueError):
+            raise DatasetError(f"{root / RECORD}: not the record of the demo data: remove the folder") from None
         order = [("normal", 0), ("unlabeled", 0), ("unlabeled", 1), ("test", 0), ("test", 1)]
         return Pools(*(tuple(groups.get(key, ())) for key in order), kind="demo")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,8 @@ from numpy.typing import NDArray
 
 from medad.functional.intervals import CONFIDENCE, clusters_of
 from medad.outputs import cases as pictures
+from medad.parsing import JSON_BYTES, ParseError, parse_json, read_text
+from medad.text import unguarded
 
 ATTRIBUTE = "attr:"
 TEXTS = ("dataset", "split", "method", "network", "score", "title", "clusters")
@@ -80,8 +81,8 @@ class Cell:
 
 def read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = parse_json(read_text(path, JSON_BYTES), str(path), finite=False)
+    except ParseError:
         return None
     return content if isinstance(content, dict) else None
 
@@ -135,12 +136,12 @@ def read_records(folder: Path) -> tuple[dict[str, list[tuple[int, float]]], dict
     for path in sorted(folder.glob("runs/*.jsonl")):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                event = json.loads(line)
+                event = parse_json(line, str(path), finite=False)
                 if event["kind"] == "metric" and _number(event["value"]) is not None:
                     metrics.setdefault(str(event["name"]), {})[int(event["step"])] = event["value"]
                 elif event["kind"] == "begin":
                     facts |= {str(key): str(value) for key, value in event["tags"].items()}
-            except (ValueError, TypeError, KeyError, AttributeError):
+            except (ParseError, ValueError, TypeError, KeyError, AttributeError):
                 continue
     return {name: sorted(line.items()) for name, line in metrics.items()}, facts
 
@@ -153,6 +154,7 @@ def _read_cases(path: Path, scores: list[str]) -> pd.DataFrame | None:
         return None
     if not {"id", "label"} <= set(table.columns):
         return None
+    table = table.map(unguarded)
     table["label"] = pd.to_numeric(table["label"], errors="coerce")
     for name in scores:
         if name in table.columns and name not in FIXED:

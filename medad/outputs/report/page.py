@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medad import __version__
+from medad.files import write_text
 from medad.outputs.report import figures
 from medad.outputs.report.alarms import alarm_figure, alarm_table
 from medad.outputs.report.card import RESEARCH, ModelCard, cell_limits, model_card, pairs_table
@@ -24,6 +25,7 @@ from medad.outputs.report.subgroups import subgroup_table
 from medad.outputs.report.svg import Drawing
 from medad.outputs.report.table import Table, fixed, write_csv
 from medad.progress import progress
+from medad.text import on_page
 
 PAGE, TWINS = "report.html", "report"
 PICTURE_BUDGET = 6 * 2**20  # bytes of all case pictures of a page
@@ -99,9 +101,7 @@ def write_report(folder: Path) -> Path:
         models=models,
         environment=environment,
     )
-    part = folder / f"{PAGE}.part"
-    part.write_text(page.replace(SIZE_MARK, f"{len(page.encode()) / 2**20:.1f} MiB"), encoding="utf-8")
-    part.replace(folder / PAGE)
+    write_text(folder / PAGE, page.replace(SIZE_MARK, f"{len(page.encode()) / 2**20:.1f} MiB"))
     return folder / PAGE
 
 
@@ -188,6 +188,7 @@ def _render(**context: Any) -> str:
     environment = Environment(
         loader=PackageLoader("medad.outputs.report", "."),
         autoescape=True,
+        finalize=on_page,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

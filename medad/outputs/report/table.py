@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from medad.files import write_records
 
 Row = Mapping[str, Any]
 DASH = "\u2013"
 ABSENT = DASH
 MINUS = "\u2212"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the start of a formula
 
 
 @dataclass(frozen=True)
@@ -99,20 +98,11 @@ def fixed(value: object, digits: int = 3) -> str:
 
 def write_csv(tables: Sequence[Table], folder: Path) -> list[Path]:
     """One file for each name; text that a spreadsheet would take for a formula begins with an apostrophe."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name in dict.fromkeys(table.name for table in tables):
         own = [table for table in tables if table.name == name]
         rows = [{**table.place, **row} for table in own for row in table.rows]
-        frame = pd.DataFrame([{guarded(key): guarded(value) for key, value in row.items()} for row in rows])
         path = folder / f"{name}.csv"
-        part = folder / f"{name}.csv.part"
-        frame.to_csv(part, index=False)
-        part.replace(path)
+        write_records(path, rows)
         paths.append(path)
     return paths
-
-
-def guarded(value: Any) -> Any:
-    """``value`` such that no spreadsheet computes it; a lone "-" stands for "none" and is left."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) and value != "-" else value

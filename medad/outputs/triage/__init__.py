@@ -13,6 +13,8 @@ from itertools import count
 from pathlib import Path
 
 from medad import __version__
+from medad.files import writing
+from medad.text import on_page, visible
 
 PAGE = "triage.html"
 MARK = "\0"  # where the rows go; no file name, so no title, can hold it
@@ -83,11 +85,12 @@ class About:
 def write_triage(out: Path, worst: Worst, about: About) -> Path:
     """Write ``out``/triage.html, whole or not at all. Names from outside reach the page as JSON, never as HTML."""
     from jinja2 import Environment
+    from markupsafe import Markup
 
     items = worst.items()
-    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_text("page.html.j2"))
-    part = out / f"{PAGE}.part"
-    with part.open("w", encoding="utf-8") as file:
+    environment = Environment(autoescape=True, finalize=on_page, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(_text("page.html.j2"))
+    with writing(out / PAGE, exclusive=True) as part, part.open("w", encoding="utf-8") as file:
         before, after = page.render(
             about=about,
             counts=worst.counts,
@@ -96,13 +99,12 @@ def write_triage(out: Path, worst: Worst, about: About) -> Path:
             version=__version__,
             style=_text("triage.css"),
             script=_text("triage.js"),
-            mark=MARK,
+            mark=Markup(MARK),
         ).split(MARK)
         file.write(before)
         for place, item in enumerate(items):
             file.write((",\n" if place else "") + _json(item))
         file.write(after)
-    part.replace(out / PAGE)
     return out / PAGE
 
 
@@ -114,9 +116,10 @@ def _json(item: Item) -> str:
     """The fields as a JSON list that cannot end the script element that holds it."""
     flag = None if item.flag is None else int(item.flag)
     numbers = [_short(item.score), _short(item.percentile), _short(item.p), flag]
-    values = [item.file, item.study, item.status, item.reason, item.slices, *numbers, item.thumbnail, item.heatmap]
+    names = [visible(item.file), item.study, item.status, visible(item.reason)]
+    values = [*names, item.slices, *numbers, item.thumbnail, item.heatmap]
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return text.replace("<", "\\u003c")
 
 
 def _short(value: float | None) -> float | None:

@@ -1,0 +1,213 @@
+"""JSON and YAML that somebody hands over, read without trust: every flaw is a :class:`ParseError` that says where.
+
+A document is a regular file of limited size in UTF-8. Its nesting is limited, so that no parser runs out of stack; its
+numbers are finite and its integers fit into 64 bits; no key is there twice; YAML's anchors are refused, since a few
+lines of them stand for gigabytes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import yaml
+
+from medad.text import visible
+from medad.types import MedadError
+
+JSON_BYTES = 64 * 2**20
+YAML_BYTES = 2**20
+DEPTH = 64
+YAML_EVENTS = 50_000
+SHOWN = 80  # characters of a value that a message quotes
+_INTEGERS = range(-(2**63), 2**64)
+_DIGITS = 20  # of the largest of them
+
+
+class ParseError(MedadError):
+    """A document that cannot be read as what it should be."""
+
+
+def read_text(path: Path, limit: int) -> str:
+    """The text of a regular file of at most ``limit`` bytes in UTF-8, without its byte order mark.
+
+    Raises:
+        ParseError: it is not such a file, or cannot be opened.
+    """
+    content = read_regular(path, limit)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ParseError(f"{path}, line {line}: not UTF-8: save the file again as UTF-8") from None
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a regular file of at most ``limit`` bytes.
+
+    Raises:
+        ParseError: it is not such a file, or cannot be opened.
+    """
+    with opened(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ParseError(f"{path}: larger than {limit / 2**20:g} MiB, which no file of this kind is")
+    return content
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, open for reading; opening never waits.
+
+    Raises:
+        ParseError: it is a folder, a pipe or a device, is not there, or may not be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ParseError(f"{path}: not a regular file")
+            yield file
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ParseError(f"{visible(str(path))[:500]}: cannot be read: {reason or error}") from None
+
+
+def read_json(path: Path, limit: int = JSON_BYTES) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        ParseError: it cannot be read as JSON.
+    """
+    return parse_json(read_text(path, limit), str(path))
+
+
+def parse_json(text: str | bytes, where: str, *, finite: bool = True) -> Any:
+    """The value in a JSON text; ``where`` names it in the error. Without ``finite``, NaN and Infinity are numbers.
+
+    Raises:
+        ParseError: it is not JSON, or not within the limits of this module.
+    """
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_finite if finite else float,
+            parse_constant=_constant if finite else float,
+        )
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise ParseError(f"{where}: not valid JSON: {error.msg}, {place}") from None
+    except RecursionError:
+        raise ParseError(f"{where}: nested too deeply for JSON that anybody writes") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ParseError(f"{where}: not valid JSON: {error}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError(f"the key {_twice(key for key, _ in pairs)} is there twice: remove one")
+    return values
+
+
+def _twice(keys: Iterable[Any]) -> str:
+    listed = list(keys)
+    return quoted(next(key for place, key in enumerate(listed) if key in listed[:place]))
+
+
+def _integer(text: str) -> int:
+    if len(text.lstrip("-")) > _DIGITS or int(text) not in _INTEGERS:
+        raise ValueError(f"an integer of {len(text.lstrip('-'))} digits, which does not fit into 64 bits")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {quoted(text)} is too large")
+    return value
+
+
+def _constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number that JSON knows")
+
+
+def read_yaml(path: Path, limit: int = YAML_BYTES) -> Any:
+    """The value in a YAML file.
+
+    Raises:
+        ParseError: it cannot be read as YAML.
+    """
+    return parse_yaml(read_text(path, limit), str(path))
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """The value in a YAML text of one document; ``where`` names it in the error.
+
+    Raises:
+        ParseError: it is not YAML, or not within the limits of this module.
+    """
+    try:
+        _check_events(text)
+        value = yaml.load(text, _Loader)
+        _check_numbers(value)
+    except yaml.YAMLError as error:
+        raise ParseError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
+    except (ValueError, OverflowError, RecursionError) as error:  # such as a date of the 40th of May
+        raise ParseError(f"{where}: not valid YAML: {error}") from None
+    return value
+
+
+class _Loader(yaml.SafeLoader):
+    """A loader that refuses a key that is there twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping, whose keys differ."""
+        values = super().construct_mapping(node, deep=deep)
+        if len(values) < len(node.value):
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            raise ValueError(f"the key {_twice(keys)} is there twice: remove one")
+        return values
+
+
+def _check_events(text: str) -> None:
+    """Refuse what is too deep, too long or refers to itself, before anything is built from it."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            line = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
+            raise ValueError(f"{line}anchors and aliases (& and *) are not read: write the value out")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEPTH or number > YAML_EVENTS:
+            raise ValueError("nested too deeply, or too long, for settings that anybody writes")
+
+
+def _check_numbers(value: Any) -> None:
+    if isinstance(value, dict):
+        for part in (*value.keys(), *value.values()):
+            _check_numbers(part)
+    elif isinstance(value, (list, tuple, set)):
+        for part in value:
+            _check_numbers(part)
+    elif isinstance(value, int) and value not in _INTEGERS:
+        raise ValueError("an integer that does not fit into 64 bits")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not a finite number")
+
+
+def quoted(value: object) -> str:
+    """A value as a message quotes it: short, and with nothing hidden in it."""
+    text = repr(value[: SHOWN + 1] if isinstance(value, (str, bytes, list, tuple)) else value)
+    text = visible(text)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
