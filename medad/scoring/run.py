@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -112,7 +113,9 @@ class Run:
             for found in pool.each(Look(paths) for paths in self.index.unseen()):
                 self.index.looked(_looked(found))
                 advance(files_of(found.job))
-        for found in pool.each(Digest(path) for (path,) in self.index.look_alikes()):
+        by_bytes = (Digest(path) for (path,) in self.index.look_alikes())
+        by_pixels = (Digest(path, pixels=True) for path in self.index.same_uid())
+        for found in chain(pool.each(by_bytes), pool.each(by_pixels)):
             if isinstance(found.job, Digest):
                 lost = f"lost {os.fsencode(found.job.path).hex()}"
                 self.index.digested(found.job.path, found.result if isinstance(found.result, str) else lost)
