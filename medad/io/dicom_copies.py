@@ -45,7 +45,12 @@ def content_of(path: Path) -> str:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
         except UnreadableImage:
             digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
-        return f"{_BROKEN}{digest} {error.reason} ({error.kind})"
+        return broken(digest, f"{error.reason} ({error.kind})")
+
+
+def broken(digest: str, reason: str) -> str:
+    """The content of a file that cannot be read."""
+    return f"{_BROKEN}{digest} {reason}"
 
 
 def with_contents(slices: Sequence[Slice]) -> list[Slice]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Sequence
@@ -96,4 +97,5 @@ def _plain(text: str, kind: str) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value + 0.0:.6g}"
+    whole = math.isfinite(value) and value == int(value) and abs(value) < 1e15
+    return str(int(value)) if whole else f"{value:.6g}"

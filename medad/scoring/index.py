@@ -147,8 +147,8 @@ class Index:
             database.execute(f"DELETE {gone}")
             # What looked like no other may have a look-alike since.
             database.execute(
-                "UPDATE studies SET instance = found.instance, note = found.note FROM found WHERE found.id = studies.id "
-                "AND (found.instance, found.note) IS NOT (studies.instance, studies.note)"
+                "UPDATE studies SET instance = found.instance, note = found.note FROM found "
+                "WHERE found.id = studies.id AND (found.instance, found.note) IS NOT (studies.instance, studies.note)"
             )
             # A copy whose first file is gone, or has changed, is judged anew.
             database.execute(
