@@ -71,9 +71,10 @@ def may_be_a_slice(header: Header) -> bool:
 
 def sop_class(header: Header) -> str:
     """The SOP class UID of the data set; where it states none, that of the file meta information."""
+    if stated := header.text("SOPClassUID"):
+        return stated
     meta = getattr(header.tags, "file_meta", None)
-    stated = header.text("SOPClassUID")
-    return stated or ("" if meta is None else str(meta.get("MediaStorageSOPClassUID", "")))
+    return "" if meta is None else str(meta.get("MediaStorageSOPClassUID", ""))
 
 
 def not_an_image(header: Header) -> tuple[str, str] | None:

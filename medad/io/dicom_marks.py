@@ -118,8 +118,8 @@ def _first(sources: Sequence[Source], places: Sequence[Dataset]) -> str:
 
 def _stated(tags: Dataset, source: Source) -> str:
     if isinstance(source, str):
-        element = tags.get_item(_tag(source))
-        return "" if element is None else text_of(element, kind_of(_tag(source)))
+        tag = _tag(source)
+        return text_of(tags.get_item(tag), kind_of(tag)) if tag in tags.keys() else ""  # noqa: SIM118 - four times faster
     if isinstance(source, Private):
         text = source.of(tags)
         return _ge_b_value(text) if source is _GE_B_VALUE and text else text

@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydicom.dataelem import RawDataElement
@@ -30,8 +31,7 @@ class Private:
 
     def tags(self) -> list[BaseTag]:
         """All tags that have to be read to find the element."""
-        places = [Tag(self.group, block << 8 | self.element) for block in _BLOCKS]
-        return [*places, *(Tag(self.group, block) for block in _BLOCKS)]
+        return [tag for pair in _places(self) for tag in pair]
 
     def of(self, tags: Dataset) -> str:
         """The value as text, "" when absent."""
@@ -46,15 +46,21 @@ class Private:
     def _element(self, tags: Dataset) -> Any:
         """The element, None when absent. Where de-identification has removed the creators, the first block is taken
         for the vendor's."""
-        for block in _BLOCKS:
-            element = tags.get_item(Tag(self.group, block << 8 | self.element))
-            if element is not None:
-                creator = tags.get_item(Tag(self.group, block))
-                if creator is None and block == _BLOCKS[0]:
-                    return element
-                if creator is not None and text_of(creator, "LO").upper().startswith(self.creator):
-                    return element
+        present = tags.keys()
+        for place, creator in _places(self):
+            if place in present:
+                maker = tags.get_item(creator) if creator in present else None
+                first = maker is None and creator.element == _BLOCKS[0]
+                if first or (maker is not None and text_of(maker, "LO").upper().startswith(self.creator)):
+                    return tags.get_item(place)
         return None
+
+
+@cache
+def _places(private: Private) -> tuple[tuple[BaseTag, BaseTag], ...]:
+    """The element and its creator's, for each block."""
+    group = private.group
+    return tuple((Tag(group, block << 8 | private.element), Tag(group, block)) for block in _BLOCKS)
 
 
 def text_of(element: Any, kind: str) -> str:
