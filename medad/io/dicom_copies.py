@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,11 +55,12 @@ def broken(digest: str, reason: str) -> str:
 
 def with_contents(slices: Sequence[Slice]) -> list[Slice]:
     """The slices of a series, with their contents where UID and place leave open whether they are copies."""
-    groups: dict[Place, int] = defaultdict(int)
-    for image in slices:
-        groups[_place(image)] += 1
+    uids = Counter(image.instance for image in slices)
+    places = Counter(_place(image) for image in slices if uids[image.instance] > 1)
     return [
-        replace(image, content=content_of(image.path)) if image.instance and groups[_place(image)] > 1 else image
+        replace(image, content=content_of(image.path))
+        if image.instance and uids[image.instance] > 1 and places[_place(image)] > 1
+        else image
         for image in slices
     ]
 
@@ -70,10 +71,11 @@ def without_copies(slices: Sequence[Slice], root: Path) -> Iterator[Slice | Skip
     A file that bears the UID of another slice, lies at its place, and shows something else is an error: one of them is
     not what it says. Of a readable and a broken file the readable one counts.
     """
+    uids = Counter(image.instance for image in slices)
     taken: dict[Place, list[Slice]] = defaultdict(list)
     broken_last = sorted(slices, key=lambda image: (image.content.startswith(_BROKEN), image.path.as_posix()))
     for image in broken_last:
-        rivals = taken[_place(image)] if image.instance else []
+        rivals = taken[_place(image)] if image.instance and uids[image.instance] > 1 else []
         rival = next((other for other in rivals if _agree(image, other)), None)
         if rival is None:
             rivals.append(image)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from medad.io.picture import Array
 
 _MOST_ELEMENTS = 4  # that are combined; of real series, diffusion of several echoes and phases needs as many
 _MOST_CANDIDATES = 12
+_MOST_PARTS = 3  # for each slice at the fullest place: more would be shreds
+_MOST_WORK = 2_000_000  # slices times combinations that are tried: a second or two
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ class _Places:
         0: all parts are volumes. 1: some have a gap, but each place is there once. 2: some places are there more than
         once, but not in those parts that hold all places.
         """
-        parts = _members(codes)
-        if len(parts) < 2 or (self.count > 1 and len(codes) < 2 * len(parts)):
+        count = int(codes.max()) + 1
+        if count < 2 or count > _MOST_PARTS * self.most or (self.count > 1 and len(codes) < 2 * count):
             return None
+        parts = _members(codes)
         if not self.once(codes):
             whole = sum(len(p) == self.count == len(np.unique(self.numbers[p])) for p in parts)
             return (2, -whole) if whole and self.count > 1 else None
@@ -123,7 +126,7 @@ def _at_equal_places(stack: list[Slice], places: _Places, elements: list[_Elemen
 
 def _best(divisions: Iterator[tuple[tuple[str, ...], Array]], places: _Places) -> _Choice | None:
     best: _Choice | None = None
-    for names, codes in divisions:
+    for names, codes in islice(divisions, _MOST_WORK // len(places.numbers) + _MOST_CANDIDATES):
         rank = places.rank(codes)
         if rank is not None and (best is None or rank < best.rank):
             best = _Choice(rank, names, codes)

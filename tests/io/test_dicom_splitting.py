@@ -343,3 +343,22 @@ def test_the_record_of_inspect_names_the_elements(add, tmp_path):
     rows = [*inspected(tmp_path, ReadSettings())]
     assert [row.files for row in rows] == [3, 3]
     assert all("one of 2 volumes in its series, split by EchoTime" in row.reading["assumed"] for row in rows)
+
+
+def test_an_enhanced_file_of_two_echoes_is_refused_with_the_elements_named(dicom, tmp_path):
+    groups = []
+    for z, echo in product(range(3), (5.0, 9.0)):
+        place, echoes, group = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+        place.ImagePositionPatient, echoes.EffectiveEchoTime = [0, 0, 3 * z], echo
+        group.PlanePositionSequence, group.MREchoSequence = [place], [echoes]
+        groups.append(group)
+    turn, measure, shared = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    turn.ImageOrientationPatient, measure.PixelSpacing = [1, 0, 0, 0, 1, 0], [1, 1]
+    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [turn], [measure]
+    tags = {"SharedFunctionalGroupsSequence": [shared], "PerFrameFunctionalGroupsSequence": groups}
+    dicom(
+        "a.dcm", np.zeros((6, 4, 4), np.int16), NumberOfFrames=6, SOPClassUID=pydicom.uid.EnhancedMRImageStorage, **tags
+    )
+    (row,) = inspected(tmp_path, ReadSettings())
+    assert (row.status, row.what) == ("refused", "duplicate-slices")
+    assert row.reason.endswith("they differ in EchoTime")
