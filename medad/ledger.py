@@ -19,7 +19,7 @@ from typing import IO
 
 from medad.types import MedadError
 
-FORMAT = 3
+FORMAT = 4
 # Rows that say what becomes of the other copies of their image: copies of it, or failures without another try. Whether
 # a file is there, and may be opened, is no matter of its bytes. An index serves a query that has its very words.
 WAITING = "status IS NULL AND instance IS NOT NULL"
@@ -29,12 +29,14 @@ HOPELESS = """status = 'failed' AND instance GLOB 'content *' AND instr(reason, 
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS identity (text TEXT);
 CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, run INTEGER, since INTEGER,
-    look TEXT, reason TEXT, instance TEXT, series TEXT, place TEXT, uid TEXT) WITHOUT ROWID;
+    look TEXT, reason TEXT, instance TEXT, series TEXT, place TEXT, uid TEXT, content TEXT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS files_unseen ON files (path) WHERE look IS NULL;
 CREATE INDEX IF NOT EXISTS files_series ON files (series, path) WHERE series IS NOT NULL;
+CREATE INDEX IF NOT EXISTS files_instance ON files (series, instance) WHERE instance IS NOT NULL;
 CREATE INDEX IF NOT EXISTS files_size ON files (size) WHERE look = 'image';
 CREATE TABLE IF NOT EXISTS studies (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT,
-    reason TEXT, slices INTEGER, scores TEXT, heatmap TEXT, facts TEXT, seconds REAL, copy_of BLOB) WITHOUT ROWID;
+    reason TEXT, slices INTEGER, scores TEXT, heatmap TEXT, facts TEXT, seconds REAL, copy_of BLOB, note TEXT)
+    WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS studies_to_do ON studies (id) WHERE status IS NULL;
 CREATE INDEX IF NOT EXISTS studies_waiting ON studies (instance, id) WHERE {WAITING};
 CREATE INDEX IF NOT EXISTS studies_done ON studies (instance, id) WHERE {DONE};
@@ -165,16 +167,17 @@ class Ledger:
     def rows(self, status: str | None = None) -> Iterator[Row]:
         """All rows that have a status, or this one, in the order of their IDs' bytes, one by one."""
         for study_id, files, uid, *values in self.database.execute(
-            "SELECT id, files, uid, status, reason, slices, scores, heatmap, facts, seconds, copy_of FROM studies "
+            "SELECT id, files, uid, status, reason, slices, scores, heatmap, facts, seconds, copy_of, "
+            "note FROM studies "
             "WHERE status = coalesce(?, status) ORDER BY id",
             (status,),
         ):
-            status, reason, slices, scores, heatmap, facts, seconds, copy_of = values
+            status, reason, slices, scores, heatmap, facts, seconds, copy_of, note = values
             if copy_of is not None:
                 reason = f"it holds the same image as {shown(copy_of)}"
             entry = Entry(
                 status,
-                reason or "",
+                reason or note or "",
                 slices or 0,
                 json.loads(scores or "{}"),
                 heatmap or "",

@@ -22,7 +22,8 @@ class Study:
     ``id`` is unique within its dataset or folder and is never a patient's name or number; ``patient`` groups studies
     of one person; ``label`` is 0 (normal), 1 (abnormal) or None (unknown); ``mask`` marks the abnormal pixels, as drawn
     (``mask_kind`` "pixels") or as filled bounding boxes ("boxes"); ``attributes`` are (name, value) pairs that
-    subgroups are made of, such as ("scanner", "A").
+    subgroups are made of, such as ("scanner", "A"); ``notes`` say how its files came to be one study, where that is in
+    question.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Study:
     mask: Path | None = None
     mask_kind: Literal["pixels", "boxes"] = "pixels"
     attributes: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.files:

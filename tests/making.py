@@ -43,12 +43,20 @@ def write_med_ad(root: Path, folder: str = "BrainTumor", counts: tuple[int, ...]
 def write_dicom(path: Path, image: np.ndarray, **tags: object) -> Path:
     """An MR image of one instance with geometry, as displayed: rows x columns; ``tags`` are set last."""
     import pydicom
-    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+    from pydicom.uid import (
+        ComputedRadiographyImageStorage,
+        DigitalXRayImageStorageForPresentation,
+        ExplicitVRLittleEndian,
+        MRImageStorage,
+        generate_uid,
+    )
 
     data = pydicom.Dataset()
     data.file_meta = pydicom.dataset.FileMetaDataset()
     data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = MRImageStorage
+    flat = {"CR": ComputedRadiographyImageStorage, "DX": DigitalXRayImageStorageForPresentation}
+    data.SOPClassUID = flat.get(str(tags.get("Modality")), MRImageStorage)
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID
     data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
     data.StudyInstanceUID, data.SeriesInstanceUID = generate_uid(), generate_uid()
     data.PatientName, data.PatientID, data.Modality = "Secret^Person", "SECRET-4711", "MR"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from medad.io.dicom_content import content_of
+from medad.io.dicom_differences import with_differences
 from medad.io.dicom_geometry import slice_affine, stacked
 from medad.io.dicom_instance import Instance, check_same, opened
 from medad.io.dicom_luts import GRAY_MAX, Lut, Window
@@ -68,7 +69,12 @@ def _grid(instances: Sequence[Instance], settings: ReadSettings, notes: list[str
     first, frames = instances[0], [frame for instance in instances for frame in instance.frames]
     planes = [frame.plane for frame in frames if frame.plane is not None]
     if len(planes) == len(frames) and (len(instances) > 1 or first.placed_frames):
-        return stacked(planes, first.header.path, settings.slice_tolerance, notes)
+        try:
+            return stacked(planes, first.header.path, settings.slice_tolerance, notes)
+        except UnreadableImage as error:
+            if error.kind == "duplicate-slices":
+                raise with_differences(error, instances, planes) from None
+            raise
     if len(instances) > 1:
         reason = "its slices do not all state position, orientation and pixel spacing"
         raise UnreadableImage(first.header.path, "no-geometry", reason, "read its files one by one")

@@ -17,6 +17,9 @@ from medad.io.errors import UnreadableImage
 from medad.io.picture import LPS_TO_RAS, Array
 
 SAME_DIRECTION = 1e-3
+SAME_PLACE = 1e-4  # mm
+EVEN = 0.1  # how far a gap between slices may be off the usual one, in usual gaps
+_ON_LINE = 0.05  # how far a slice may lie off the line from first to last, in steps
 _REMEDY = "read its slices one by one, or ask the sender for the missing part"
 
 
@@ -79,6 +82,33 @@ def along_normal(planes: Sequence[Plane]) -> list[float]:
     return [float(plane.position @ normal) for plane in planes]
 
 
+def place_numbers(heights: Array) -> tuple[Array, float]:
+    """For each height (mm along the normal) the number of its place from below, and the usual gap between places.
+
+    Slices less than a twentieth of the usual gap apart lie at one place.
+    """
+    order = np.argsort(heights, kind="stable")
+    gaps = np.diff(heights[order])
+    wide = gaps[gaps > 10 * SAME_PLACE]
+    usual = float(np.median(wide)) if len(wide) else 0.0
+    numbers = np.empty(len(heights), int)
+    numbers[order] = np.concatenate([[0], np.cumsum(gaps > max(SAME_PLACE, 0.05 * usual))])
+    return numbers, usual
+
+
+def on_even_grid(positions: Array, heights: Array) -> bool:
+    """Whether slices, in order, make a volume: positions (N, 3) in mm, evenly spaced along one line."""
+    if len(heights) < 3:
+        return len(heights) < 2 or bool(heights[1] - heights[0] > SAME_PLACE)
+    gaps = np.diff(heights)
+    usual = float(np.median(gaps))
+    if usual <= SAME_PLACE or np.abs(gaps / usual - 1).max() > EVEN:
+        return False
+    step = (positions[-1] - positions[0]) / (len(positions) - 1)
+    off = np.linalg.norm(positions - positions[0] - np.outer(np.arange(len(positions)), step), axis=1)
+    return bool(off.max() <= max(_ON_LINE * float(np.linalg.norm(step)), 1e-3))
+
+
 def slice_affine(plane: Plane, step: Array | None = None) -> Array:
     """(4, 4) from index (column, row, slice) to RAS mm; ``step``: mm from slice to slice, LPS."""
     lps = np.eye(4)
@@ -103,7 +133,7 @@ def stacked(planes: Sequence[Plane], path: Path, tolerance: float, notes: list[s
         return order, slice_affine(planes[0])
     gaps = np.diff([places[i] for i in order])
     usual = float(np.median(gaps))
-    if gaps.min() <= max(1e-4, 0.05 * usual):
+    if gaps.min() <= max(SAME_PLACE, 0.05 * usual):
         reason = f"several of its {len(planes)} slices lie at the same place"
         raise UnreadableImage(path, "duplicate-slices", reason, "send each acquisition or time point as its own series")
     _check_even(gaps, usual, path, tolerance)

@@ -111,7 +111,7 @@ def _quick(element: Any) -> Any:
     """The value of an element that pydicom has not parsed yet, for the simple types; parsing is half of its time."""
     if not isinstance(element, RawDataElement) or element.value is None:
         return None
-    kind = element.VR or _kind(element.tag)
+    kind = element.VR or kind_of(element.tag)
     if kind == "US" and len(element.value) == 2:
         return int.from_bytes(element.value, "little" if element.is_little_endian else "big")
     if kind in ("DS", "IS", "CS", "UI") and element.value.isascii():
@@ -121,7 +121,8 @@ def _quick(element: Any) -> Any:
 
 
 @cache
-def _kind(tag: BaseTag) -> str:
+def kind_of(tag: BaseTag) -> str:
+    """The value representation of an element that the standard defines, "UN" for any other."""
     return str(dictionary_VR(tag)) if dictionary_has_tag(tag) else "UN"
 
 
@@ -136,7 +137,9 @@ def _many(raw: Any) -> list[Any]:
     return list(raw) if isinstance(raw, (list, tuple, pydicom.multival.MultiValue)) else [raw]
 
 
-def open_dicom(path: Path, settings: ReadSettings, *, pixels: bool = True, tags: list[str] | None = None) -> Header:
+def open_dicom(
+    path: Path, settings: ReadSettings, *, pixels: bool = True, tags: list[str] | list[BaseTag] | None = None
+) -> Header:
     """Read a DICOM file whose size and inflated size are within the limits; only ``tags`` when given."""
     with path.open("rb") as file:
         size, head = os.fstat(file.fileno()).st_size, file.read(HEAD)

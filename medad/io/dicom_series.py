@@ -3,65 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import groupby, pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from medad.io.dicom_geometry import Plane, along_normal, plane_of, same_stack
+from pydicom.tag import Tag
+
+from medad.io.dicom_copies import without_copies
+from medad.io.dicom_geometry import along_normal, plane_of, same_stack
 from medad.io.dicom_header import Header, open_dicom
-from medad.io.dicom_kinds import claims_an_image, not_an_image
+from medad.io.dicom_kinds import claims_an_image, may_be_a_slice, not_an_image, sop_class
+from medad.io.dicom_marks import marks_of, tags_of_marks, times_of
+from medad.io.dicom_slice import Slice, Stack, plane_of_slice
+from medad.io.dicom_splitting import divided
+from medad.io.dicom_tiles import tags_of_tiles
 from medad.io.errors import UnreadableImage, guarded
 from medad.io.settings import ReadSettings
 from medad.types import Skipped
 
-_FLAT = frozenset(
-    (
-        "CR",
-        "DX",
-        "MG",
-        "US",
-        "IVUS",
-        "IO",
-        "PX",
-        "XA",
-        "RF",
-        "ES",
-        "GM",
-        "XC",
-        "OP",
-        "OPT",
-        "SM",
-        "OT",
-        "SC",
-        "BI",
-        "DG",
-    )
-)
-_SPLITTERS = (
-    *("AcquisitionNumber", "TemporalPositionIdentifier", "EchoNumbers", "EchoTime", "TriggerTime"),
-    *("DiffusionBValue", "ImageType", "ContrastBolusAgent", "AcquisitionTime", "ContentTime"),
-)
-_TAGS = [
+ALIKE = ("Rows", "Columns", "PhotometricInterpretation", "FrameOfReferenceUID", "SOPClassUID", "LOCALIZER")
+_KEYWORDS = (
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "PatientID"),
     *("Rows", "Columns", "NumberOfFrames", "PhotometricInterpretation", "TotalPixelMatrixRows"),
-    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
     "DirectoryRecordSequence",
-    *_SPLITTERS,
-]
-
-
-@dataclass(frozen=True)
-class Slice:
-    """What is kept of a DICOM header until its series is complete. ``plane`` is None for an image of its own."""
-
-    path: Path
-    series: str
-    instance: str
-    patient: str | None
-    plane: Plane | None
-    alike: tuple[object, ...]
-    marks: tuple[str, ...]
+)
+_TAGS = list(dict.fromkeys([*map(Tag, _KEYWORDS), *tags_of_tiles(), *tags_of_marks()]))
 
 
 def header_of(path: Path) -> Slice | Skipped | UnreadableImage:
@@ -81,75 +47,95 @@ def header_of(path: Path) -> Slice | Skipped | UnreadableImage:
 
 
 def _slice(header: Header) -> Slice:
-    modality = header.text("Modality").upper()
     single = header.text("NumberOfFrames") in ("", "1")
     series = header.text("SeriesInstanceUID")
-    plane = plane_of(header, (), []) if single and series and modality not in _FLAT else None
-    names = ("Rows", "Columns", "PhotometricInterpretation", "FrameOfReferenceUID", "SOPClassUID")
-    localizer = "LOCALIZER" in header.texts("ImageType")
     number = header.text("PatientID")
+    instance, patient = header.text("SOPInstanceUID"), hashlib.sha256(number.encode()).hexdigest()[:12]
+    plane = plane_of(header, (), []) if single and series and may_be_a_slice(header) else None
+    if plane is None:
+        return Slice(header.path, series, instance, patient if number else None, None)
+    localizer = "LOCALIZER" if "LOCALIZER" in header.texts("ImageType") else ""
     return Slice(
         header.path,
         series,
-        header.text("SOPInstanceUID"),
-        hashlib.sha256(number.encode()).hexdigest()[:12] if number else None,
+        instance,
+        patient if number else None,
         plane,
-        (*(header.text(name) for name in names), localizer),
-        tuple("\\".join(header.texts(name)) for name in _SPLITTERS),
+        (*(header.text(name) for name in ALIKE[:4]), sop_class(header), localizer),
+        marks_of(header),
+        times_of(header),
+        _between(header),
     )
 
 
-def stacks_of(slices: list[Slice]) -> Iterator[list[Slice] | Skipped]:
-    """Split one series into stacks, each in position order; a copy of an instance is skipped and said.
+def _between(header: Header) -> float:
+    try:
+        return abs(header.number("SpacingBetweenSlices", 0.0))
+    except UnreadableImage:  # it is of little weight: an image is read without it
+        return 0.0
+
+
+def stacks_of(slices: Sequence[Slice], root: Path) -> Iterator[Stack | Skipped | UnreadableImage]:
+    """Split one series into stacks; a copy of a slice is skipped and said, with names relative to ``root``.
 
     Slices are apart if they differ in size, photometric interpretation, frame of reference, orientation or pixel
-    spacing, or if one is a localizer. Slices at equal places are told apart by acquisition, time point, echo and so
-    on; where no tag tells them apart they stay together, and reading the study says so.
+    spacing, or if one is a localizer. What is left is told apart by acquisition, echo, time point and so on where
+    slices lie at equal places or between each other (:mod:`medad.io.dicom_splitting`); where no elements tell them
+    apart they stay together, and reading the study says so.
     """
-    seen: set[str] = set()
     stacks: list[list[Slice]] = []
-    for one in sorted(slices, key=lambda s: s.path.as_posix()):
-        if one.instance and one.instance in seen:
-            yield Skipped(one.path, "duplicate", "it is another copy of an instance of the same series")
+    for image in without_copies(slices, root):
+        if not isinstance(image, Slice):
+            yield image
             continue
-        seen.add(one.instance)
         for stack in stacks:
-            if stack[0].alike == one.alike and same_stack(_plane(stack[0]), _plane(one)):
-                stack.append(one)
+            if stack[0].alike == image.alike and same_stack(plane_of_slice(stack[0]), plane_of_slice(image)):
+                stack.append(image)
                 break
         else:
-            stacks.append([one])
+            stacks.append([image])
+    unlike = _unlike(stacks)
+    shared = _shared_uids(stacks)
     for stack in stacks:
-        yield from _apart(stack)
+        parts, names = divided(sorted(stack, key=lambda image: image.path.as_posix()))
+        for part in parts:
+            yield Stack(tuple(_in_order(part)), _notes(part, len(parts), names, unlike, shared))
 
 
-def _apart(stack: list[Slice]) -> Iterator[list[Slice]]:
-    if _distinct(stack):
-        yield _in_order(stack)
-        return
-    for index in range(len(_SPLITTERS)):
-        parts = _by(stack, lambda s, at=index: s.marks[at])  # type: ignore[misc]  # mypy cannot infer a default
-        if len(parts) > 1 and all(len(part) > 1 and _distinct(part) for part in parts):
-            yield from (_in_order(part) for part in parts)
-            return
-    yield _in_order(stack)
+def _unlike(stacks: list[list[Slice]]) -> list[str]:
+    """By which elements the slices of a series do not fit together."""
+    firsts = [stack[0] for stack in stacks]
+    names = [name for at, name in enumerate(ALIKE) if len({one.alike[at : at + 1] for one in firsts}) > 1]
+    planes = [plane_of_slice(one) for one in firsts]
+    if any(not same_stack(planes[0], plane) for plane in planes):
+        names.append("ImageOrientationPatient or PixelSpacing")
+    return names
 
 
-def _by(stack: list[Slice], mark: Callable[[Slice], str]) -> list[list[Slice]]:
-    return [list(part) for _, part in groupby(sorted(stack, key=mark), key=mark)]
+def _shared_uids(stacks: list[list[Slice]]) -> set[str]:
+    seen: set[str] = set()
+    shared: set[str] = set()
+    for stack in stacks:
+        for image in stack:
+            (shared if image.instance in seen else seen).add(image.instance)
+    return shared - {""}
 
 
-def _distinct(stack: list[Slice]) -> bool:
-    places = sorted(along_normal([_plane(one) for one in stack]))
-    return all(b - a > 1e-4 for a, b in pairwise(places))
+def _notes(part: list[Slice], parts: int, names: Sequence[str], unlike: list[str], shared: set[str]) -> tuple[str, ...]:
+    notes = []
+    if unlike:
+        notes.append(f"its series holds images that do not fit together: split by {', '.join(unlike)}")
+    if parts > 1:
+        notes.append(f"one of {parts} volumes in its series, split by {', '.join(names)}")
+    count = sum(image.instance in shared for image in part)
+    if count:
+        notes.append(
+            f"{count} of its {len(part)} files bear a SOP Instance UID that other images bear as well; their content "
+            "differs, so each counts"
+        )
+    return tuple(notes)
 
 
 def _in_order(stack: list[Slice]) -> list[Slice]:
-    places = along_normal([_plane(one) for one in stack])
-    return [one for _, _, one in sorted(zip(places, (s.path.as_posix() for s in stack), stack, strict=True))]
-
-
-def _plane(one: Slice) -> Plane:
-    if one.plane is None:
-        raise ValueError("a slice without a plane belongs to no stack")
-    return one.plane
+    places = along_normal([plane_of_slice(image) for image in stack])
+    return [image for _, _, image in sorted(zip(places, (s.path.as_posix() for s in stack), stack, strict=True))]

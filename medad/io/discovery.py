@@ -16,7 +16,7 @@ from medad.io.settings import ReadSettings
 from medad.types import Skipped, Study
 
 if TYPE_CHECKING:
-    from medad.io.dicom_series import Slice
+    from medad.io.dicom_slice import Slice
 
 Found = Study | Skipped | UnreadableImage
 
@@ -43,8 +43,9 @@ def discover(root: Path, settings: ReadSettings | None = None) -> Iterator[Found
     """Everything below a folder, or one file: each study to score, and each file that is none, with the reason.
 
     Formats are told by content. DICOM slices with position, orientation and spacing are grouped by SeriesInstanceUID,
-    wherever they lie below ``root``: one study for each stack, its files in position order. Any other DICOM instance
-    (radiographs, ultrasound, secondary captures, multi-frame) is one study, as is every NIfTI, raster and ITK file; a
+    wherever they lie below ``root``: one study for each stack, its files in position order, with ``notes`` of the
+    elements by which the series was split. Any other DICOM instance (radiographs, ultrasound, secondary captures: what
+    it is follows from its SOP class; multi-frame) is one study, as is every NIfTI, raster and ITK file; a
     4-D NIfTI file is one for each volume if ``settings.time`` is "split" ("scan.nii.gz#2" is its second).
     A study's ``id`` is the path of its first file relative to ``root``; ``patient`` is a hash of PatientID.
 
@@ -63,15 +64,17 @@ def discover(root: Path, settings: ReadSettings | None = None) -> Iterator[Found
             slices[found.series, found.patient].append(found)
     if not slices:
         return
+    from medad.io.dicom_copies import with_contents
     from medad.io.dicom_series import stacks_of
+    from medad.io.dicom_slice import Stack
 
-    for held in slices.values():
-        for stack in stacks_of(held):
-            if isinstance(stack, Skipped):
-                yield stack
+    for series in slices.values():
+        for stack in stacks_of(with_contents(series), root):
+            if isinstance(stack, Stack):
+                files = tuple(image.path for image in stack.slices)
+                yield Study(relative(files[0], root), files, stack.slices[0].patient, notes=stack.notes)
             else:
-                files = tuple(one.path for one in stack)
-                yield Study(relative(files[0], root), files, stack[0].patient)
+                yield stack
 
 
 @dataclass(frozen=True)

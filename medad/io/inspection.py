@@ -110,15 +110,16 @@ def _read(study: Study, settings: ReadSettings) -> Row:
     try:
         picture = read_picture(study.files, settings)
     except UnreadableImage as error:
-        return _refused(study.id, len(study.files), error)
+        return _refused(study.id, len(study.files), error, study.notes)
+    picture.reading["assumed"] = [*study.notes, *picture.reading["assumed"]]
     values = float(picture.array.min()), float(picture.array.max())
     what = picture.reading["format"]
     shape = tuple(int(size) for size in picture.array.shape)
     return Row(study.id, "read", what, len(study.files), shape, values, picture.reading, thumbnail=thumbnail(picture))
 
 
-def _refused(name: str, files: int, error: UnreadableImage) -> Row:
-    return Row(name, "refused", error.kind, files, reason=error.reason, remedy=error.remedy)
+def _refused(name: str, files: int, error: UnreadableImage, notes: tuple[str, ...] = ()) -> Row:
+    return Row(name, "refused", error.kind, files, reason="; ".join((error.reason, *notes)), remedy=error.remedy)
 
 
 def _short(path: Path, root: Path) -> str:

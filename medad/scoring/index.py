@@ -11,14 +11,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from medad.io.dicom_series import stacks_of
+from medad.io.dicom_slice import Stack
 from medad.ledger import DONE, Ledger
 from medad.scoring import copies
-from medad.scoring.looks import Looked, slice_of
+from medad.scoring.looks import Looked, explained, slice_of
 from medad.scoring.walk import OF_A_FILE, PAGE, name_of, walk
 from medad.types import Skipped, Study
 
 _FOUND = "CREATE TEMP TABLE found (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT, \
-reason TEXT) WITHOUT ROWID"
+reason TEXT, note TEXT) WITHOUT ROWID"
 
 
 class Index:
@@ -47,7 +48,7 @@ class Index:
 
     def retry(self) -> None:
         """Have what failed tried again: a share that was away made good files fail. Call it after a walk."""
-        nothing = "look = NULL, reason = '', instance = NULL, series = NULL, place = NULL, uid = NULL"
+        nothing = "look = NULL, reason = '', instance = NULL, series = NULL, place = NULL, uid = NULL, content = NULL"
         with self.ledger.writing() as database:
             database.execute(f"UPDATE files SET {nothing} WHERE look = 'failed' AND {OF_A_FILE}")
             database.execute("INSERT OR REPLACE INTO orphans SELECT id, 1 FROM studies WHERE status = 'failed'")
@@ -96,10 +97,32 @@ class Index:
             last = page[-1]
             yield from ((self.path(name),) for name in page)
 
+    def same_uid(self) -> Iterator[Path]:
+        """DICOM files that bear the UID of another one, of which only the content says whether they are copies, one by
+        one. Enter the digests of what they show with :meth:`digested`."""
+        database = self.ledger.database
+        database.execute("DROP TABLE IF EXISTS temp.shared")
+        database.execute(
+            """CREATE TEMP TABLE shared AS SELECT instance, series FROM files WHERE instance IS NOT NULL
+            AND instance NOT GLOB '* *' GROUP BY series, instance HAVING count(*) > 1"""
+        )
+        database.execute("CREATE INDEX temp.shared_instance ON shared (instance)")
+        query = f"""SELECT path FROM files WHERE path > ? AND look IN ('image', 'slice') AND content IS NULL
+            AND EXISTS (SELECT 1 FROM temp.shared WHERE shared.instance = files.instance
+            AND shared.series IS files.series) AND {self._settled()} ORDER BY path LIMIT {PAGE}"""
+        last = b""
+        while page := [row[0] for row in database.execute(query, (last,))]:
+            last = page[-1]
+            yield from map(self.path, page)
+
     def digested(self, path: Path, digest: str) -> None:
         """Enter the digest of a file's content."""
         with self.ledger.writing() as database:
-            database.execute("UPDATE files SET instance = ? WHERE path = ?", (digest, self._name(path)))
+            database.execute(
+                "UPDATE files SET content = iif(instance IS NULL, NULL, ?1), instance = coalesce(instance, ?1) "
+                "WHERE path = ?2",
+                (digest, self._name(path)),
+            )
 
     def group(self) -> int:
         """Put the studies together; rows of unchanged ones stay, all others are to do or gone; how many stay.
@@ -111,12 +134,12 @@ class Index:
             database.execute("DROP TABLE IF EXISTS temp.found")
             database.execute(_FOUND)
             database.execute(
-                "INSERT INTO found SELECT path, size || ':' || mtime, path, instance, uid, nullif(look, 'image'), "
-                "reason FROM files WHERE look IN ('image', 'skipped', 'failed')"
+                "INSERT INTO found SELECT path, size || ':' || mtime, path, instance || coalesce(' ' || content, ''), "
+                "uid, nullif(look, 'image'), reason, '' FROM files WHERE look IN ('image', 'skipped', 'failed')"
             )
             for (series,) in database.execute("SELECT DISTINCT series FROM files WHERE series IS NOT NULL").fetchall():
                 database.executemany(
-                    "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?)", self._stacks(series)
+                    "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?, ?)", self._stacks(series)
                 )
             gone = "FROM studies WHERE NOT EXISTS (SELECT 1 FROM found WHERE (id, stamp) = (studies.id, studies.stamp))"
             # One that was still to do may have been drawn by a run that was killed before it wrote the row.
@@ -124,8 +147,8 @@ class Index:
             database.execute(f"DELETE {gone}")
             # What looked like no other may have a look-alike since.
             database.execute(
-                "UPDATE studies SET instance = found.instance FROM found "
-                "WHERE found.id = studies.id AND found.instance IS NOT studies.instance"
+                "UPDATE studies SET instance = found.instance, note = found.note FROM found "
+                "WHERE found.id = studies.id AND (found.instance, found.note) IS NOT (studies.instance, studies.note)"
             )
             # A copy whose first file is gone, or has changed, is judged anew.
             database.execute(
@@ -135,29 +158,36 @@ class Index:
             )
             kept = database.execute("SELECT count(*) FROM studies WHERE status IS NOT NULL").fetchone()[0]
             database.execute(
-                "INSERT OR IGNORE INTO studies (id, stamp, files, instance, uid, status, reason) SELECT * FROM found"
+                "INSERT OR IGNORE INTO studies (id, stamp, files, instance, uid, status, reason, note) "
+                "SELECT * FROM found"
             )
             database.execute("DROP TABLE temp.found")
         return int(kept)
 
     def _stacks(self, series: str) -> Iterator[tuple[object, ...]]:
         """Rows of the studies in a series; those that there are, if slices are still arriving."""
-        query = "SELECT path, place, size, mtime, uid, since FROM files WHERE series = ? ORDER BY path"
+        query = "SELECT path, place, size, mtime, uid, since, content FROM files WHERE series = ? ORDER BY path"
         held = self.ledger.database.execute(query, (series,)).fetchall()
         if self.settling and max(row[5] for row in held) >= self.run - 1:
             for name, *_ in held:
-                query = "SELECT id, stamp, files, uid, status, reason FROM studies WHERE id = ?"
+                query = "SELECT id, stamp, files, uid, status, reason, note FROM studies WHERE id = ?"
                 yield from self.ledger.database.execute(query, (name,))
             return
-        marks = {name: f"{size}:{mtime}" for name, _, size, mtime, _, _ in held}
+        marks = {name: f"{size}:{mtime}" for name, _, size, mtime, *_ in held}
         uid = held[0][4]
-        for stack in stacks_of([slice_of(self.path(name), place) for name, place, *_ in held]):
-            if isinstance(stack, Skipped):
+        for stack in stacks_of(
+            [slice_of(self.path(name), place, content) for name, place, *_, content in held], self.base
+        ):
+            if isinstance(stack, Stack):
+                names = [self._name(one.path) for one in stack.slices]
+                stamp = ";".join(marks[name] for name in names)
+                yield names[0], stamp, b"\0".join(names), uid, None, "", "; ".join(stack.notes)
+            else:  # its row is another one if the reason changes, or if it becomes the first slice of a study
                 name = self._name(stack.path)
-                yield name, marks[name], name, uid, "skipped", stack.reason
-            else:
-                names = [self._name(one.path) for one in stack]
-                yield names[0], ";".join(marks[name] for name in names), b"\0".join(names), uid, None, ""
+                status, reason = (
+                    ("skipped", stack.reason) if isinstance(stack, Skipped) else ("failed", explained(stack))
+                )
+                yield name, f"{marks[name]} {reason}", name, uid, status, reason, ""
 
     def to_do(self) -> Iterator[Study]:
         """Studies without a row, in order; of the copies of one image, one at a time, until one can be read."""

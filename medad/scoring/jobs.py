@@ -43,9 +43,10 @@ class Look:
 
 @dataclass(frozen=True)
 class Digest:
-    """Find out whether a file is a copy."""
+    """Find out whether a file is a copy: by its bytes, or by the ``pixels`` that it shows."""
 
     path: Path
+    pixels: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Worker:
         if isinstance(job, Look):
             return [look_into(path, self.settings.uids) for path in job.paths]
         if isinstance(job, Digest):
-            return digest_of(job.path)
+            return digest_of(job.path, job.pixels)
         began = time.monotonic()
         try:
             if isinstance(job, Draw):

@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
+from medad.io.dicom_copies import content_of
 from medad.io.dicom_geometry import Plane
-from medad.io.dicom_series import Slice
+from medad.io.dicom_marks import OF_A_DAY, TIMES
+from medad.io.dicom_slice import Slice
 from medad.io.discovery import Single, look
 from medad.io.errors import UnreadableImage, guarded
 from medad.io.formats import HEAD, sniff
 from medad.scoring.results import pseudonym
 from medad.types import Skipped
 
+_SHORT = 12  # hexadecimal digits that tell the values of an element within one series apart
 _HEADER = 64 * HEAD  # what is searched of a text header
 _DETACHED = re.compile(rb"^\s*(?:data ?file|ElementDataFile)\s*[:=]=?\s*(?!local\b)\S", re.IGNORECASE | re.MULTILINE)
 
@@ -58,9 +61,11 @@ def explained(error: UnreadableImage) -> str:
     return f"{error.reason} ({error.kind}); {error.remedy}"
 
 
-def digest_of(path: Path) -> str:
+def digest_of(path: Path, pixels: bool = False) -> str:
     """A digest of a file's content; of its name, so that it is like no other, where it cannot be read or is only a
-    header: the pixels beside it are what makes two images alike."""
+    header: the pixels beside it are what makes two images alike. ``pixels``: of what a DICOM file shows."""
+    if pixels:
+        return content_of(path)
     try:
         with guarded(path), path.open("rb") as file:
             if not _without_pixels(file.read(_HEADER)):
@@ -79,12 +84,13 @@ def _without_pixels(start: bytes) -> bool:
     return form == "itk" and _DETACHED.search(start) is not None
 
 
-def slice_of(path: Path, place: str) -> Slice:
+def slice_of(path: Path, place: str, content: str | None) -> Slice:
     """A slice as the ledger keeps it: its series is of one patient, who is not kept."""
     kept = json.loads(place)
     position, across, down, spacing, thickness = kept["plane"]
     plane = Plane(np.array(position), np.array(across), np.array(down), (spacing[0], spacing[1]), thickness)
-    return Slice(path, "", kept["instance"], None, plane, (kept["alike"],), tuple(kept["marks"]))
+    alike, marks, times = (tuple(kept[name]) for name in ("alike", "marks", "times"))
+    return Slice(path, "", kept["instance"], None, plane, alike, marks, times, kept["between"], content or "")
 
 
 def _place(one: Slice) -> str:
@@ -97,10 +103,22 @@ def _place(one: Slice) -> str:
     kept = {
         "plane": numbers,
         "instance": _hash(*own, one.instance) if one.instance else "",
-        "alike": _hash(*own, *one.alike),
-        "marks": [_hash(*own, mark) if mark else "" for mark in one.marks],
+        "alike": [_hash(*own, name)[:_SHORT] if name else "" for name in one.alike],
+        "marks": [_hash(*own, mark)[:_SHORT] if mark else "" for mark in one.marks],
+        "times": _shifted(one),
+        "between": one.between,
     }
     return json.dumps(kept)
+
+
+def _shifted(one: Slice) -> list[float | None]:
+    """The times of a slice; those of a day are moved by up to ten years, the same for all slices of its series, so that
+    their order can be compared and no day or hour is kept."""
+    shift = int(_hash("shift", one.series, one.patient)[:12], 16) % (3650 * 86_400)
+    return [
+        round(time + shift, 3) if time is not None and name in OF_A_DAY else time
+        for name, time in zip(TIMES, one.times, strict=True)
+    ]
 
 
 def _shown(uid: str, uids: bool) -> str:

@@ -9,16 +9,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import torch
 
+from medad.io.dicom_copies import broken
 from medad.ledger import Entry, Ledger, shown
 from medad.model import Model
 from medad.progress import Advance, progress
 from medad.scoring.copies import enter_copies, waiting
 from medad.scoring.index import Index
-from medad.scoring.jobs import Digest, Look, Worker, files_of
+from medad.scoring.jobs import Digest, Done, Look, Worker, files_of
 from medad.scoring.local import Drawing, Local, Result
 from medad.scoring.looks import Looked
 from medad.scoring.pictures import Pictures
@@ -112,10 +114,11 @@ class Run:
             for found in pool.each(Look(paths) for paths in self.index.unseen()):
                 self.index.looked(_looked(found))
                 advance(files_of(found.job))
-        for found in pool.each(Digest(path) for (path,) in self.index.look_alikes()):
+        by_bytes = (Digest(path) for (path,) in self.index.look_alikes())
+        by_pixels = (Digest(path, pixels=True) for path in self.index.same_uid())
+        for found in chain(pool.each(by_bytes), pool.each(by_pixels)):
             if isinstance(found.job, Digest):
-                lost = f"lost {os.fsencode(found.job.path).hex()}"
-                self.index.digested(found.job.path, found.result if isinstance(found.result, str) else lost)
+                self.index.digested(found.job.path, _digest(found.job, found.result))
         exchange(self.ledger)  # for what a run left that was stopped
         kept = self._grouped()
         counts = self.ledger.counts()
@@ -170,6 +173,14 @@ class Run:
                 f"stopped: {failed} of {total} files failed, more than the share of {self.settings.max_failed:g} that "
                 f"--max-failed allows.{self.first_failure} The table holds every reason"
             )
+
+
+def _digest(job: Digest, result: Done | Lost) -> str:
+    """The digest of a file; one that is like no other where no worker survived it."""
+    if isinstance(result, str):
+        return result
+    name = os.fsencode(job.path).hex()
+    return broken(name, result.reason) if job.pixels and isinstance(result, Lost) else f"lost {name}"
 
 
 def _looked(found: Outcome) -> list[Looked]:
