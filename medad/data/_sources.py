@@ -136,7 +136,7 @@ def may_hold_slices(path: Path) -> bool:
 
         header = open_dicom(path, ReadSettings(), pixels=False, tags=["NumberOfFrames"])
         return header.text("NumberOfFrames") not in ("", "1")
-    return form in ("nifti", "itk")
+    return form in ("nifti", "mgh", "itk")
 
 
 def slices_of(volume: Volume) -> list[Cells] | UnreadableImage:

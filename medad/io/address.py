@@ -13,6 +13,11 @@ def part_of(path: Path) -> tuple[Path, int]:
     return path, 0
 
 
+def part_name(name: str, part: int) -> str:
+    """The name of a part, counted from 0: the first one has the name of its file."""
+    return name if part == 0 else f"{name}#{part + 1}"
+
+
 def slice_of(path: Path) -> tuple[Path, int | None]:
     """``scan.nii.gz#z12`` is the 12th axial slice of ``scan.nii.gz``, from below: the volume, and the slice from 0."""
     stem, mark, number = path.name.rpartition("#z")
