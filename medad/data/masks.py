@@ -72,7 +72,8 @@ def on_grid(path: Path, mask: Picture, image: Grid) -> tuple[Array, bool]:
     Raises:
         MaskMismatch: it does not lie on its image.
     """
-    marked, drawn = (mask.array > 0).any(axis=0), grid_of(mask)
+    marked: Array = np.asarray((mask.array > 0).any(axis=0))
+    drawn = grid_of(mask)
     if not (image.placed and drawn.placed):
         return _as_stored(path, marked, drawn, image), False
     one, two = _turned(drawn), _turned(image)
@@ -163,7 +164,7 @@ def _difference(mask: Grid, image: Grid) -> str:
     if apart >= 0.05:
         words.append(f"its origin lies {apart:.1f} mm from its image's")
     sizes = [np.linalg.norm(one.affine[:3, :3], axis=0) for one in (mask, image)]
-    if not np.allclose(*sizes, rtol=0.01):
+    if not np.allclose(sizes[0], sizes[1], rtol=0.01):
         one, two = (" x ".join(f"{size:.3g}" for size in edges) for edges in sizes)
         words.append(f"its voxels are {one} mm and its image's {two} mm")
     cosines = ((mask.affine[:3, :3] / sizes[0]) * (image.affine[:3, :3] / sizes[1])).sum(axis=0)

@@ -111,11 +111,7 @@ def _pixels(file: Path, image: Image.Image, page: tuple[int, int], reading: dict
         return _by_sitk(file, page, reading)
     if mode in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
         array = np.asarray(image)
-        if (
-            mode == "I"
-            and getattr(image, "tag_v2", {}).get(_TIFF_SAMPLES, _UNSIGNED) == _UNSIGNED
-            and _bits(image) == 32
-        ):
+        if mode == "I" and _unsigned_of_32_bits(image):
             array = array.view(np.uint32)
         reading["bits"] = [8 * array.dtype.itemsize] * 2
         if mode.startswith("I;16") and _white_is_zero(image):
@@ -138,8 +134,10 @@ def _pixels(file: Path, image: Image.Image, page: tuple[int, int], reading: dict
     return np.asarray(image.convert("RGB"))
 
 
-def _bits(image: Image.Image) -> int:
-    return int(max(getattr(image, "tag_v2", {}).get(_TIFF_BITS, (8,))))
+def _unsigned_of_32_bits(image: Image.Image) -> bool:
+    """Whether Pillow gives as signed what the file says is not."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(_TIFF_BITS) == (32,) and tags.get(_TIFF_SAMPLES, _UNSIGNED) == _UNSIGNED
 
 
 def _white_is_zero(image: Image.Image) -> bool:
