@@ -20,8 +20,8 @@ SETTINGS = ReadSettings()
 
 @dataclass(frozen=True)
 class Task:
-    """Files that are decoded together; the ``slices`` of it that are asked for, from 0, or None for the whole, each with
-    its mask; whose they are."""
+    """Files that are decoded together; the ``slices`` that are asked for, from 0, or None for the whole, each with its
+    mask; whose they are."""
 
     files: tuple[Path, ...]
     slices: tuple[int | None, ...]

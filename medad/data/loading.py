@@ -38,8 +38,9 @@ class UnreadableStudies(MedadError):
 class Prepare(Transform):
     """The whole way of one study: files -> (C, S, S) or (C, S, S, D) in [-1, 1], with what undoes the geometry."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.reading = read_settings(settings)
+    def __init__(self, settings: Settings, split: bool = False) -> None:
+        """``split``: a file of several volumes or pages stands for its first, and is not refused."""
+        self.reading = read_settings(settings).model_copy(update={"time": "split" if split else "refuse"})
         self.channels = settings.channels
         self.size = settings.size
         self.transform = to_network(settings)

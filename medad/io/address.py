@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+MOST_PARTS = 65536  # volumes or pages of one file: more are an error or an attack
+
 
 def part_of(path: Path) -> tuple[Path, int]:
     """``scan.nii.gz#2`` is the second part of ``scan.nii.gz``: the file and the part, counted from 0."""

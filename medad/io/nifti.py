@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.fileholders import FileHolder
 
-from medad.io.address import part_of
+from medad.io.address import MOST_PARTS, part_of
 from medad.io.affines import REPAIR, mgh_affine, nifti_affine
 from medad.io.errors import UnreadableImage
 from medad.io.formats import is_mgh
@@ -61,10 +61,15 @@ def parts_of(path: Path) -> int:
     """How many volumes the file holds, from its header alone.
 
     Raises:
-        UnreadableImage: the header makes no sense.
+        UnreadableImage: the header makes no sense, or claims more than the file can hold.
     """
     with _opened(path) as image:
-        return math.prod(image.shape[3:])
+        parts = int(math.prod(image.shape[3:]))
+        if parts > 1:
+            _check_size(path, image, ReadSettings())
+        if parts > MOST_PARTS:
+            raise UnreadableImage(path, "too-large", f"it claims {parts} volumes", REPAIR)
+        return parts
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medad.io.address import part_of
+from medad.io.address import MOST_PARTS, part_of
 from medad.io.errors import UnreadableImage
 from medad.io.limits import check_claim
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray
@@ -71,7 +71,7 @@ def _pages(image: Image.Image) -> list[int]:
     if image.format in ("JPEG", "MPO", "BMP"):
         return [0]
     pages = []
-    for index in range(getattr(image, "n_frames", 1)):
+    for index in range(min(MOST_PARTS, int(getattr(image, "n_frames", 1)))):
         image.seek(index)
         tags = getattr(image, "tag_v2", {})
         old = tags.get(_TIFF_OLD_SUBFILE, 0) == _OLD_REDUCED
