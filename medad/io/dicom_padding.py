@@ -19,6 +19,7 @@ from medad.io.picture import Array
 
 BINS = 100  # between the padding value and the image's middle
 QUIET = 1e-3  # share of a frame's pixels that a bin of the gap may hold: ringing along the border of the padding
+RINGING = 8  # pixels from the border of the padding in which a codec leaves waves
 NOT_REMOVED = "padding cannot be told from the image after lossy compression: it is not removed"
 _LOSSY = (JPEG2000, HTJ2K, JPEGBaseline8Bit, JPEGExtended12Bit)
 
@@ -40,16 +41,20 @@ class Padding:
         What could not be told after lossy compression is added to ``notes``.
         """
         seen = raw if self.above_bits else values
-        low, high = self.low - self.error, self.high + self.error
         if self.lossy:
-            reach = _reach(self.low - seen.astype(np.int64), seen.astype(np.int64) - self.high)
-            if reach is None:
-                _tell(notes, NOT_REMOVED)
-                return np.zeros(seen.shape, bool)
-            low, high = self.low - reach[0], self.high + reach[1]
-            if any(reach):
-                _tell(notes, "padding after lossy compression: values up to the next that the image holds are padding")
-        return (seen >= low) & (seen <= high)
+            return self._after_loss(seen.astype(np.int64), notes)
+        return (seen >= self.low - self.error) & (seen <= self.high + self.error)
+
+    def _after_loss(self, seen: Array, notes: list[str]) -> Array:
+        reach = _reach(self.low - seen, seen - self.high)
+        if reach is None:
+            _tell(notes, NOT_REMOVED)
+            return np.zeros(seen.shape, bool)
+        padding = (seen >= self.low - reach[0]) & (seen <= self.high + reach[1])
+        if padding.any() and any(reach):
+            _tell(notes, "padding after lossy compression: values up to the next that the image holds are padding")
+            padding |= _ringing(padding, np.maximum(self.low - seen, seen - self.high))
+        return np.asarray(padding)
 
 
 def _tell(notes: list[str], note: str) -> None:
@@ -84,6 +89,16 @@ def _end_of_cluster(distances: Array, width: int, quiet: float) -> int | None:
     if start > BINS // 2:
         return None
     return int(distances.max(initial=0))  # nothing but the cluster lies on this side
+
+
+def _ringing(padding: Array, away: Array) -> Array:
+    """Pixels along the border of the padding that are nearer to its value than any pixel of the image farther off."""
+    from scipy.ndimage import maximum_filter
+
+    near = maximum_filter(padding.astype(np.uint8), 2 * RINGING + 1) > 0
+    if near.all():
+        return np.zeros(padding.shape, bool)
+    return np.asarray(near & (away < away[~near].min()))
 
 
 def padding_of(header: Header, stored: Stored) -> Padding | None:

@@ -24,8 +24,8 @@ from pydicom.uid import (
 
 from medad.io import UnreadableImage, codestream, isolation
 
-DEEP = np.random.default_rng(0).integers(0, 4096, (20, 24)).astype(np.uint16)
-FRAMES = np.random.default_rng(1).integers(0, 4096, (5, 20, 24)).astype(np.uint16)
+DEEP = np.random.default_rng(0).integers(0, 4096, (64, 72)).astype(np.uint16)
+FRAMES = np.random.default_rng(1).integers(0, 4096, (5, 64, 72)).astype(np.uint16)
 Coded = Callable[..., Path]
 
 
@@ -36,7 +36,7 @@ def coded(dicom: Callable[..., Path]) -> Coded:
     def write(syntax: UID, pixels: np.ndarray, **tags: Any) -> Path:
         path = dicom("a.dcm", pixels, bits=12, **tags)
         image = pydicom.dcmread(path)
-        image.compress(syntax, encoding_plugin={RLELossless: "pydicom"}.get(syntax, ""))
+        image.compress(syntax, encoding_plugin={RLELossless: "pydicom", JPEG2000Lossless: "pylibjpeg"}.get(syntax, ""))
         image.save_as(path)
         return path
 
@@ -164,8 +164,8 @@ def test_frames_of_no_known_codec_are_named(coded, read, tmp_path):
 
 def test_codecs_are_told_by_their_headers(bundled):
     for name in (
-        *("JPEG2000", "JPGLosslessP14SV1_1s_1f_8b", "JPEG-lossy", "MR_small_jp2klossless", "MR_small_jpeg_ls_lossless"),
-        *("MR_small_RLE", "SC_rgb_jpeg_dcmtk", "SC_rgb_rle", "emri_small_jpeg_2k_lossless", "JPEG2000_UNC"),
+        *("JPEG2000", "JPEG-lossy", "MR_small_jp2klossless", "MR_small_jpeg_ls_lossless"),
+        *("MR_small_RLE", "SC_rgb_jpeg_dcmtk", "SC_rgb_rle"),
     ):
         image = pydicom.dcmread(bundled / f"{name}.dcm")
         stated = image.file_meta.TransferSyntaxUID

@@ -64,11 +64,11 @@ LOSSY = [
 @pytest.mark.parametrize(("syntax", "options"), LOSSY)
 def test_the_background_is_that_of_the_lossless_twin(padded, read, syntax, options):
     plain, lossy = (read(path) for path in padded(scan(), syntax, **options))
-    kept = read(padded(scan(), syntax, **options)[1], padding="keep")
-    error = np.abs(kept.array - read(padded(scan(), syntax, **options)[0], padding="keep").array).max()
+    before, kept = (read(path, padding="keep") for path in padded(scan(), syntax, **options))
+    error = np.abs(kept.array - before.array)[0].T[INSIDE].max()  # what the codec does to the image itself
     assert plain.array.min() == -1024
-    assert 0 < error < 1200
-    assert abs(lossy.array.min() - plain.array.min()) < 60
+    assert 0 < error < 300
+    assert abs(lossy.array.min() - plain.array.min()) <= error
     assert_array_equal(lossy.array[0].T[OUTSIDE], np.full(OUTSIDE.sum(), lossy.array.min()))
     assert_array_equal(lossy.array[0].T[INSIDE], np.maximum(kept.array[0].T[INSIDE], lossy.array.min()))
     assert lossy.reading["padding"] == "lowest"
@@ -89,7 +89,9 @@ def test_padding_that_cannot_be_told_from_the_image_is_left_and_said(padded, rea
     pixels = np.where(OUTSIDE, PADDING, slope).astype(np.int16)
     lossy = read(padded(pixels, JPEG2000, j2k_cr=[20], encoding_plugin="pylibjpeg")[1])
     assert lossy.reading["padding"] is None
-    assert "padding cannot be told from the image after lossy compression: it is not removed" in lossy.reading["assumed"]
+    assert (
+        "padding cannot be told from the image after lossy compression: it is not removed" in lossy.reading["assumed"]
+    )
 
 
 def test_a_lossy_image_that_has_no_padding_in_it_stays_as_it_is(padded, read):
@@ -109,7 +111,7 @@ def test_a_range_of_padding_values(padded, read, dicom):
     pixels = np.where(OUTSIDE & (COLUMNS > 64), PADDING + 100, scan()).astype(np.int16)
     path = padded(pixels, JPEG2000, j2k_cr=[12], encoding_plugin="pylibjpeg")[1]
     image = pydicom.dcmread(path)
-    image.PixelPaddingRangeLimit = PADDING + 100
+    image.add_new("PixelPaddingRangeLimit", "SS", PADDING + 100)
     image.save_as(path)
     picture = read(path)
     assert len(np.unique(picture.array[0].T[OUTSIDE])) == 1
