@@ -91,7 +91,8 @@ def on_grid(path: Path, mask: Picture, image: Grid) -> tuple[Array, bool]:
     if drawn.shape == image.shape and np.allclose(drawn.affine, image.affine, atol=1e-3):
         return marked, resampled
     sampled = _nearest(marked.reshape(drawn.volume_shape), np.linalg.inv(drawn.affine) @ image.affine, image)
-    if marked.any() and not sampled.any():
+    one_of_many = 1 in two.shape and 1 not in one.shape  # which slices the mask marks is not for this one to say
+    if marked.any() and not sampled.any() and not one_of_many:
         raise MaskMismatch(path, "mask-place", f"marks nothing within its image: {_difference(one, two)}", _REMEDY)
     return sampled, resampled
 
@@ -134,12 +135,16 @@ def _overlap(one: Grid, two: Grid) -> float:
 
 
 def _share_within(inner: Grid, outer: Grid) -> float:
-    """The share of the voxels of ``inner`` whose centers lie in the field of ``outer``, by some 30 on each axis."""
+    """The share of the voxels of ``inner`` whose centers lie in the field of ``outer``, by some 30 on each axis.
+
+    A single slice is asked in its plane only: a volume may hold the mask of each of its slices.
+    """
     axes = [np.linspace(0, size - 1, min(size, 30)) for size in inner.shape]
     points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
     at = _moved(np.linalg.inv(outer.affine) @ inner.affine, points)
-    inside = (at > -HALF_A_VOXEL - 1e-6) & (at < np.array(outer.shape) - HALF_A_VOXEL + 1e-6)
-    return float(inside.all(axis=1).mean())
+    sizes = np.array(outer.shape)
+    inside = (at > -HALF_A_VOXEL - 1e-6) & (at < sizes - HALF_A_VOXEL + 1e-6)
+    return float((inside | (sizes == 1)).all(axis=1).mean())
 
 
 def _nearest(marked: Array, affine: Array, image: Grid) -> Array:

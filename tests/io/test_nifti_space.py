@@ -1,4 +1,4 @@
-"""Where a NIfTI or MGH file says that its voxels lie: sform, qform, units; and what becomes of forms that are broken."""
+"""Where a NIfTI or MGH file says that its voxels lie: sform, qform and units; and what becomes of broken ones."""
 
 from __future__ import annotations
 
