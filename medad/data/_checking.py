@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from medad.data.masks import MaskMismatch, grid_of, read_mask
+from medad.data.pixels import digest_of
 from medad.io.address import slice_of
 from medad.io.errors import UnreadableImage
 from medad.io.picture import Picture, axial_slice
@@ -75,7 +75,7 @@ def decode(task: Task) -> Finding:
             defects.append(str(error))
         except UnreadableImage as error:
             defects.append(f"mask: {error}")
-    return Finding(_digest(picture), tuple(dict.fromkeys(defects)), tuple(resampled))
+    return Finding(digest_of(picture.array), tuple(dict.fromkeys(defects)), tuple(resampled))
 
 
 def _check_slices(picture: Picture, task: Task) -> None:
@@ -84,12 +84,3 @@ def _check_slices(picture: Picture, task: Task) -> None:
     if highest and (picture.array.ndim != 4 or there < highest):
         reason = f"slice {highest} of it is listed and it has {there}"
         raise UnreadableImage(task.files[0], "missing", reason, "cut it anew, or correct the numbers after #z")
-
-
-def _digest(picture: Picture) -> str:
-    array = picture.array
-    if array.min() == array.max():
-        return ""  # blank images are alike and no copies of one another
-    digest = hashlib.blake2b(repr(array.shape).encode(), digest_size=16)
-    digest.update(array.tobytes())
-    return digest.hexdigest()

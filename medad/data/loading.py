@@ -15,6 +15,7 @@ from torch import Tensor
 
 from medad.config import Settings
 from medad.data.masks import Grid, read_mask
+from medad.data.pixels import digest_of
 from medad.data.profile import Facts, facts_of
 from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
 from medad.io import UnreadableImage, read_image
@@ -71,11 +72,13 @@ def _grid_of(source: MetaTensor) -> Grid:
 
 @dataclass(frozen=True)
 class _Read:
-    """A study that was read: ``slices`` (N, C, S, S), its facts, its mask (N, 1, S, S) if it has one."""
+    """A study that was read: ``slices`` (N, C, S, S), its facts, its mask (N, 1, S, S) if it has one; ``pixels`` is a
+    digest of the image as it is in its files."""
 
     slices: Tensor
     facts: Facts
     mask: Tensor | None
+    pixels: str
 
 
 class _Attempt(Transform):
@@ -89,7 +92,8 @@ class _Attempt(Transform):
         try:
             source = self.prepare.read(study)
             mask = self.prepare.mask(study, source)
-            return _Read(as_slices(self.prepare.transform(source)), facts_of(source), mask)
+            pixels = digest_of(source.as_tensor().numpy())
+            return _Read(as_slices(self.prepare.transform(source)), facts_of(source), mask, pixels)
         except UnreadableImage as error:
             return error
         finally:
@@ -117,6 +121,7 @@ class Loader:
         self.skip_unreadable = skip_unreadable
         self._room = keep_bytes
         self._kept: dict[_Key, _Read] = {}
+        self._pixels: dict[tuple[Path, ...], str] = {}
         self._masks: dict[_Key, Tensor] = {}  # of the studies that were read last
         self._facts: dict[tuple[Path, ...], Facts] = {}
 
@@ -152,6 +157,10 @@ class Loader:
         """What those of ``studies`` are like that have been read."""
         return [self._facts[study.files] for study in studies if study.files in self._facts]
 
+    def pixels(self, studies: Sequence[Study]) -> list[str]:
+        """A digest of each of ``studies`` that has been read, as it is in its files; blank images have none."""
+        return [digest for study in studies if (digest := self._pixels.get(study.files))]
+
     def _read_once(self, studies: Sequence[Study]) -> list[Tensor]:
         read = self._read_new(studies)
         found = [read[_key(study)].slices for study in studies if _key(study) in read]
@@ -168,6 +177,7 @@ class Loader:
             self._report(errors, len(studies))
         fresh = {key: one for key, one in read.items() if not isinstance(one, UnreadableImage)}
         self._facts |= {files: one.facts for (files, _), one in fresh.items()}
+        self._pixels |= {files: one.pixels for (files, _), one in fresh.items()}
         self._masks = {key: one.mask for key, one in fresh.items() if one.mask is not None}
         self._keep(fresh)
         return {**self._kept, **fresh}
