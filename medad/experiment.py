@@ -19,6 +19,7 @@ from medad.data.profile import profile_of
 from medad.data.seen import write_marks
 from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation.collecting import TestScores, panel_cases, picture, score_test, write_cases
+from medad.evaluation.copies import check_copies
 from medad.evaluation.normals import check_calibration, describe_normals, normal_thresholds
 from medad.evaluation.ranking import judge
 from medad.files import write_json, write_records
@@ -83,7 +84,8 @@ def train_model(
         profile=profile_of(loader.facts(learned.normal)),  # known since the normals were read
         **normals,
     )
-    write_marks(folder, (*data.normal, *data.unlabeled), source["dataset"])
+    every = (*data.normal, *data.unlabeled)
+    write_marks(folder, every, source["dataset"], loader.pixels(every))
     save(folder, method, card)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return method, card
@@ -143,6 +145,7 @@ def evaluate_model(
     on this result started, by ``time.monotonic``.
     """
     test = score_test(method, studies, loader, card.map_threshold)
+    check_copies(folder / "model", test.studies, loader, about["split"])
     rows = _rows(experiment, method, card, test, about, time.monotonic() - began)
     write_cases(folder / CASES, test)
     _draw(experiment, method, card, test, loader, folder)

@@ -199,6 +199,8 @@ def show_results(rows: list[dict[str, Any]]) -> None:
     )
     if lines:
         typer.echo("pixel metrics: on the network's grid; Dice (oracle) takes the best threshold on these very masks")
+        typer.echo("a published pooled Dice is our pixel F1-max; Dice (oracle) is a mean over studies, another figure")
+    typer.echo("standard deviations are estimates from a sample, with K - 1 in the denominator")
 
 
 def ui_command(uri: str) -> str:

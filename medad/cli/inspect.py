@@ -22,7 +22,9 @@ def inspect(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     voi: Annotated[str, typer.Option(help="off: physical values; window; published: the chest protocol.")] = "off",
     gray: Annotated[bool, typer.Option("--gray", help="Read color as luminance.")] = False,
-    split: Annotated[bool, typer.Option("--split", help="Read a 4-D file volume by volume.")] = False,
+    split: Annotated[
+        bool, typer.Option("--split", help="Read a 4-D file volume by volume, a TIFF page by page.")
+    ] = False,
 ) -> None:
     """Show what would be read, and how. Exit code 1 if anything could not be read."""
     import json

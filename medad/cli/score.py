@@ -37,6 +37,9 @@ def score(
     point: Annotated[str | None, typer.Option(help="Flag scores from this operating point of the model on.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Score also what is unlike the training images.")] = False,
     uids: Annotated[bool, typer.Option("--uids", help="Put DICOM UIDs into the table.")] = False,
+    split: Annotated[
+        bool, typer.Option("--split", help="Score each volume of a 4-D file, and each page of a TIFF, by itself.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0: one for each core.")] = 0,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that reading one file may take.")] = 300.0,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
@@ -71,6 +74,7 @@ def score(
         heatmaps=heatmaps.value,
         force=force,
         uids=uids,
+        split=split,
         alpha=alpha,
         threshold=threshold,
         point=point,

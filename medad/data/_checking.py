@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from medad.data.masks import MaskMismatch, grid_of, read_mask
+from medad.data.pixels import digest_of
 from medad.io.address import slice_of
 from medad.io.errors import UnreadableImage
-from medad.io.picture import Picture
+from medad.io.picture import Picture, axial_slice
 from medad.io.read import read_picture
 from medad.io.settings import ReadSettings
 from medad.types import Study
 
-SETTINGS = ReadSettings(time="split")
+SETTINGS = ReadSettings()
 
 
 @dataclass(frozen=True)
 class Task:
-    """Files that are decoded together, with their masks; the highest slice that is asked for, or 0; whose they are."""
+    """Files that are decoded together; the ``slices`` that are asked for, from 0, or None for the whole, each with its
+    mask; whose they are."""
 
     files: tuple[Path, ...]
-    masks: tuple[Path, ...]
-    slices: int
+    slices: tuple[int | None, ...]
+    masks: tuple[Path | None, ...]
     studies: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """``pixels`` is a digest of the decoded image, "" where it cannot be decoded or all its pixels are equal."""
+    """``pixels`` is a digest of the decoded image, "" where it cannot be decoded or all its pixels are equal;
+    ``resampled``: masks that lie on another grid than their images."""
 
     pixels: str = ""
     defects: tuple[str, ...] = ()
+    resampled: tuple[str, ...] = ()
 
 
 def tasks_of(studies: Iterable[Study]) -> list[Task]:
@@ -44,8 +48,8 @@ def tasks_of(studies: Iterable[Study]) -> list[Task]:
     return [
         Task(
             files,
-            tuple(dict.fromkeys(slice_of(study.mask)[0] for study in own if study.mask is not None)),
-            max((slice_of(study.files[0])[1] or -1) + 1 for study in own),
+            tuple(slice_of(study.files[0])[1] for study in own),
+            tuple(study.mask for study in own),
             tuple(study.id for study in own),
         )
         for files, own in found.items()
@@ -53,39 +57,30 @@ def tasks_of(studies: Iterable[Study]) -> list[Task]:
 
 
 def decode(task: Task) -> Finding:
-    """Decode the image and its masks."""
+    """Decode the image and its masks, and lay these on it as an evaluation does."""
     try:
         picture = read_picture(task.files, SETTINGS)
-        if task.slices:
-            _check_slices(picture, task)
+        _check_slices(picture, task)
     except UnreadableImage as error:
         return Finding(defects=(str(error),))
-    defects = [defect for mask in task.masks for defect in _mask_defects(mask, picture)]
-    return Finding(_digest(picture), tuple(defects))
+    defects, resampled = [], []
+    for index, mask in zip(task.slices, task.masks, strict=True):
+        if mask is None:
+            continue
+        try:
+            image = picture if index is None else axial_slice(picture, index, task.files[0])
+            if read_mask(mask, grid_of(image))[1]:
+                resampled.append(mask.name)
+        except MaskMismatch as error:
+            defects.append(str(error))
+        except UnreadableImage as error:
+            defects.append(f"mask: {error}")
+    return Finding(digest_of(picture.array), tuple(dict.fromkeys(defects)), tuple(resampled))
 
 
 def _check_slices(picture: Picture, task: Task) -> None:
-    if picture.array.ndim != 4 or picture.array.shape[-1] < task.slices:
-        there = picture.array.shape[-1] if picture.array.ndim == 4 else 1
-        reason = f"slice {task.slices} of it is listed and it has {there}"
+    highest = max((index + 1 for index in task.slices if index is not None), default=0)
+    there = picture.array.shape[-1] if picture.array.ndim == 4 else 1
+    if highest and (picture.array.ndim != 4 or there < highest):
+        reason = f"slice {highest} of it is listed and it has {there}"
         raise UnreadableImage(task.files[0], "missing", reason, "cut it anew, or correct the numbers after #z")
-
-
-def _mask_defects(mask: Path, picture: Picture) -> list[str]:
-    try:
-        drawn = read_picture(mask, SETTINGS)
-    except UnreadableImage as error:
-        return [f"mask: {error}"]
-    if drawn.array.shape[1:] != picture.array.shape[1:]:
-        sizes = [" x ".join(map(str, one.array.shape[1:])) for one in (drawn, picture)]
-        return [f"mask {mask.name} has {sizes[0]} pixels and its image {sizes[1]}"]
-    return []
-
-
-def _digest(picture: Picture) -> str:
-    array = picture.array
-    if array.min() == array.max():
-        return ""  # blank images are alike and no copies of one another
-    digest = hashlib.blake2b(repr(array.shape).encode(), digest_size=16)
-    digest.update(array.tobytes())
-    return digest.hexdigest()

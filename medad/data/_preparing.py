@@ -17,6 +17,7 @@ from medad.data._rows import on_disk
 from medad.data.datasets._prepared import IMAGES, mask_of
 from medad.data.datasets._raw import RawCase
 from medad.files import write_bytes
+from medad.data.masks import Grid, grid_of, read_mask
 from medad.io.errors import UnreadableImage
 from medad.io.picture import Picture
 from medad.io.read import read_picture
@@ -74,8 +75,8 @@ def prepare_case(job: Job) -> Done | Unreadable:
         size = sum(path.stat().st_size for path in _sources(case))
         if job.before is not None and _as_recorded(job, size):
             return Done(case.name, job.before.image, job.before.mask, size, kept=True)
-        image, shape = _image(job)
-        mask = _mask(case, shape, _side(case))
+        image, grid = _image(job)
+        mask = _mask(case, grid, _side(case))
     except UnreadableImage as error:
         return Unreadable(case.name, error.path.name, f"{error.reason} ({error.kind})")
     except OSError as error:
@@ -109,16 +110,16 @@ def _side(case: RawCase) -> int | None:
     return None if copied(case) else SIDE
 
 
-def _image(job: Job) -> tuple[bytes, tuple[int, int]]:
-    """The file's bytes, and rows and columns of the source."""
+def _image(job: Job) -> tuple[bytes, Grid]:
+    """The file's bytes, and the grid of the source."""
     case = job.case
     picture = read_picture(case.files, ReadSettings(voi=VOI[job.preprocessing], color="gray"))
     if picture.array.ndim != 3 or len(picture.array) != 1:
         raise UnreadableImage(case.files[0], "volume", "it is a volume where one image was expected")
     gray = _eight_bits(picture)
     if copied(case):
-        return case.files[0].read_bytes(), gray.shape
-    return _png(resized(gray, SIDE, Image.Resampling.BILINEAR)), gray.shape
+        return case.files[0].read_bytes(), grid_of(picture)
+    return _png(resized(gray, SIDE, Image.Resampling.BILINEAR)), grid_of(picture)
 
 
 def _eight_bits(picture: Picture) -> Gray:
@@ -134,16 +135,15 @@ def resized(gray: Gray, side: int, how: Image.Resampling) -> Gray:
     return np.asarray(Image.fromarray(gray).resize((side, side), how))
 
 
-def _mask(case: RawCase, shape: tuple[int, int], side: int | None) -> bytes | None:
+def _mask(case: RawCase, image: Grid, side: int | None) -> bytes | None:
     """A PNG of 0 and 255: the mask or the filled boxes, on the grid of the prepared image. None where there is none."""
     if case.mask is not None:
-        marked = np.asarray(read_picture(case.mask, ReadSettings(color="gray")).array[0].T > 0)
+        marked = read_mask(case.mask, image)[0].T
     elif case.boxes:
-        marked = boxes_filled(case.boxes, shape)
+        columns, rows = image.shape
+        marked = boxes_filled(case.boxes, (rows, columns))
     else:
         return None
-    if marked.shape != shape:
-        raise UnreadableImage(case.mask or case.files[0], "mask-size", "its size is not that of its image")
     gray: Any = marked.astype(np.uint8) * 255
     return _png(gray if side is None else resized(gray, side, Image.Resampling.NEAREST))
 

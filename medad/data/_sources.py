@@ -9,10 +9,11 @@ from pathlib import Path
 
 from medad.data._cells import read_cells
 from medad.data._rows import ManifestError, Row, check_headings, on_disk, row_of
+from medad.data.masks import grid_of, read_mask
 from medad.io.discovery import discover
 from medad.io.errors import UnreadableImage
 from medad.io.formats import head_of, sniff
-from medad.io.picture import Picture
+from medad.io.picture import Array
 from medad.io.read import read_picture
 from medad.io.settings import ReadSettings
 from medad.types import Skipped, Study
@@ -136,28 +137,27 @@ def may_hold_slices(path: Path) -> bool:
 
         header = open_dicom(path, ReadSettings(), pixels=False, tags=["NumberOfFrames"])
         return header.text("NumberOfFrames") not in ("", "1")
-    return form in ("nifti", "itk")
+    return form in ("nifti", "mgh", "itk")
 
 
 def slices_of(volume: Volume) -> list[Cells] | UnreadableImage:
     """A row for each axial slice; with a mask, a slice is abnormal where the mask marks something in it."""
     try:
         picture = read_picture(volume.path, ReadSettings())
-        marked = None if volume.mask is None else read_picture(volume.mask, ReadSettings())
+        mask = None if volume.mask is None else read_mask(volume.mask, grid_of(picture))
         if picture.array.ndim != 4:
             return [volume.cells]
-        return [*_slices(volume, picture, marked)]
+        return [*_slices(volume, picture.array.shape[-1], mask)]
     except UnreadableImage as error:
         return error
 
 
-def _slices(volume: Volume, picture: Picture, marked: Picture | None) -> Iterator[Cells]:
-    if marked is not None and marked.array.shape[1:] != picture.array.shape[1:]:
-        raise UnreadableImage(volume.mask or volume.path, "mask-size", "its size is not that of its volume")
-    for index in range(picture.array.shape[-1]):
+def _slices(volume: Volume, count: int, mask: tuple[Array, bool] | None) -> Iterator[Cells]:
+    """``mask`` is what it marks (X, Y, count) on the grid of the volume, and whether its own grid is another one."""
+    for index in range(count):
         own: Mapping[str, str] = {"file": f"{volume.cells['file']}#z{index + 1}"}
-        if marked is not None:
-            drawn = bool((marked.array[..., index] > 0).any())
+        if mask is not None:
+            drawn, part = bool(mask[0][..., index].any()), "" if mask[1] else f"#z{index + 1}"
             label = str(int(drawn)) if volume.cells.get("label") == "1" else volume.cells.get("label", "")
-            own = {**own, "mask": f"{volume.cells['mask']}#z{index + 1}" if drawn else "", "label": label}
+            own = {**own, "mask": f"{volume.cells['mask']}{part}" if drawn else "", "label": label}
         yield {**volume.cells, **own, "study": volume.cells.get("study") or volume.cells["file"]}

@@ -30,13 +30,18 @@ def check(subject: Subject, workers: int = 0) -> Checked:
     tasks = tasks_of(studies)
     alike: dict[str, list[str]] = {}
     found: dict[str, tuple[str, ...]] = {}
+    resampled: list[str] = []
     for task, result in each(decode, tasks, workers or cores(), f"check {subject.name}"):
         finding = Finding(defects=(f"{task.files[0].name}: {result.reason}",)) if isinstance(result, Lost) else result
         found[task.studies[0]] = finding.defects
+        resampled += finding.resampled
         if finding.pixels:
             alike.setdefault(finding.pixels, []).append(task.studies[0])
     for task in tasks:  # in the order of the lists, whichever was done first
         checked.defects += found[task.studies[0]]
+    if resampled:
+        first = min(resampled)
+        checked.notes.append(f"{len(resampled)} masks lie on another grid than their images and are resampled: {first}")
     order = {study.id: place for place, study in enumerate(studies)}
     copies = [sorted(same, key=order.__getitem__) for same in alike.values() if len(same) > 1]
     _tell_copies(sorted(copies, key=lambda same: order[same[0]]), subject.lists, checked)

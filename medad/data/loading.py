@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from monai.data import CacheDataset, MetaTensor
 from monai.transforms import Transform
 from torch import Tensor
 
 from medad.config import Settings
+from medad.data.masks import Grid, read_mask
+from medad.data.pixels import digest_of
 from medad.data.profile import Facts, facts_of
 from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
-from medad.io import ReadSettings, UnreadableImage, read_image
+from medad.io import UnreadableImage, read_image
 from medad.progress import Advance, progress
 from medad.types import MedadError, Study
 
@@ -25,6 +29,9 @@ FIRST = 8  # studies that are read before it is known how many slices they have
 SHARE_OF_MEMORY = 0.25  # of a GPU, for one set of images: a method makes a second copy, and trains beside them
 
 
+_Key = tuple[tuple[Path, ...], Path | None]  # the files of a study, and its mask
+
+
 class UnreadableStudies(MedadError):
     """Studies of a training or test set that cannot be read."""
 
@@ -32,9 +39,11 @@ class UnreadableStudies(MedadError):
 class Prepare(Transform):
     """The whole way of one study: files -> (C, S, S) or (C, S, S, D) in [-1, 1], with what undoes the geometry."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.reading = read_settings(settings)
+    def __init__(self, settings: Settings, split: bool = False) -> None:
+        """``split``: a file of several volumes or pages stands for its first, and is not refused."""
+        self.reading = read_settings(settings).model_copy(update={"time": "split" if split else "refuse"})
         self.channels = settings.channels
+        self.size = settings.size
         self.transform = to_network(settings)
 
     def read(self, study: Study) -> MetaTensor:
@@ -46,18 +55,45 @@ class Prepare(Transform):
         image: MetaTensor = self.transform(self.read(study))
         return image
 
+    def mask(self, study: Study, source: MetaTensor) -> Tensor | None:
+        """The study's mask on the network's grid, bool (N, 1, S, S), None if it has none; ``source`` is what
+        :meth:`read` gave. Raises UnreadableImage for a mask that cannot be read, or does not lie on its image."""
+        if study.mask is None:
+            return None
+        marked = torch.from_numpy(read_mask(study.mask, _grid_of(source))[0]).float()[None]
+        image: MetaTensor = geometry(self.size)(MetaTensor(marked).copy_meta_from(source))
+        return as_slices(image) >= 0.5
+
+
+def _grid_of(source: MetaTensor) -> Grid:
+    affines = [np.asarray(source.meta[name], np.float64) for name in ("affine", "original_affine")]
+    return Grid(tuple(source.shape[1:]), affines[0], affines[1], bool(source.meta["reading"]["placed"]))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A study that was read: ``slices`` (N, C, S, S), its facts, its mask (N, 1, S, S) if it has one; ``pixels`` is a
+    digest of the image as it is in its files."""
+
+    slices: Tensor
+    facts: Facts
+    mask: Tensor | None
+    pixels: str
+
 
 class _Attempt(Transform):
-    """Slices (N, C, S, S) of a study and its facts, or the error: a bad file must not stop the worker that meets it."""
+    """A study that was read, or the error: a bad file must not stop the worker that meets it."""
 
     def __init__(self, prepare: Prepare, advance: Advance) -> None:
         self.prepare = prepare
         self.advance = advance
 
-    def __call__(self, study: Study) -> tuple[Tensor, Facts] | UnreadableImage:
+    def __call__(self, study: Study) -> _Read | UnreadableImage:
         try:
             source = self.prepare.read(study)
-            return as_slices(self.prepare.transform(source)), facts_of(source)
+            mask = self.prepare.mask(study, source)
+            pixels = digest_of(source.as_tensor().numpy())
+            return _Read(as_slices(self.prepare.transform(source)), facts_of(source), mask, pixels)
         except UnreadableImage as error:
             return error
         finally:
@@ -84,7 +120,9 @@ class Loader:
         self.device = device
         self.skip_unreadable = skip_unreadable
         self._room = keep_bytes
-        self._kept: dict[tuple[Path, ...], Tensor] = {}
+        self._kept: dict[_Key, _Read] = {}
+        self._pixels: dict[tuple[Path, ...], str] = {}
+        self._masks: dict[_Key, Tensor] = {}  # of the studies that were read last
         self._facts: dict[tuple[Path, ...], Facts] = {}
 
     def __call__(self, studies: Sequence[Study]) -> Tensor:
@@ -110,8 +148,8 @@ class Loader:
             start += len(part)
             read = self._read_new(part)
             for study in part:
-                if study.files in read:
-                    slices = read[study.files]
+                if _key(study) in read:
+                    slices = read[_key(study)].slices
                     most = max(most, len(slices))
                     yield study, slices.to(self.device)
 
@@ -119,47 +157,59 @@ class Loader:
         """What those of ``studies`` are like that have been read."""
         return [self._facts[study.files] for study in studies if study.files in self._facts]
 
+    def pixels(self, studies: Sequence[Study]) -> list[str]:
+        """A digest of each of ``studies`` that has been read, as it is in its files; blank images have none."""
+        return [digest for study in studies if (digest := self._pixels.get(study.files))]
+
     def _read_once(self, studies: Sequence[Study]) -> list[Tensor]:
         read = self._read_new(studies)
-        found = [read[study.files] for study in studies if study.files in read]
+        found = [read[_key(study)].slices for study in studies if _key(study) in read]
         if not found:
             raise UnreadableStudies("no study can be read")
         return found
 
-    def _read_new(self, studies: Sequence[Study]) -> dict[tuple[Path, ...], Tensor]:
-        """Slices by files of the studies that can be read, and of all that is kept."""
-        new = [study for study in studies if study.files not in self._kept]
-        read = dict(zip([study.files for study in new], self._read(new), strict=True)) if new else {}
+    def _read_new(self, studies: Sequence[Study]) -> dict[_Key, _Read]:
+        """The studies that can be read, and all that are kept."""
+        new = [study for study in studies if _key(study) not in self._kept]
+        read = dict(zip([_key(study) for study in new], self._read(new), strict=True)) if new else {}
         errors = [one for one in read.values() if isinstance(one, UnreadableImage)]
         if errors:
             self._report(errors, len(studies))
-        good = {files: one for files, one in read.items() if not isinstance(one, UnreadableImage)}
-        self._facts |= {files: facts for files, (_, facts) in good.items()}
-        fresh = {files: slices for files, (slices, _) in good.items()}
+        fresh = {key: one for key, one in read.items() if not isinstance(one, UnreadableImage)}
+        self._facts |= {files: one.facts for (files, _), one in fresh.items()}
+        self._pixels |= {files: one.pixels for (files, _), one in fresh.items()}
+        self._masks = {key: one.mask for key, one in fresh.items() if one.mask is not None}
         self._keep(fresh)
         return {**self._kept, **fresh}
 
-    def _read(self, studies: Sequence[Study]) -> list[tuple[Tensor, Facts] | UnreadableImage]:
+    def _read(self, studies: Sequence[Study]) -> list[_Read | UnreadableImage]:
         with progress("read images", len(studies)) as advance:
             attempt = _Attempt(self._prepare, advance)
             threads = torch.get_num_threads()
             cache = CacheDataset(list(studies), attempt, num_workers=threads, progress=False, copy_cache=False)
             return [cache[index] for index in range(len(studies))]
 
-    def _keep(self, fresh: dict[tuple[Path, ...], Tensor]) -> None:
-        for files, slices in fresh.items():
-            self._room -= slices.nbytes
+    def _keep(self, fresh: Mapping[_Key, _Read]) -> None:
+        for key, one in fresh.items():
+            self._room -= one.slices.nbytes + (0 if one.mask is None else one.mask.nbytes)
             if self._room < 0:
                 log.info("images beyond the limit are not kept in memory, and are read again by each experiment")
                 return
-            self._kept[files] = slices
+            self._kept[key] = one
 
     def mask(self, study: Study) -> Tensor | None:
-        """The study's mask on the network's grid, 0 or 1, (N, 1, S, S), or None if it has none."""
+        """The study's mask on the network's grid, 0 or 1, (N, 1, S, S), or None if it has none.
+
+        Raises:
+            UnreadableStudies: the study or its mask cannot be read, or the mask does not lie on its image.
+        """
         if study.mask is None:
             return None
-        marked = geometry(self.settings.size)((read_image(study.mask, ReadSettings(color="gray")) > 0).float())
-        return (as_slices(marked) >= 0.5).float()
+        key = _key(study)
+        if key not in self._kept and key not in self._masks:
+            self._read_once([study])
+        mask = self._kept[key].mask if key in self._kept else self._masks[key]
+        return None if mask is None else mask.float()
 
     def _report(self, errors: list[UnreadableImage], total: int) -> None:
         examples = "; ".join(str(error) for error in errors[:EXAMPLES])
@@ -167,6 +217,10 @@ class Loader:
         if not self.skip_unreadable:
             raise UnreadableStudies(f"{summary}. Mend or remove them, or leave them out with --skip-unreadable")
         log.warning("left out: %s", summary)
+
+
+def _key(study: Study) -> _Key:
+    return study.files, study.mask
 
 
 def _free_memory(device: torch.device) -> float:

@@ -14,10 +14,18 @@ from medad.types import Study
 FILE = "studies.txt"
 
 
-def write_marks(folder: Path, studies: Iterable[Study], dataset: str) -> None:
-    """Write ``folder``/studies.txt."""
-    lines = sorted({mark for study in studies for mark in marks(study, dataset)})
+def write_marks(folder: Path, studies: Iterable[Study], dataset: str, pixels: Iterable[str] = ()) -> None:
+    """Write ``folder``/studies.txt; ``pixels`` are digests of the studies' images, whatever files these are in."""
+    lines = sorted({mark for study in studies for mark in marks(study, dataset)} | {_short(one) for one in pixels})
     write_text(folder / FILE, "".join(f"{line}\n" for line in lines))
+
+
+def seen_pixels(folder: Path, pixels: Iterable[str]) -> int:
+    """How many images with these digests the model in ``folder`` has learned from, under whatever name."""
+    if not (folder / FILE).is_file():
+        return 0
+    known = set((folder / FILE).read_text(encoding="ascii").split())
+    return sum(_short(one) in known for one in pixels)
 
 
 def seen(folder: Path, studies: Iterable[Study], dataset: str) -> list[Study]:

@@ -8,13 +8,15 @@ What was run: dataset, split, method, variant (of the grid's settings, "-" witho
 The cases: n_normal, n_abnormal (studies); n_patients (null: not every study says whose it is); clusters ("patients"
     where the intervals treat the studies of one patient as one, else "studies").
 Ranking: auc, auc_low, auc_high, ap, ap_low, ap_high, f1_max, f1_max_low, f1_max_high (F1 at the threshold that is
-    best on these very cases: an oracle); auc_std, ap_std (over the networks that are judged one by one, null for one).
+    best on these very cases: an oracle); auc_std, ap_std (over the K networks that are judged one
+    by one, with K - 1 in the denominator; null for one).
     For "single", which judges M networks one by one, a metric is the mean over them, and its interval that of the mean
     over new cases with the same networks.
 Operating points, for each NAME in the model's thresholds, such as "spec95" (made for a specificity of 95 %) or
     "sens90": NAME_threshold (flagged means score > threshold), NAME_sensitivity, NAME_specificity, each with _low and
     _high (Wilson); NAME_ppv, NAME_npv, each with _low and _high, at the stated ``prevalence`` (absent without one).
 Pixels, on the network's grid, where there are masks: pixel_auc, pixel_ap, pixel_f1_max, pixel_aupro (to a false-
-    positive rate of 0.3), pixel_dice_oracle (best threshold on these very masks), pixel_dice at pixel_threshold (from
-    maps of normals, never from test), n_masks; where masks are boxes: pointing, pointing_low, pointing_high, n_boxes.
+    positive rate of 0.3), pixel_dice_oracle (best threshold on these very masks; a mean over studies), pixel_dice at
+    pixel_threshold (from maps of normals, never from test), n_masks; a published Dice that pools all pixels is
+    pixel_f1_max, and not pixel_dice_oracle; where masks are boxes: pointing, pointing_low, pointing_high, n_boxes.
 """

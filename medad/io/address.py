@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+MOST_PARTS = 65536  # volumes or pages of one file: more are an error or an attack
+
 
 def part_of(path: Path) -> tuple[Path, int]:
     """``scan.nii.gz#2`` is the second part of ``scan.nii.gz``: the file and the part, counted from 0."""
@@ -11,6 +13,11 @@ def part_of(path: Path) -> tuple[Path, int]:
     if mark and number.isascii() and number.isdigit() and int(number) > 0 and not path.exists():
         return path.with_name(stem), int(number) - 1
     return path, 0
+
+
+def part_name(name: str, part: int) -> str:
+    """The name of a part, counted from 0: the first one has the name of its file."""
+    return name if part == 0 else f"{name}#{part + 1}"
 
 
 def slice_of(path: Path) -> tuple[Path, int | None]:

@@ -13,7 +13,7 @@ from medad.io.dicom_differences import with_differences
 from medad.io.dicom_geometry import slice_affine, stacked
 from medad.io.dicom_instance import Instance, check_same, opened
 from medad.io.dicom_luts import GRAY_MAX, Lut, Window
-from medad.io.dicom_padding import fill_lowest
+from medad.io.dicom_padding import NOT_REMOVED, fill_lowest
 from medad.io.dicom_values import inverted, published
 from medad.io.errors import UnreadableImage
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray, turned_to_ras
@@ -37,7 +37,8 @@ def read_dicom(files: Sequence[Path], settings: ReadSettings) -> Picture:
     reading = _record(instances, settings, notes)
     array = all_finite(to_gray(array, settings, reading), first.header.path, settings, reading)
     if settings.voi == "published":
-        array = published(array, reading["inverted"], notes)
+        eight_bit = reading["bits"][0] <= 8 and not reading["signed"]
+        array = published(array, reading["inverted"], eight_bit, notes)
     patient = {key: first.header.text(key) for key in _PATIENT} if settings.keep_patient_tags else {}
     if count == 1:
         return Picture(array[..., 0], affine, affine, reading, patient)
@@ -101,12 +102,14 @@ def _spacing_affine(instance: Instance, notes: list[str]) -> Array:
 def _record(instances: Sequence[Instance], settings: ReadSettings, notes: list[str]) -> dict[str, Any]:
     first, rules = instances[0], [frame.rule for instance in instances for frame in instance.frames]
     stored, rule = first.stored, rules[0]
+    placed = all(frame.plane is not None for instance in instances for frame in instance.frames)
     shown = settings.voi == "published" or (settings.voi == "window" and stored.photometric.startswith("MONO"))
     several = len({(r.slope, r.intercept, r.voi if isinstance(r.voi, Window) else None) for r in rules}) > 1
     return begin(
         "dicom",
         **content_of(first.header),
         transfer_syntax=stored.syntax.name,
+        decoder=", ".join(dict.fromkeys(name for one in instances for name in one.decoders)) or None,
         photometric=stored.photometric,
         inverted=inverted(first.header, stored, []),
         rescale=[rule.slope, rule.intercept] if (rule.slope, rule.intercept) != (1, 0) else None,
@@ -114,10 +117,11 @@ def _record(instances: Sequence[Instance], settings: ReadSettings, notes: list[s
         modality_lut=rule.lut is not None,
         voi=settings.voi,
         window=_described(rule.voi),
-        padding=None if first.padding is None else "lowest",
-        bits=[stored.bits, stored.allocated],
+        padding="lowest" if first.padding is not None and NOT_REMOVED not in notes else None,
+        bits=[stored.bits, stored.allocated] if first.palette is None else [first.palette.bits] * 2,
         signed=stored.signed,
         color=None if first.channels == 1 else "RGB",
+        placed=placed and (len(rules) == 1 or len(instances) > 1 or first.placed_frames),
         orientation={"source": "as acquired", "given": "as acquired"},
         value_range=[0.0, GRAY_MAX] if shown else None,
         assumed=notes,

@@ -1,8 +1,8 @@
-"""Decoding the pixel data of a DICOM object: limits first, then one named decoder, frame by frame."""
+"""Decoding the pixel data of a DICOM object: limits first, then by named decoders, frame by frame."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,52 +17,95 @@ from medad.io.isolation import in_child
 from medad.io.limits import codestream_size
 from medad.io.picture import Array
 
-# The first of these that is installed decodes, so that what else is there changes nothing. GDCM aborts the process over
-# some damaged data, so it runs in a child. All but the GPL pylibjpeg-libjpeg (needed for 12-bit JPEG Extended only)
-# are permissively licensed.
+# The first of these that is installed decodes, so that what else is there changes nothing. A frame that it refuses goes
+# to the others in turn: each codec knows valid data that another one refuses. GDCM aborts the process over some damaged
+# data, so it runs in a child. All but the GPL pylibjpeg-libjpeg (needed for 12-bit JPEG Extended only) are permissively
+# licensed.
 _PLUGINS = {
-    "1.2.840.10008.1.2.4.50": ("pillow", "gdcm"),
-    "1.2.840.10008.1.2.4.51": ("pillow", "gdcm"),
+    "1.2.840.10008.1.2.4.50": ("pillow", "gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.51": ("pillow", "gdcm", "pylibjpeg"),
     "1.2.840.10008.1.2.4.57": ("gdcm", "pylibjpeg"),
     "1.2.840.10008.1.2.4.70": ("gdcm", "pylibjpeg"),
-    "1.2.840.10008.1.2.4.80": ("pyjpegls", "gdcm"),
-    "1.2.840.10008.1.2.4.81": ("pyjpegls", "gdcm"),
-    "1.2.840.10008.1.2.4.90": ("pylibjpeg", "gdcm"),
-    "1.2.840.10008.1.2.4.91": ("pylibjpeg", "gdcm"),
-    "1.2.840.10008.1.2.5": ("pydicom",),  # pylibjpeg-rle panics over damaged data
+    "1.2.840.10008.1.2.4.80": ("pyjpegls", "gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.81": ("pyjpegls", "gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.90": ("pylibjpeg", "gdcm", "pillow"),
+    "1.2.840.10008.1.2.4.91": ("pylibjpeg", "gdcm", "pillow"),
+    # pylibjpeg-rle panics over damaged data, and what pydicom refuses GDCM refuses too, or reads from a wrong header.
+    "1.2.840.10008.1.2.5": ("pydicom",),
 }
 _TAIL = 64  # bytes in which a JPEG, JPEG-LS or JPEG 2000 picture must end, padding included
 _INSTALL = "install python-gdcm, pylibjpeg, pylibjpeg-openjpeg and pyjpegls"
 _GPL = "install pylibjpeg-libjpeg, which is GPL-licensed and so not part of medad, or convert the file"
 
 
-def frames_of(header: Header, stored: Stored, notes: list[str]) -> Iterator[Array]:
+def frames_of(header: Header, stored: Stored, notes: list[str], decoders: list[str]) -> Iterator[Array]:
     """Yield each frame as stored, (rows, columns) or (rows, columns, 3), with color as RGB.
 
-    Unused bits are still in place: ``stored_bits`` takes them off.
+    Unused bits are still in place: ``stored_bits`` takes them off. The names of the decoders that were used are added
+    to ``decoders``, and a word to ``notes`` where one had to stand in for another.
+
+    Raises:
+        UnreadableImage: no decoder is installed, or none of them decodes a frame.
     """
     if not stored.syntax.is_encapsulated and stored.samples == 1 and stored.allocated in (8, 16, 32):
         yield from _plain(header, stored)
         return
-    decoder, plugin = _decoder(header, stored), ""
+    decoder, plugins = _decoder(header, stored), [""]
     if stored.syntax.is_encapsulated:
         _check_codestreams(header, stored, notes)
         wanted = _PLUGINS.get(str(stored.syntax), ("pylibjpeg",))
         if stored.syntax == JPEGExtended12Bit and stored.bits > 8:
             wanted = ("pylibjpeg",)
-        plugin = next((name for name in wanted if name in decoder.available_plugins), "")
-        if not plugin:
+        plugins = [name for name in wanted if name in decoder.available_plugins]
+        if not plugins:
             raise _no_decoder(header, stored)
-    try:
-        if plugin == "gdcm":
-            yield from in_child(lambda: _decoded(header, stored, decoder, plugin))
-        else:
-            yield from _decoded(header, stored, decoder, plugin)
-    except (MemoryError, UnreadableImage):
-        raise
-    except Exception as error:  # broad on purpose: each codec has its own errors
-        reason = f"its {stored.syntax.name} data cannot be decoded ({type(error).__name__})"
-        raise UnreadableImage(header.path, "corrupt", reason) from None
+    yield from _by_the_first_that_can(header, stored, decoder, plugins, notes, decoders)
+
+
+def _by_the_first_that_can(
+    header: Header, stored: Stored, decoder: Any, plugins: list[str], notes: list[str], decoders: list[str]
+) -> Iterator[Array]:
+    """Decode with the first of ``plugins``; a frame at which one fails is tried with each of the others, and the
+    frames after it with the one that could.
+
+    Raises:
+        UnreadableImage: a frame that none of them decodes.
+    """
+    done = 0
+    refused: dict[str, str] = {}  # of the frame that is to be decoded: plugin, error
+    while done < stored.frames:
+        plugin = next(name for name in plugins if name not in refused)
+        try:
+            for frame in _isolated(header, stored, decoder, plugin, done, bool(decoders or refused)):
+                _record(plugin, refused, notes, decoders)
+                refused = {}
+                done += 1
+                yield frame
+            return  # the caller counts: it may be fewer frames than claimed
+        except (MemoryError, UnreadableImage):
+            raise
+        except Exception as error:  # broad on purpose: each codec has its own errors
+            refused[plugin] = type(error).__name__
+        if len(refused) == len(plugins):
+            by = ", ".join(f"{name}: {error}" if name else error for name, error in refused.items())
+            reason = f"its {stored.syntax.name} data cannot be decoded ({by})"
+            raise UnreadableImage(header.path, "corrupt", reason)
+
+
+def _record(plugin: str, refused: Iterable[str], notes: list[str], decoders: list[str]) -> None:
+    if plugin and plugin not in decoders:
+        decoders.append(plugin)
+    note = f"decoded by {plugin}, since {', '.join(refused)} could not decode it"
+    if refused and note not in notes:
+        notes.append(note)
+
+
+def _isolated(header: Header, stored: Stored, decoder: Any, plugin: str, first: int, again: bool) -> Iterator[Array]:
+    """The frames from ``first`` on. Data that another decoder has refused are worth a child process of their own, even
+    where this process may die."""
+    if plugin == "gdcm":
+        return in_child(lambda: _decoded(header, stored, decoder, plugin, first), always=again)
+    return _decoded(header, stored, decoder, plugin, first)
 
 
 def _plain(header: Header, stored: Stored) -> Iterator[Array]:
@@ -81,8 +124,8 @@ def _plain(header: Header, stored: Stored) -> Iterator[Array]:
         yield frame.reshape(stored.rows, stored.columns)
 
 
-def _decoded(header: Header, stored: Stored, decoder: Any, plugin: str) -> Iterator[Array]:
-    options = {}
+def _decoded(header: Header, stored: Stored, decoder: Any, plugin: str, first: int = 0) -> Iterator[Array]:
+    options: dict[str, Any] = {}
     if stored.syntax not in (*JPEG2000TransferSyntaxes, *JPEGLSTransferSyntaxes):
         options["correct_unused_bits"] = False
     if str(stored.syntax) != str(header.tags.file_meta.get("TransferSyntaxUID", "")):
@@ -90,8 +133,10 @@ def _decoded(header: Header, stored: Stored, decoder: Any, plugin: str) -> Itera
     if stored.frames == 1:
         yield decoder.as_array(header.tags, index=0, decoding_plugin=plugin, **options)[0]
         return
+    if first:
+        options["indices"] = range(first, stored.frames)
     frames = decoder.iter_array(header.tags, decoding_plugin=plugin, **options)
-    for _, (frame, _) in zip(range(stored.frames), frames, strict=False):
+    for _, (frame, _) in zip(range(first, stored.frames), frames, strict=False):
         yield frame
 
 

@@ -14,9 +14,11 @@ import pydicom
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
+from medad.io.codestream import same_codec, syntax_of
 from medad.io.errors import UnreadableImage
 from medad.io.formats import HEAD
 from medad.io.limits import check_inflated
@@ -26,6 +28,7 @@ from medad.io.settings import ReadSettings
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
+_ITEM = b"\xfe\xff\x00\xe0"  # how encapsulated pixels start
 REPAIR = "have the sender repair its header"
 
 
@@ -158,6 +161,10 @@ def transfer_syntax(header: Header, notes: list[str]) -> UID:
     """The transfer syntax of a data set; where the file does not say, the one that its bytes show."""
     meta = getattr(header.tags, "file_meta", None)
     stated = meta.get("TransferSyntaxUID") if meta is not None else None
+    if (coded := _codec_of(header, UID(str(stated)) if stated else None)) is not None:
+        said = "another transfer syntax is stated" if stated else "no transfer syntax is stated"
+        notes.append(f"{said}: its frames are {coded.name}")
+        return coded
     if stated:
         return UID(str(stated))
     implicit, little = header.tags.original_encoding
@@ -165,3 +172,30 @@ def transfer_syntax(header: Header, notes: list[str]) -> UID:
     if implicit:
         return pydicom.uid.ImplicitVRLittleEndian
     return pydicom.uid.ExplicitVRLittleEndian if little else pydicom.uid.ExplicitVRBigEndian
+
+
+def _codec_of(header: Header, stated: UID | None) -> UID | None:
+    """The transfer syntax of encapsulated pixels whose codec is not the one that is stated, by their first frame.
+
+    Raises:
+        UnreadableImage: their codec is not known.
+    """
+    if "PixelData" not in header.tags:
+        return None
+    element = header.tags["PixelData"]
+    data = element.value
+    if not isinstance(data, bytes) or not (element.is_undefined_length or data[:4] == _ITEM):
+        return None
+    try:
+        first = next(generate_frames(data, number_of_frames=1), b"")
+    except ValueError:  # the items make no sense; the decoder's step says so
+        return None
+    coded = syntax_of(first)
+    if stated is not None and (coded is None or same_codec(stated, coded)):
+        return None
+    if coded is None and not element.is_undefined_length:
+        return None
+    if coded is None:
+        reason = "no transfer syntax is stated, and its compressed frames are of no codec that medad knows"
+        raise UnreadableImage(header.path, "unsupported-transfer-syntax", reason, REPAIR)
+    return coded

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from pydicom.pixels.processing import apply_color_lut
 
 from medad.io.dicom_codecs import frames_of
 from medad.io.dicom_geometry import Plane, plane_of
 from medad.io.dicom_header import REPAIR, Header, open_dicom
 from medad.io.dicom_kinds import claims_an_image, not_an_image
 from medad.io.dicom_padding import Padding, padding_of
+from medad.io.dicom_palette import Palette, palette_of
 from medad.io.dicom_pixels import Stored, check_stored, stored_as, stored_bits
 from medad.io.dicom_values import Rule, rule_of
 from medad.io.errors import UnreadableImage
@@ -43,6 +43,8 @@ class Instance:
     frames: tuple[Frame, ...]
     padding: Padding | None
     placed_frames: bool
+    palette: Palette | None = None
+    decoders: list[str] = field(default_factory=list, compare=False)
 
     @property
     def channels(self) -> int:
@@ -56,11 +58,11 @@ class Instance:
             UnreadableImage: fewer frames than claimed, or pixels that cannot be decoded.
         """
         count = 0
-        frames = frames_of(self.header, self.stored, notes)
+        frames = frames_of(self.header, self.stored, notes, self.decoders)
         for place, frame, raw in zip(places, self.frames, frames, strict=False):
             count += 1
             self._fill(place, frame, raw)
-            yield None if self.padding is None else self.padding(raw, stored_bits(raw, self.stored))
+            yield None if self.padding is None else self.padding(raw, stored_bits(raw, self.stored), notes)
         if count < len(self.frames):
             reason = f"it holds {count} of the {len(self.frames)} frames it claims"
             raise UnreadableImage(self.header.path, "truncated", reason)
@@ -73,9 +75,9 @@ class Instance:
             _look_up(lambda every: frame.rule(stored_bits(every, self.stored), self.stored.span), raw, place[0])
             return
         bits = stored_bits(raw, self.stored)
-        if self.stored.photometric == "PALETTE COLOR":
-            bits = apply_color_lut(bits, self.header.tags)[..., :3]
-        if bits.ndim == 3:
+        if self.palette is not None:
+            place[:] = self.palette(bits)
+        elif bits.ndim == 3:
             place[:] = np.moveaxis(bits, -1, 0)
         else:
             place[0] = frame.rule(bits, self.stored.span)
@@ -112,9 +114,10 @@ def opened(path: Path, settings: ReadSettings, notes: list[str]) -> Instance:
         raise UnreadableImage(path, "unsupported-photometric", reason, "convert it to MONOCHROME2 or RGB")
     check_stored(header, stored, settings, own)
     frames = _frames(header, stored, settings, own)
+    palette = palette_of(header, stored, own)
     notes.extend(note for note in own if note not in notes)
     padding = padding_of(header, stored) if settings.padding == "lowest" and settings.voi != "published" else None
-    return Instance(header, stored, frames, padding, header.has("PerFrameFunctionalGroupsSequence"))
+    return Instance(header, stored, frames, padding, header.has("PerFrameFunctionalGroupsSequence"), palette)
 
 
 def _frames(header: Header, stored: Stored, settings: ReadSettings, notes: list[str]) -> tuple[Frame, ...]:

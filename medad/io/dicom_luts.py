@@ -65,18 +65,29 @@ def windows_of(place: Header, notes: list[str]) -> list[Window]:
 
 def lut_of(table: Header, stored: Stored) -> Lut:
     """A LUT sequence item: descriptor (entries, first value, bits) and data, in whichever VR they came."""
-    descriptor = [int(one) for one in table.numbers("LUTDescriptor")]
+    count, first, bits = descriptor_of(table, "LUTDescriptor", stored)
+    return Lut(first, entries_of(table, "LUTData", count, stored).astype(np.float64), bits)
+
+
+def descriptor_of(table: Header, keyword: str, stored: Stored) -> tuple[int, int, int]:
+    """Number of entries, the stored value of the first one, and bits of an entry."""
+    descriptor = [int(one) for one in table.numbers(keyword)]
     if len(descriptor) != 3:
-        raise table.wrong("LUTDescriptor", "does not have three values")
+        raise table.wrong(keyword, "does not have three values")
     count, first, bits = descriptor[0] % 65536 or 65536, descriptor[1], descriptor[2]
     if stored.signed and first >= 2**15:
         first -= 2**16
-    raw: Any = table.tags.get("LUTData")
+    return count, first, bits
+
+
+def entries_of(table: Header, keyword: str, count: int, stored: Stored) -> Array:
+    """The ``count`` entries of a table, as whole numbers."""
+    raw: Any = table.tags.get(keyword)
     if isinstance(raw, bytes):
         kind = "u1" if len(raw) < 2 * count else ("<u2" if stored.syntax.is_little_endian else ">u2")
         entries = np.frombuffer(raw[: len(raw) // np.dtype(kind).itemsize * np.dtype(kind).itemsize], kind)
     else:
-        entries = np.asarray([raw] if isinstance(raw, int) else raw, np.int64) % 65536
+        entries = np.asarray([raw] if isinstance(raw, int) else raw if raw is not None else [], np.int64) % 65536
     if len(entries) < count:
-        raise table.wrong("LUTData", "has fewer entries than its descriptor says")
-    return Lut(first, entries[:count].astype(np.float64), bits)
+        raise table.wrong(keyword, "has fewer entries than its descriptor says")
+    return entries[:count].astype(np.int64)

@@ -94,10 +94,15 @@ def inverted(header: Header, stored: Stored, notes: list[str]) -> bool:
     return False
 
 
-def published(values: Array, invert: bool, notes: list[str]) -> Array:
-    """The DDAD benchmarks' rule for raw chest DICOM (METHODS.md 1): max - x, then min-max to whole levels 0..255."""
+def published(values: Array, invert: bool, eight_bit: bool, notes: list[str]) -> Array:
+    """The DDAD benchmarks' rule for raw chest DICOM: max - x where it is inverted, then min-max to whole levels 0..255.
+
+    Values that are ``eight_bit`` already stay as they are stored, but for the inversion.
+    """
     if invert:
         values = values.max() - values
+    if eight_bit:
+        return values
     low, high = float(values.min()), float(values.max())
     if high == low:
         notes.append("all pixels are equal: min-max gives 0")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medad.io.address import part_name
 from medad.io.errors import UnreadableImage, guarded
 from medad.io.formats import IMAGES, head_of, sniff
 from medad.io.settings import ReadSettings
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Found = Study | Skipped | UnreadableImage
 
 _NAMES = (
-    *(".dcm", ".dicom", ".nii", ".nii.gz", ".png", ".jpg", ".jpeg"),
+    *(".dcm", ".dicom", ".nii", ".nii.gz", ".mgh", ".mgz", ".png", ".jpg", ".jpeg"),
     *(".tif", ".tiff", ".bmp", ".nrrd", ".nhdr", ".mha", ".mhd"),
 )
 _LINK = "it is a link to a folder or to nothing; links to folders are not followed"
@@ -34,6 +35,7 @@ _REASONS = {
     "array": "it is an array file without geometry",
     "database": "it is a database",
     "animation": "it is a GIF",
+    "webp": "it is a WebP picture: convert it to PNG",
     "empty": "it is empty",
     "unknown": "its content is no format that medad reads",
 }
@@ -46,7 +48,8 @@ def discover(root: Path, settings: ReadSettings | None = None) -> Iterator[Found
     wherever they lie below ``root``: one study for each stack, its files in position order, with ``notes`` of the
     elements by which the series was split. Any other DICOM instance (radiographs, ultrasound, secondary captures: what
     it is follows from its SOP class; multi-frame) is one study, as is every NIfTI, raster and ITK file; a
-    4-D NIfTI file is one for each volume if ``settings.time`` is "split" ("scan.nii.gz#2" is its second).
+    4-D NIfTI file is one for each volume and a TIFF one for each page if ``settings.time`` is "split" ("scan.nii.gz#2"
+    is its second).
     A study's ``id`` is the path of its first file relative to ``root``; ``patient`` is a hash of PatientID.
 
     Series come after all other files, since only then they are complete. Nothing here raises for what a file holds.
@@ -107,21 +110,27 @@ def relative(path: Path, root: Path) -> str:
 def _parts(found: Single | Slice, root: Path, settings: ReadSettings) -> Iterator[Study | UnreadableImage]:
     try:
         with guarded(found.path):
-            parts = _volumes(found.path) if isinstance(found, Single) else 1
+            parts = volumes_of(found.path, settings.time == "split") if isinstance(found, Single) else 1
     except UnreadableImage as error:
         yield error
         return
     for part in range(parts if settings.time == "split" else 1):
-        file = found.path if part == 0 else found.path.with_name(f"{found.path.name}#{part + 1}")
-        yield Study(relative(file, root), (file,), found.patient)
+        name = relative(found.path, root)
+        yield Study(part_name(name, part), (Path(part_name(str(found.path), part)),), found.patient)
 
 
-def _volumes(path: Path) -> int:
-    if sniff(head_of(path)) != "nifti":
-        return 1
-    from medad.io.nifti import parts_of
+def volumes_of(path: Path, pages: bool) -> int:
+    """How many volumes a file holds, or pages if these are asked for. Raises whatever its header provokes."""
+    form = sniff(head_of(path))
+    if form in ("nifti", "mgh"):
+        from medad.io.nifti import parts_of
 
-    return parts_of(path)
+        return parts_of(path)
+    if pages and form == "raster":
+        from medad.io.raster import pages_of
+
+        return pages_of(path)
+    return 1
 
 
 def below(

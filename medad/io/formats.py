@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 HEAD = 1024
-IMAGES = ("dicom", "nifti", "raster", "itk")
+IMAGES = ("dicom", "nifti", "mgh", "raster", "itk")
 _VRS = frozenset(
     b"AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV".split()
 )
@@ -44,14 +44,19 @@ def head_of(path: Path) -> bytes:
 def sniff(head: bytes) -> str:
     """One of ``IMAGES``, or one word for what else it is ("text", "archive", "report", "unknown", ...).
 
-    A gzip file is looked into: "nifti" or "archive". "analyze" is a header that NIfTI would have marked.
+    A gzip file is looked into: "nifti", "mgh" or "archive". "analyze" is a header that NIfTI would have marked.
     """
     if head[128:132] == b"DICM" or _bare_dicom(head):
         return "dicom"
     if head[:2] == b"\x1f\x8b":
-        return "nifti" if _nifti(_inflated(head)) == "nifti" else "archive"
+        inside = _inflated(head)
+        return "nifti" if _nifti(inside) == "nifti" else "mgh" if is_mgh(inside) else "archive"
     if found := _nifti(head):
         return found
+    if is_mgh(head):
+        return "mgh"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
     if head[:2] == b"BM" and head[14:18] in (b"\x28\0\0\0", b"\x0c\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0"):
         return "raster"
     for magic, form in _MAGIC:
@@ -83,6 +88,14 @@ def _nifti(head: bytes) -> str | None:
     if 540 in size and head[4:8] in (b"n+2\0", b"ni2\0"):
         return "nifti"
     return None
+
+
+def is_mgh(head: bytes) -> bool:
+    """Whether a file starts like FreeSurfer's MGH: version 1, four sizes above 0, one of its five voxel types."""
+    if len(head) < 284:
+        return False
+    version, *sizes, kind = struct.unpack(">6i", head[:24])
+    return version == 1 and min(sizes) > 0 and kind in (0, 1, 3, 4, 10)
 
 
 def _inflated(head: bytes) -> bytes:

@@ -99,8 +99,9 @@ def thumbnail(picture: Picture) -> Array:
         image = image[..., image.shape[-1] // 2]
         image = image[:, ::-1, ::-1] if placed else image
     view = image[: 3 if len(image) >= 3 else 1].transpose(2, 1, 0)
-    eight_bit_color = len(image) >= 3 and picture.reading["bits"][0] == 8
-    nominal = (0.0, 255.0) if eight_bit_color else picture.reading["value_range"]
+    bits = picture.reading["bits"][0] if len(image) >= 3 else 0
+    full = bits == 8 or (bits == 16 and picture.reading["photometric"] == "PALETTE COLOR")
+    nominal = (0.0, 2.0**bits - 1) if full else picture.reading["value_range"]
     low, high = nominal or np.percentile(view, (0.5, 99.5))
     level = np.clip((view - low) / ((high - low) or 1.0), 0, 1) * 255
     return np.ascontiguousarray(level.astype(np.uint8).squeeze(-1) if level.shape[-1] == 1 else level.astype(np.uint8))

@@ -27,14 +27,14 @@ def expendable() -> None:
     _expendable = True
 
 
-def in_child(frames: Callable[[], Iterator[Array]]) -> Iterator[Array]:
+def in_child(frames: Callable[[], Iterator[Array]], always: bool = False) -> Iterator[Array]:
     """Yield what ``frames()`` yields, computed in a child process where the system can fork; or here, if this process
-    is ``expendable``.
+    is ``expendable`` and the child is not asked for ``always``.
 
     Raises:
         RuntimeError: the child died, or took longer than ``PATIENCE`` seconds for a frame.
     """
-    if _expendable or not hasattr(os, "fork"):
+    if (_expendable and not always) or not hasattr(os, "fork"):
         yield from frames()
         return
     reader, writer = os.pipe()

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medad.io.address import part_of
+from medad.io.address import MOST_PARTS, part_of
 from medad.io.errors import UnreadableImage
 from medad.io.limits import check_claim
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray
 from medad.io.settings import ReadSettings
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "MPO")
-_WHITE_IS_ZERO = 0
-_TIFF_PHOTOMETRIC, _TIFF_BITS, _EXIF_ORIENTATION = 262, 258, 274
+_WHITE_IS_ZERO, _UNSIGNED = 0, (1,)
+_TIFF_PHOTOMETRIC, _TIFF_BITS, _EXIF_ORIENTATION, _TIFF_SAMPLES = 262, 258, 274, 339
+_TIFF_SUBFILE, _TIFF_OLD_SUBFILE = 254, 255  # what a page is
+_REDUCED_OR_MASK, _OLD_REDUCED = 1 | 4, 2
 _TRUNCATED = ("truncated", "Truncated", "not enough image data", "broken data stream", "unrecognized data stream")
 
 
@@ -32,9 +34,10 @@ def read_raster(path: Path, settings: ReadSettings) -> Picture:
     try:
         with Image.open(file, formats=_FORMATS) as image:
             _check(file, image, settings)
-            _turn_to(file, image, part, settings, notes)
+            part, parts = _turn_to(file, image, part, settings.time == "split" or path != file, notes)
+            _check(file, image, settings)
             reading["photometric"], reading["modality"] = image.mode, None
-            array = _pixels(file, image, reading)
+            array = _pixels(file, image, (part, parts), reading)
     except Image.DecompressionBombError:
         reason, remedy = "it claims more pixels than Pillow decodes", "cut it into parts if it is to be trusted"
         raise UnreadableImage(file, "too-large", reason, remedy) from None
@@ -50,35 +53,66 @@ def read_raster(path: Path, settings: ReadSettings) -> Picture:
     if settings.voi == "published" and reading["value_range"] is None:
         from medad.io.dicom_values import published
 
-        array, reading["value_range"], reading["voi"] = published(array, False, notes), [0.0, 255.0], "published"
+        array, reading["value_range"], reading["voi"] = published(array, False, False, notes), [0.0, 255.0], "published"
     return Picture(np.swapaxes(array, 1, 2), np.eye(4), np.eye(4), reading)
+
+
+def pages_of(path: Path) -> int:
+    """How many pages of a file are images of their own; 1 for a file that cannot be opened: reading it says why."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return len(_pages(image))
+    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError):
+        return 1
+
+
+def _pages(image: Image.Image) -> list[int]:
+    """The frames that are images: a TIFF may hold smaller copies and masks of its pages. TIFF 6.0, NewSubfileType."""
+    if image.format in ("JPEG", "MPO", "BMP"):
+        return [0]
+    pages = []
+    for index in range(min(MOST_PARTS, int(getattr(image, "n_frames", 1)))):
+        image.seek(index)
+        tags = getattr(image, "tag_v2", {})
+        old = tags.get(_TIFF_OLD_SUBFILE, 0) == _OLD_REDUCED
+        if not (old or int(tags.get(_TIFF_SUBFILE, 0)) & _REDUCED_OR_MASK):
+            pages.append(index)
+    image.seek(0)
+    return pages or [0]
 
 
 def _check(file: Path, image: Image.Image, settings: ReadSettings) -> None:
     check_claim(file, (len(image.getbands()), *image.size), settings)
 
 
-def _turn_to(file: Path, image: Image.Image, part: int, settings: ReadSettings, notes: list[str]) -> None:
-    pages = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
-    if pages > 1 and settings.time == "refuse":
-        raise UnreadableImage(file, "multi-page", f"it holds {pages} pages", 'read with time="split"')
-    if part >= pages:
-        raise UnreadableImage(file, "missing", f"it has {pages} page(s), not {part + 1}", "check the number after #")
-    if pages > 1:
-        notes.append(f"page {part + 1} of {pages}")
-        image.seek(part)
-        _check(file, image, settings)
+def _turn_to(file: Path, image: Image.Image, part: int, split: bool, notes: list[str]) -> tuple[int, int]:
+    """Turn to a page, the ``part``-th of those that are images; its place among all pages, and how many there are."""
+    pages, count = _pages(image), int(getattr(image, "n_frames", 1))
+    if len(pages) > 1 and not split:
+        raise UnreadableImage(file, "multi-page", f"it holds {len(pages)} pages", 'read with time="split"')
+    if part >= len(pages):
+        reason = f"it has {len(pages)} page(s), not {part + 1}"
+        raise UnreadableImage(file, "missing", reason, "check the number after #")
+    if len(pages) > 1:
+        notes.append(f"page {part + 1} of {len(pages)}")
+    if count > len(pages):
+        notes.append(f"{count - len(pages)} smaller copies, masks or further pictures in the file are not read")
+    if count > 1:
+        image.seek(pages[part])
     if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
         notes.append("an EXIF orientation is stated: the pixels are kept as stored")
+    return pages[part], count
 
 
-def _pixels(file: Path, image: Image.Image, reading: dict[str, Any]) -> Array:
-    """(H, W) or (H, W, 3), in the file's own range."""
+def _pixels(file: Path, image: Image.Image, page: tuple[int, int], reading: dict[str, Any]) -> Array:
+    """(H, W) or (H, W, 3), in the file's own range; ``page`` is the number of the page, and of how many."""
     mode, notes = image.mode, reading["assumed"]
     if _color_of_16_bits(file, image):
-        return _by_sitk(file, reading)
+        return _by_sitk(file, page, reading)
     if mode in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
         array = np.asarray(image)
+        if mode == "I" and _unsigned_of_32_bits(image):
+            array = array.view(np.uint32)
         reading["bits"] = [8 * array.dtype.itemsize] * 2
         if mode.startswith("I;16") and _white_is_zero(image):
             reading["inverted"] = True
@@ -100,6 +134,12 @@ def _pixels(file: Path, image: Image.Image, reading: dict[str, Any]) -> Array:
     return np.asarray(image.convert("RGB"))
 
 
+def _unsigned_of_32_bits(image: Image.Image) -> bool:
+    """Whether Pillow gives as signed what the file says is not."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(_TIFF_BITS) == (32,) and tags.get(_TIFF_SAMPLES, _UNSIGNED) == _UNSIGNED
+
+
 def _white_is_zero(image: Image.Image) -> bool:
     tags = getattr(image, "tag_v2", {})
     return bool(tags) and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
@@ -115,12 +155,14 @@ def _color_of_16_bits(file: Path, image: Image.Image) -> bool:
     return image.format == "TIFF" and len(bits) > 1 and max(bits) > 8
 
 
-def _by_sitk(file: Path, reading: dict[str, Any]) -> Array:
+def _by_sitk(file: Path, page: tuple[int, int], reading: dict[str, Any]) -> Array:
     import SimpleITK as sitk  # noqa: N813 - the library's own abbreviation
 
     image = sitk.ReadImage(str(file), imageIO="PNGImageIO" if file.read_bytes()[:4] == b"\x89PNG" else "TIFFImageIO")
     array: Array = sitk.GetArrayFromImage(image)
     reading["bits"] = [8 * array.dtype.itemsize] * 2
+    if page[1] > 1 and array.ndim == 4 and len(array) == page[1]:
+        array = array[page[0]]
     if array.ndim != 3 or array.shape[-1] not in (2, 3, 4):
         raise UnreadableImage(file, "unsupported-type", "its channels are not gray or RGB", "store it as RGB")
     if array.shape[-1] in (2, 4):

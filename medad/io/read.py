@@ -52,7 +52,7 @@ def _read(form: str, paths: list[Path], settings: ReadSettings) -> Picture:
         from medad.io.dicom import read_dicom
 
         return read_dicom(paths, settings)
-    if form == "nifti":
+    if form in ("nifti", "mgh"):
         from medad.io.nifti import read_nifti
 
         return read_nifti(paths[0], settings)

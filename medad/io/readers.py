@@ -140,9 +140,9 @@ class DicomReader(StudyReader):
 
 
 class NiftiReader(StudyReader):
-    """NIfTI only."""
+    """NIfTI and MGH only."""
 
-    formats = ("nifti",)
+    formats = ("nifti", "mgh")
 
 
 class RasterReader(StudyReader):

@@ -12,9 +12,11 @@ class ReadSettings(BaseModel):
 
     ``voi``: "off" gives physical values (after rescale or modality LUT); "window" applies the file's first window or
     VOI LUT, or the one called ``window``, onto 0..255; "published" is the chest protocol of the DDAD benchmarks on
-    stored values: MONOCHROME1 as max - x, then min-max per image to whole gray levels 0..255.
+    stored values: MONOCHROME1 as max - x, then min-max per image to whole gray levels 0..255, unless the values are
+    stored in 8 bits: these stay as they are.
     ``color``: "keep" the channels, or "gray": 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601) as one channel.
-    ``time``: a file of several volumes or pages is refused, or "split": ``name#2`` is then its second part.
+    ``time``: a file of several volumes or pages is refused, or "split": its name is then its first part. ``name#2`` is
+    its second part in both cases.
     ``non_finite``: NaN and infinite pixels are refused, or filled with ``fill_value``.
     ``padding``: declared pixel padding becomes the "lowest" value of the image's other pixels, or is kept.
     ``max_bytes``: ceiling of the decoded float32 image; ``max_growth``: how many times the file's size it may be, once

@@ -17,6 +17,8 @@ from medad.io.picture import LPS_TO_RAS, Picture, all_finite, begin, to_gray, tu
 from medad.io.settings import ReadSettings
 
 _HEADER_BYTES = 64 * HEAD
+_NRRD_PLACE = ("space", "spacedimension")
+_META_PLACE = ("offset", "position", "origin", "transformmatrix", "orientation", "rotation")
 _DATA_KEYS = ("datafile", "elementdatafile")
 
 
@@ -41,8 +43,9 @@ def read_sitk(path: Path, settings: ReadSettings) -> Picture:
     except RuntimeError:
         raise UnreadableImage(file, "corrupt", "its pixels cannot be decoded") from None
     raw = sitk.GetArrayFromImage(image)
-    reading = begin("itk", bits=[8 * raw.dtype.itemsize] * 2, signed=raw.dtype.kind != "u")
-    if nrrd and "space" not in fields and "spacedimension" not in fields:
+    placed = any(key in fields for key in (_NRRD_PLACE if nrrd else _META_PLACE))
+    reading = begin("itk", placed=placed, bits=[8 * raw.dtype.itemsize] * 2, signed=raw.dtype.kind != "u")
+    if not placed:
         reading["assumed"].append("no anatomical space is stated: its axes are taken as LPS")
     spatial = image.GetDimension()
     array = np.moveaxis(raw, -1, 0) if image.GetNumberOfComponentsPerPixel() > 1 else raw[np.newaxis]

@@ -93,6 +93,7 @@ def _identity(model: Model, folder: Path, settings: ScoreSettings) -> dict[str, 
         "heatmaps": settings.heatmaps,
         "force": str(settings.force),
         "uids": str(settings.uids),
+        "split": str(settings.split),
     }
 
 

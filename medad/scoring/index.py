@@ -15,6 +15,7 @@ from medad.io.dicom_slice import Stack
 from medad.ledger import DONE, Ledger
 from medad.scoring import copies
 from medad.scoring.looks import Looked, explained, slice_of
+from medad.scoring.parts import add_further_parts, enter_counts
 from medad.scoring.walk import OF_A_FILE, PAGE, name_of, walk
 from medad.types import Skipped, Study
 
@@ -74,14 +75,17 @@ class Index:
 
     def looked(self, found: Iterable[Looked]) -> None:
         """Enter what files are."""
+        found = list(found)
         values = [
             (one.look, one.reason, one.instance, one.series, one.place, one.uid, self._name(one.path)) for one in found
         ]
+        counts = [(self._name(one.path), one.parts) for one in found]
         with self.ledger.writing() as database:
             database.executemany(
                 "UPDATE files SET look = ?, reason = ?, instance = ?, series = ?, place = ?, uid = ? WHERE path = ?",
                 values,
             )
+            enter_counts(database, counts)
 
     def look_alikes(self) -> Iterator[tuple[Path, ...]]:
         """Files of equal size that no UID tells apart, one by one. Enter their digests with :meth:`digested`."""
@@ -137,6 +141,7 @@ class Index:
                 "INSERT INTO found SELECT path, size || ':' || mtime, path, instance || coalesce(' ' || content, ''), "
                 "uid, nullif(look, 'image'), reason, '' FROM files WHERE look IN ('image', 'skipped', 'failed')"
             )
+            add_further_parts(database)
             for (series,) in database.execute("SELECT DISTINCT series FROM files WHERE series IS NOT NULL").fetchall():
                 database.executemany(
                     "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?, ?)", self._stacks(series)

@@ -23,6 +23,7 @@ from medad.model import Card
 from medad.scoring.gate import Gate
 from medad.scoring.looks import Looked, digest_of, look_into
 from medad.scoring.maps import preview, save_map, save_thumbnail
+from medad.scoring.parts import counted
 from medad.scoring.settings import ScoreSettings
 from medad.scoring.spares import failure
 from medad.types import MedadError, Study
@@ -114,7 +115,7 @@ class Worker:
         """``network`` holds the settings of the model's method."""
         self.settings = settings
         self.out = out
-        self.prepare = Prepare(network)
+        self.prepare = Prepare(network, split=settings.split)
         self.gate = None if settings.force else Gate(card.profile)
         self.top = card.map_scale[settings.score]
         self.kept: OrderedDict[str, _Kept] = OrderedDict()
@@ -122,7 +123,8 @@ class Worker:
     def __call__(self, job: Job) -> Done:
         """The outcome: for a look, what the files are; for a study, what the network takes, or the final entry."""
         if isinstance(job, Look):
-            return [look_into(path, self.settings.uids) for path in job.paths]
+            found = [look_into(path, self.settings.uids) for path in job.paths]
+            return [counted(one) for one in found] if self.settings.split else found
         if isinstance(job, Digest):
             return digest_of(job.path, job.pixels)
         began = time.monotonic()

@@ -29,7 +29,7 @@ _DETACHED = re.compile(rb"^\s*(?:data ?file|ElementDataFile)\s*[:=]=?\s*(?!local
 @dataclass(frozen=True)
 class Looked:
     """``look`` is image, slice (of ``series``, at ``place``), skipped or failed; copies have the same ``instance``.
-    ``uid`` is that of the series or image, or its pseudonym."""
+    ``uid`` is that of the series or image, or its pseudonym; ``parts`` how many volumes or pages are to be scored."""
 
     path: Path
     look: str
@@ -38,6 +38,7 @@ class Looked:
     series: str | None = None
     place: str | None = None
     uid: str = ""
+    parts: int = 1
 
 
 def look_into(path: Path, uids: bool) -> Looked:

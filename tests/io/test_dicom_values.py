@@ -151,6 +151,21 @@ def test_published_rule_for_chest_radiographs(dicom, read, photometric):
     assert picture.reading["value_range"] == [0.0, 255.0]
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_the_published_rule_keeps_values_that_are_eight_bit_already(dicom, read, photometric, kind):
+    """8 bits stored, in 8 or 16: no min-max, but for the inversion, which is about the image's maximum."""
+    stored = np.array([[17, 40, 100, 200]], kind)
+    picture = read(dicom("a.dcm", stored, bits=8, PhotometricInterpretation=photometric), voi="published")
+    assert_array_equal(seen(picture), 200 - stored.astype(int) if photometric == "MONOCHROME1" else stored)
+    assert picture.reading["value_range"] == [0.0, 255.0]
+
+
+def test_the_published_rule_stretches_signed_values_of_eight_bits(dicom, read):
+    stored = np.array([[-100, 0, 20, 27]], np.int8)
+    assert_array_equal(seen(read(dicom("a.dcm", stored, bits=8), voi="published")), [[0, 200, 240, 255]])
+
+
 def test_signed_padding_becomes_the_lowest_real_value(dicom, read):
     pixels = np.array([[-2000, -2000, -500, 0, 900]], np.int16)
     tags = {"PixelPaddingValue": -2000, "RescaleSlope": 1, "RescaleIntercept": -1024}

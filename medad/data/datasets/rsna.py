@@ -1,9 +1,8 @@
 """RSNA pneumonia detection challenge: chest radiographs.
 
-The official lists name PNG files; that they are patientId.png, as they are named here, could not be verified without
-the lists themselves. The published 5,012 + 1,000 abnormal studies are as many as stage 2 has patients of the class
-Lung Opacity, so the official lists may hold these alone, while both abnormal classes are labeled abnormal here; the
-attribute "class" tells them apart.
+The official lists hold names of the form UUID.png, which patientId.png is: images are named so here. The published
+5,012 + 1,000 abnormal studies are as many as stage 2 has patients of the class Lung Opacity, so the official lists may
+hold these alone, while both abnormal classes are labeled abnormal here; the attribute "class" tells them apart.
 """
 
 from __future__ import annotations

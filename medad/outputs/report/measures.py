@@ -7,6 +7,10 @@ from typing import Any
 from medad.outputs.report.read import Group
 from medad.outputs.report.table import Block, Column, Row, Table, interval, number, text
 
+_ORACLE = (
+    "The oracle threshold is the best one on these very masks: no figure to expect in use. Its Dice is a mean over "
+    "studies; a published Dice pooled over all pixels is to be compared with the pixel F1-max of the printed table."
+)
 PIXELS = {
     "pixel_auc": "AUROC",
     "pixel_ap": "AP",
@@ -87,6 +91,6 @@ def pixels_table(group: Group) -> Table | None:
         "n_boxes",
     )
     rows = [{key: row[key] for key in keys if key in row} for row in measured]
-    note = "The oracle threshold is the best one on these very masks: no figure to expect in use." if shown else ""
+    note = _ORACLE if shown else ""
     caption = f"Localization: {counted}" if counted else "Localization"
     return Table("localization", caption, columns, [Block("", rows)], group.place, note)

@@ -1,0 +1,92 @@
+"""The affine of a volume from its NIfTI or MGH header: index to RAS mm, and what had to be decided.
+
+Source: nifti1.h, "3D image (volume) orientation and location in space" and xyzt_units; FreeSurfer's MGH format.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nibabel.spatialimages import HeaderDataError
+
+from medad.io.errors import UnreadableImage
+from medad.io.picture import Array
+
+REPAIR = "have the sender repair its header"
+_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # NIFTI_UNITS_UNKNOWN, METER, MM, MICRON
+_UNITS = {1: "meters", 3: "micrometers"}
+
+
+def nifti_affine(path: Path, header: Any, reading: dict[str, Any]) -> Array:
+    """The sform, else the qform, else the voxel sizes alone; units as the header says, or mm.
+
+    Raises:
+        UnreadableImage: an orientation is stated and none of its forms can be used.
+    """
+    notes, forms = reading["assumed"], {}
+    for name in ("sform", "qform"):
+        if int(header[f"{name}_code"]) > 0:
+            forms[name] = _form(header, name)
+    name = next((name for name, form in forms.items() if form is not None), "")
+    if forms and not name:
+        raise UnreadableImage(path, "corrupt", f"its {' and '.join(forms)} cannot be inverted", REPAIR)
+    if name == "qform" and "sform" in forms:
+        notes.append("the sform cannot be inverted: read by the qform")
+    known = bool(forms)
+    reading["orientation_known"] = reading["placed"] = known
+    if not known:
+        notes.append("sform and qform code are 0: read as LAS, left and right may be swapped")
+    affine = forms[name] if known else _usable(header.get_base_affine())
+    if affine is None:
+        raise UnreadableImage(path, "corrupt", "its voxel sizes make no sense", REPAIR)
+    code = int(header["xyzt_units"]) & 7
+    if code not in _MM:
+        notes.append("its unit of length is unknown: taken as mm")
+    elif code in _UNITS:
+        notes.append(f"its unit of length is {_UNITS[code]}: turned into mm")
+    return np.asarray(np.diag([_MM.get(code, 1.0)] * 3 + [1.0]) @ affine)
+
+
+def mgh_affine(path: Path, image: Any, reading: dict[str, Any]) -> Array:
+    """Index to RAS mm as the header states it; where it does not, FreeSurfer takes coronal slices of 1 mm.
+
+    Raises:
+        UnreadableImage: it cannot be inverted.
+    """
+    known = bool(image.extra["oriented"])
+    reading["orientation_known"] = reading["placed"] = known
+    if not known:
+        reading["assumed"].append("no orientation is stated: read as LIA, as FreeSurfer does")
+    affine = _usable(image.header.get_affine() if known else _coronal(image.shape))
+    if affine is None:
+        raise UnreadableImage(path, "corrupt", "its affine has no inverse", REPAIR)
+    return affine
+
+
+def _coronal(shape: tuple[int, ...]) -> Array:
+    """Voxels of 1 mm from right to left, top to bottom, back to front, the middle of the volume at 0."""
+    affine = np.array([[-1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+    affine[:3, 3] = -affine[:3, :3] @ np.array(shape[:3]) / 2
+    return affine
+
+
+def _form(header: Any, name: str) -> Array | None:
+    """The sform or qform of a header, None if it cannot be used."""
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return _usable(header.get_sform() if name == "sform" else header.get_qform())
+    except (HeaderDataError, ValueError):  # a quaternion longer than 1, or that is not finite
+        return None
+
+
+def _usable(affine: Any) -> Array | None:
+    """``affine`` if it can be inverted; the volume of a voxel is judged by the lengths of its edges."""
+    found = np.asarray(affine, np.float64)
+    edges = np.linalg.norm(found[:3, :3], axis=0)
+    if not np.isfinite(found).all() or edges.min() == 0:
+        return None
+    return found if abs(np.linalg.det(found[:3, :3] / edges)) > 1e-6 else None
