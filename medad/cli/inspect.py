@@ -20,13 +20,19 @@ def inspect(
     voi: Annotated[str, typer.Option(help="off: physical values; window; published: the chest protocol.")] = "off",
     gray: Annotated[bool, typer.Option("--gray", help="Read color as luminance.")] = False,
     split: Annotated[bool, typer.Option("--split", help="Read a 4-D file volume by volume.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that reading one file may take.")] = 60.0,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links to files outside the folder.")
+    ] = False,
 ) -> None:
     """Show what would be read, and how. Exit code 1 if anything could not be read."""
     import json
+    import os
 
     from pydantic import ValidationError
 
-    from medad.io.inspection import inspected, montage
+    from medad.io.inspecting import inspected_by_workers
+    from medad.io.inspection import montage
     from medad.io.settings import ReadSettings
 
     try:
@@ -34,7 +40,8 @@ def inspect(
         settings = ReadSettings.model_validate(chosen)
     except ValidationError as error:
         raise typer.BadParameter(f"--voi {voi}: {error.errors()[0]['msg']}") from None
-    rows = list(inspected(path, settings))
+    workers = len(os.sched_getaffinity(0))
+    rows = list(inspected_by_workers(path, settings, timeout=timeout, workers=workers, follow_links=follow_links))
     if json_:
         typer.echo(json.dumps([row.record() for row in rows], indent=2))
     else:
