@@ -37,11 +37,15 @@ def score(
     point: Annotated[str | None, typer.Option(help="Flag scores from this operating point of the model on.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Score also what is unlike the training images.")] = False,
     uids: Annotated[bool, typer.Option("--uids", help="Put DICOM UIDs into the table.")] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links to files outside the folder.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0: one for each core.")] = 0,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that reading one file may take.")] = 300.0,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
     max_failed: Annotated[
-        float, typer.Option(min=0, max=1, help="Stop when more than this share of at least 100 files fails.")
+        float,
+        typer.Option(min=0, max=1, help="Stop once more than this share of all images failed; from 100 on."),
     ] = 0.5,
     watch: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Go on with what arrives, looking this often; 0: once.")
@@ -71,6 +75,7 @@ def score(
         heatmaps=heatmaps.value,
         force=force,
         uids=uids,
+        follow_links=follow_links,
         alpha=alpha,
         threshold=threshold,
         point=point,

@@ -25,7 +25,8 @@ class FolderAway(ScoringError):
 class ScoreSettings:
     """``score`` decides what is abnormal, and its maps are drawn; "" is the model's last. ``heatmaps``: which studies
     have one on the grid of their source, beside the thumbnail that all have. ``force`` scores what the gate would
-    refuse; ``uids`` puts the UIDs of DICOM images and series into the table in place of pseudonyms.
+    refuse; ``uids`` puts the UIDs of DICOM images and series into the table in place of pseudonyms. ``follow_links``
+    takes links to files outside the folder as well.
 
     What follows changes no score, and may differ between the runs on one output folder. ``alpha``, ``threshold`` and
     ``point`` (an operating point of the model) say what is flagged, and the heatmaps of earlier runs follow them.
@@ -39,6 +40,7 @@ class ScoreSettings:
     heatmaps: Literal["flagged", "all", "none"] = "flagged"
     force: bool = False
     uids: bool = False
+    follow_links: bool = False
     alpha: float = 0.05
     threshold: float | None = None
     point: str | None = None
