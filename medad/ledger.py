@@ -1,8 +1,16 @@
 """What batch scoring has found and done, in a sqlite file of the output folder, written as it is reached.
 
-``files`` is the index of the scored folder: what each file is, with its size and time. ``studies`` has a row for each
-study, and for each file that is none; a row without a status is still to do. ``orphans`` are studies whose pictures
-are still to be deleted. A transaction is there whole or not at all, whenever the process is killed.
+``files`` is the index of the scored folder: what each file is, with its size and the times of its last change.
+``studies`` has a row for each study, and for each file that is none; a row without a status is still to do.
+``orphans`` are studies whose pictures are still to be deleted. A transaction is there whole or not at all, whenever the
+process is killed.
+
+What somebody learns who gets hold of the file: the names of the files, their sizes and times, the rows of the table,
+and for DICOM the place of each slice and the pseudonym of a UID that scores.csv holds as well (the UID itself with
+``--uids``), so whoever has a list of UIDs can tell which of them were here. Patient numbers, hours and all other tags
+are only in hashes whose key was drawn by one process and never written: nobody can try them all, neither with the
+ledger nor with the UIDs. The next process draws another key, and looks anew into files that belong together with new
+ones.
 """
 
 from __future__ import annotations
@@ -20,24 +28,30 @@ from typing import IO
 from medad.types import MedadError
 
 FORMAT = 4
-# Rows that say what becomes of the other copies of their image: copies of it, or failures without another try. Whether
-# a file is there, and may be opened, is no matter of its bytes. An index serves a query that has its very words.
+# Failures that say nothing about the bytes of a file: the next run tries again, whatever it was told.
+TRANSIENT = ("missing", "no-permission", "io-error", "changed")
+GATED = "gate"  # the kind of rows that the gate skipped
+EQUAL_BYTES = "content "  # starts an ``instance`` that is the digest of a whole file
+# Rows that say what becomes of the other copies of their image: copies of it, or failures without another try. An index
+# serves a query that has its very words.
 WAITING = "status IS NULL AND instance IS NOT NULL"
 DONE = "status IN ('scored', 'skipped') AND copy_of IS NULL AND instance IS NOT NULL"
-HOPELESS = """status = 'failed' AND instance GLOB 'content *' AND instr(reason, '(missing)') = 0
-    AND instr(reason, '(no-permission)') = 0"""
+HOPELESS = f"status = 'failed' AND instance GLOB '{EQUAL_BYTES}*' AND kind NOT IN {TRANSIENT}"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS identity (text TEXT);
-CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, run INTEGER, since INTEGER,
-    look TEXT, reason TEXT, instance TEXT, series TEXT, place TEXT, uid TEXT, content TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER, run INTEGER,
+    since INTEGER, look TEXT, reason TEXT, kind TEXT, instance TEXT, series TEXT, place TEXT, uid TEXT, session TEXT,
+    mark TEXT, again INTEGER, content TEXT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS files_unseen ON files (path) WHERE look IS NULL;
 CREATE INDEX IF NOT EXISTS files_series ON files (series, path) WHERE series IS NOT NULL;
 CREATE INDEX IF NOT EXISTS files_instance ON files (series, instance) WHERE instance IS NOT NULL;
 CREATE INDEX IF NOT EXISTS files_size ON files (size) WHERE look = 'image';
+CREATE INDEX IF NOT EXISTS files_uid ON files (uid, session) WHERE uid != '';
 CREATE TABLE IF NOT EXISTS studies (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT,
-    reason TEXT, slices INTEGER, scores TEXT, heatmap TEXT, facts TEXT, seconds REAL, copy_of BLOB, note TEXT)
-    WITHOUT ROWID;
+    reason TEXT, kind TEXT, note TEXT, copy_of BLOB, slices INTEGER, scores TEXT, heatmap TEXT, facts TEXT,
+    seconds REAL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS studies_to_do ON studies (id) WHERE status IS NULL;
+CREATE INDEX IF NOT EXISTS studies_failed ON studies (id) WHERE status = 'failed';
 CREATE INDEX IF NOT EXISTS studies_waiting ON studies (instance, id) WHERE {WAITING};
 CREATE INDEX IF NOT EXISTS studies_done ON studies (instance, id) WHERE {DONE};
 CREATE INDEX IF NOT EXISTS studies_hopeless ON studies (instance, id) WHERE {HOPELESS};
@@ -53,7 +67,7 @@ class LedgerError(MedadError):
 class Entry:
     """What came of a study. ``status`` is scored, skipped or failed; ``scores`` by name; ``heatmap`` is relative to the
     output folder; ``facts`` is what else is known, plain JSON; ``seconds`` of work, the one value that is not the same
-    every time.
+    every time; ``kind`` is one word for the reason, by which rows are dealt with.
     """
 
     status: str
@@ -63,6 +77,7 @@ class Entry:
     heatmap: str = ""
     facts: dict[str, object] = field(default_factory=dict)
     seconds: float = 0.0
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,14 +167,14 @@ class Ledger:
         """Enter what came of studies (ID, entry), all or none."""
         values = [
             (
-                *(one.status, one.reason, one.slices, json.dumps(one.scores), one.heatmap),
+                *(one.status, one.reason, one.kind, one.slices, json.dumps(one.scores), one.heatmap),
                 *(json.dumps(one.facts), one.seconds, os.fsencode(study_id)),
             )
             for study_id, one in entries
         ]
         with self.writing() as database:
             database.executemany(
-                "UPDATE studies SET status = ?, reason = ?, slices = ?, scores = ?, heatmap = ?, facts = ?, "
+                "UPDATE studies SET status = ?, reason = ?, kind = ?, slices = ?, scores = ?, heatmap = ?, facts = ?, "
                 "seconds = ? WHERE id = ?",
                 values,
             )
@@ -167,12 +182,11 @@ class Ledger:
     def rows(self, status: str | None = None) -> Iterator[Row]:
         """All rows that have a status, or this one, in the order of their IDs' bytes, one by one."""
         for study_id, files, uid, *values in self.database.execute(
-            "SELECT id, files, uid, status, reason, slices, scores, heatmap, facts, seconds, copy_of, "
-            "note FROM studies "
-            "WHERE status = coalesce(?, status) ORDER BY id",
+            "SELECT id, files, uid, status, reason, slices, scores, heatmap, facts, seconds, kind, copy_of, note "
+            "FROM studies WHERE status = coalesce(?, status) ORDER BY id",
             (status,),
         ):
-            status, reason, slices, scores, heatmap, facts, seconds, copy_of, note = values
+            status, reason, slices, scores, heatmap, facts, seconds, kind, copy_of, note = values
             if copy_of is not None:
                 reason = f"it holds the same image as {shown(copy_of)}"
             entry = Entry(
@@ -183,12 +197,19 @@ class Ledger:
                 heatmap or "",
                 json.loads(facts or "{}"),
                 seconds or 0.0,
+                kind or "",
             )
             yield Row(os.fsdecode(study_id), 1 + files.count(b"\0"), uid or "", entry)
 
     def counts(self) -> dict[str, int]:
         """How many rows there are of each status; those still to do are under "to do"."""
         query = "SELECT coalesce(status, 'to do'), count(*) FROM studies GROUP BY status"
+        return dict(self.database.execute(query))
+
+    def judged(self) -> dict[str, int]:
+        """How many images there are of each status; files that are none, and copies, are left out."""
+        query = f"""SELECT coalesce(status, 'to do'), count(*) FROM studies
+            WHERE status IS NOT 'skipped' OR kind = '{GATED}' GROUP BY status"""
         return dict(self.database.execute(query))
 
     def close(self) -> None:

@@ -25,14 +25,20 @@ def inspect(
     split: Annotated[
         bool, typer.Option("--split", help="Read a 4-D file volume by volume, a TIFF page by page.")
     ] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that reading one file may take.")] = 60.0,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links to files outside the folder.")
+    ] = False,
 ) -> None:
     """Show what would be read, and how. Exit code 1 if anything could not be read."""
     import json
+    import os
 
     from pydantic import ValidationError
 
     from medad.files import writing
-    from medad.io.inspection import inspected, montage
+    from medad.io.inspecting import inspected_by_workers
+    from medad.io.inspection import montage
     from medad.io.settings import ReadSettings
 
     try:
@@ -40,7 +46,8 @@ def inspect(
         settings = ReadSettings.model_validate(chosen)
     except ValidationError as error:
         raise typer.BadParameter(f"--voi {voi}: {error.errors()[0]['msg']}") from None
-    rows = list(inspected(path, settings))
+    workers = len(os.sched_getaffinity(0))
+    rows = list(inspected_by_workers(path, settings, timeout=timeout, workers=workers, follow_links=follow_links))
     if json_:
         typer.echo(json.dumps([row.record() for row in rows], indent=2))
     else:

@@ -40,11 +40,15 @@ def score(
     split: Annotated[
         bool, typer.Option("--split", help="Score each volume of a 4-D file, and each page of a TIFF, by itself.")
     ] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links to files outside the folder.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0: one for each core.")] = 0,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that reading one file may take.")] = 300.0,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed before.")] = False,
     max_failed: Annotated[
-        float, typer.Option(min=0, max=1, help="Stop when more than this share of at least 100 files fails.")
+        float,
+        typer.Option(min=0, max=1, help="Stop once more than this share of all images failed; from 100 on."),
     ] = 0.5,
     watch: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Go on with what arrives, looking this often; 0: once.")
@@ -75,6 +79,7 @@ def score(
         force=force,
         uids=uids,
         split=split,
+        follow_links=follow_links,
         alpha=alpha,
         threshold=threshold,
         point=point,

@@ -16,8 +16,8 @@ from PIL import Image
 from medad.data._rows import on_disk
 from medad.data.datasets._prepared import IMAGES, mask_of
 from medad.data.datasets._raw import RawCase
-from medad.files import write_bytes
 from medad.data.masks import Grid, grid_of, read_mask
+from medad.files import write_bytes
 from medad.io.errors import UnreadableImage
 from medad.io.picture import Picture
 from medad.io.read import read_picture

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from medad.io.dicom_marks import ACQUISITION
 from medad.io.dicom_slice import Slice, plane_of_slice
-from medad.io.discovery import relative
+from medad.io.discovery import Mapped, relative
 from medad.io.errors import UnreadableImage, guarded
 from medad.io.settings import ReadSettings
 from medad.types import Skipped
@@ -53,16 +53,18 @@ def broken(digest: str, reason: str) -> str:
     return f"{_BROKEN}{digest} {reason}"
 
 
-def with_contents(slices: Sequence[Slice]) -> list[Slice]:
-    """The slices of a series, with their contents where UID and place leave open whether they are copies."""
+def with_contents(slices: Sequence[Slice], mapped: Mapped = map) -> list[Slice]:
+    """The slices of a series, with their contents where UID and place leave open whether they are copies.
+
+    ``mapped`` applies :func:`content_of` to their paths, perhaps in other processes.
+    """
     uids = Counter(image.instance for image in slices)
     places = Counter(_place(image) for image in slices if uids[image.instance] > 1)
-    return [
-        replace(image, content=content_of(image.path))
-        if image.instance and uids[image.instance] > 1 and places[_place(image)] > 1
-        else image
-        for image in slices
+    undecided = [
+        image.path for image in slices if image.instance and uids[image.instance] > 1 and places[_place(image)] > 1
     ]
+    contents = dict(zip(undecided, mapped(content_of, undecided), strict=True))
+    return [replace(image, content=contents.get(image.path, "")) for image in slices]
 
 
 def without_copies(slices: Sequence[Slice], root: Path) -> Iterator[Slice | Skipped | UnreadableImage]:

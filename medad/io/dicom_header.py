@@ -18,10 +18,11 @@ from pydicom.encaps import generate_frames
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
+from medad.io.bounded import read_tags
 from medad.io.codestream import same_codec, syntax_of
 from medad.io.errors import UnreadableImage
 from medad.io.formats import HEAD
-from medad.io.limits import check_inflated
+from medad.io.limits import SMALLER, check_inflated
 from medad.io.settings import ReadSettings
 
 # pydicom quotes the values of wrong tags in its warnings, and a patient's name or number must not reach a log.
@@ -147,14 +148,15 @@ def open_dicom(
     with path.open("rb") as file:
         size, head = os.fstat(file.fileno()).st_size, file.read(HEAD)
         if size > 2 * settings.max_bytes:
-            raise UnreadableImage(path, "too-large", f"the file has {size} bytes", "raise max_bytes to read it")
-        if _DEFLATED in head:
+            raise UnreadableImage(path, "too-large", f"the file has {size} bytes", SMALLER)
+        end = size
+        if deflated := _DEFLATED in head:
             meta = pydicom.filereader.read_file_meta_info(str(path))
             start = 144 + int(meta.get("FileMetaInformationGroupLength", 0))
-            check_inflated(path, start, -15, min(2 * settings.max_bytes, max(settings.max_growth * size, 2**26)))
+            end = check_inflated(path, start, -15, min(2 * settings.max_bytes, max(settings.max_growth * size, 2**26)))
         file.seek(0)
         bare = head[128:132] != b"DICM"
-        return Header(path, pydicom.dcmread(file, force=bare, stop_before_pixels=not pixels, specific_tags=tags))
+        return Header(path, read_tags(file, path, end, force=bare, pixels=pixels, deflated=deflated, tags=tags))
 
 
 def transfer_syntax(header: Header, notes: list[str]) -> UID:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from medad.io.address import part_name
 from medad.io.errors import UnreadableImage, guarded
@@ -19,13 +19,17 @@ from medad.types import Skipped, Study
 if TYPE_CHECKING:
     from medad.io.dicom_slice import Slice
 
+    Look: TypeAlias = "Single | Slice | Skipped | UnreadableImage"
+
 Found = Study | Skipped | UnreadableImage
+Mapped = Callable[[Callable[[Path], Any], Iterable[Path]], Iterator[Any]]  # such as ``map``
 
 _NAMES = (
     *(".dcm", ".dicom", ".nii", ".nii.gz", ".mgh", ".mgz", ".png", ".jpg", ".jpeg"),
     *(".tif", ".tiff", ".bmp", ".nrrd", ".nhdr", ".mha", ".mhd"),
 )
 _LINK = "it is a link to a folder or to nothing; links to folders are not followed"
+_LINK_OUT = "it is a link that leads out of the folder, and is not followed; put the file itself into the folder"
 _REASONS = {
     "text": "it is text",
     "json": "it is JSON",
@@ -41,7 +45,13 @@ _REASONS = {
 }
 
 
-def discover(root: Path, settings: ReadSettings | None = None) -> Iterator[Found]:
+def discover(
+    root: Path,
+    settings: ReadSettings | None = None,
+    *,
+    follow_links: bool = False,
+    mapped: Mapped = map,
+) -> Iterator[Found]:
     """Everything below a folder, or one file: each study to score, and each file that is none, with the reason.
 
     Formats are told by content. DICOM slices with position, orientation and spacing are grouped by SeriesInstanceUID,
@@ -53,12 +63,13 @@ def discover(root: Path, settings: ReadSettings | None = None) -> Iterator[Found
     A study's ``id`` is the path of its first file relative to ``root``; ``patient`` is a hash of PatientID.
 
     Series come after all other files, since only then they are complete. Nothing here raises for what a file holds.
+    Links that lead out of ``root`` are only followed with ``follow_links``. ``mapped`` applies what
+    reads a file to paths, in order, perhaps in other processes.
     The slices' headers are kept in memory: batch scoring keeps them in its ledger, and takes the same steps.
     """
     root, settings = Path(root), settings or ReadSettings()
     slices: dict[tuple[str, str | None], list[Slice]] = defaultdict(list)
-    for path in below(root):
-        found = look(path) if isinstance(path, Path) else path
+    for found in _looked(below(root, follow_links=follow_links), mapped):
         if isinstance(found, (Skipped, UnreadableImage)):
             yield found
         elif isinstance(found, Single) or found.plane is None:
@@ -72,7 +83,7 @@ def discover(root: Path, settings: ReadSettings | None = None) -> Iterator[Found
     from medad.io.dicom_slice import Stack
 
     for series in slices.values():
-        for stack in stacks_of(with_contents(series), root):
+        for stack in stacks_of(with_contents(series, mapped), root):
             if isinstance(stack, Stack):
                 files = tuple(image.path for image in stack.slices)
                 yield Study(relative(files[0], root), files, stack.slices[0].patient, notes=stack.notes)
@@ -88,7 +99,7 @@ class Single:
     patient: None = None
 
 
-def look(path: Path) -> Single | Slice | Skipped | UnreadableImage:
+def look(path: Path) -> Look:
     """What one file holds, from its first bytes and, for DICOM, its header. It never raises for what a file holds."""
     try:
         with guarded(path):
@@ -100,6 +111,27 @@ def look(path: Path) -> Single | Slice | Skipped | UnreadableImage:
 
         return header_of(path)
     return Single(path) if form in IMAGES else _other(path, form)
+
+
+def _looked(entries: Iterator[Path | Skipped | UnreadableImage], mapped: Mapped) -> Iterator[Look]:
+    """What every entry is, in order. Files are offered to ``mapped`` as it asks for them."""
+    others: deque[tuple[int, Skipped | UnreadableImage]] = deque()  # with how many files come before
+    count = 0
+
+    def files() -> Iterator[Path]:
+        nonlocal count
+        for entry in entries:
+            if isinstance(entry, Path):
+                count += 1
+                yield entry
+            else:
+                others.append((count, entry))
+
+    for place, found in enumerate(mapped(look, files())):
+        while others and others[0][0] <= place:
+            yield others.popleft()[1]
+        yield found
+    yield from (entry for _, entry in others)
 
 
 def relative(path: Path, root: Path) -> str:
@@ -134,12 +166,13 @@ def volumes_of(path: Path, pages: bool) -> int:
 
 
 def below(
-    root: Path, *, in_order: bool = True, leave_out: Path | None = None
+    root: Path, *, in_order: bool = True, leave_out: Path | None = None, follow_links: bool = False
 ) -> Iterator[Path | Skipped | UnreadableImage]:
     """All regular files below a folder, or the file itself; what is neither file nor folder is said.
 
     In the order of their paths, or as the system lists them, which keeps no folder's list in memory. The folder
-    ``leave_out`` is passed over in silence.
+    ``leave_out`` is passed over in silence. A link to a file below the folder is that file once more; one that leads
+    out of the folder is only taken with ``follow_links``: whoever may write into an inbox must not choose what is read.
     """
     try:
         mode = root.stat().st_mode
@@ -150,6 +183,7 @@ def below(
         yield _closed(root, error)
         return
     left_out = _stat(leave_out) if leave_out is not None else None
+    inside = None if follow_links else root.resolve()
     pending: list[Iterator[os.DirEntry[str] | UnreadableImage]] = [_listed(root, in_order)]
     while pending:
         entry = next(pending[-1], None)
@@ -159,7 +193,7 @@ def below(
             yield entry
         elif entry.name.startswith("."):
             yield Skipped(Path(entry.path), "hidden", "its name starts with a dot")
-        elif isinstance(found := _entry(entry, left_out), os.DirEntry):
+        elif isinstance(found := _entry(entry, left_out, inside), os.DirEntry):
             pending.append(_listed(Path(entry.path), in_order))
         elif found is not None:
             yield found
@@ -187,16 +221,22 @@ def _stat(folder: Path) -> os.stat_result | None:
 
 
 def _entry(
-    entry: os.DirEntry[str], left_out: os.stat_result | None
+    entry: os.DirEntry[str], left_out: os.stat_result | None, inside: Path | None
 ) -> Path | Skipped | UnreadableImage | os.DirEntry[str] | None:
-    """What is said of an entry: the entry itself if it is a folder to walk, None if it is the one that is left out."""
+    """What is said of an entry: the entry itself if it is a folder to walk, None if it is the one that is left out.
+
+    ``inside`` is the folder that links may not lead out of.
+    """
     path = Path(entry.path)
     try:
         if entry.is_dir(follow_symlinks=False):
-            inside = left_out is None or not os.path.samestat(entry.stat(follow_symlinks=False), left_out)
-            return entry if inside else None
+            scanned = left_out is None or not os.path.samestat(entry.stat(follow_symlinks=False), left_out)
+            return entry if scanned else None
         if entry.is_symlink():
-            return path if _leads_to_a_file(path) else Skipped(path, "link", _LINK)
+            if not _leads_to_a_file(path):
+                return Skipped(path, "link", _LINK)
+            out = inside is not None and not path.resolve().is_relative_to(inside)
+            return Skipped(path, "link", _LINK_OUT) if out else path
         if entry.is_file(follow_symlinks=False):
             return path
     except OSError as error:  # the listing may have said that it is a folder, which is gone when it is asked

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import lzma
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from medad.types import MedadError
 
+log = logging.getLogger(__name__)
+
 _REMEDY = "export the study from its source again"
+# What libraries raise over damaged bytes, in words for whoever sent them. The first kind that fits counts.
+_WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    (RecursionError, "it is nested too deeply"),
+    (UnicodeError, "its text does not have the encoding that it states"),
+    (NotImplementedError, "it is of a variant that no decoder here knows"),
+    ((zlib.error, lzma.LZMAError), "its compressed data are damaged"),
+    ((LookupError, AttributeError), "a part that its format demands is not there"),
+    ((ValueError, TypeError, ArithmeticError, struct.error), "its values contradict its format"),
+)
+_AWAY = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN)
 
 
 class UnreadableImage(MedadError):
@@ -49,7 +66,8 @@ def guarded(path: Path) -> Iterator[None]:
     except UnreadableImage:
         raise
     except (MemoryError, OverflowError):
-        reason, remedy = "there is not enough memory for what it claims to hold", "lower max_bytes, or use more memory"
+        reason = "there is not enough memory for what it claims to hold"
+        remedy = "use a machine with more, or store it as several smaller files"
         raise UnreadableImage(path, "too-large", reason, remedy) from None
     except FileNotFoundError:
         raise UnreadableImage(path, "missing", "there is no such file", "check the path") from None
@@ -58,4 +76,13 @@ def guarded(path: Path) -> Iterator[None]:
     except EOFError:
         raise UnreadableImage(path, "truncated", "it ends before its data do") from None
     except Exception as error:  # broad on purpose: a damaged file makes the libraries raise almost anything
-        raise UnreadableImage(path, "corrupt", f"its content makes no sense ({type(error).__name__})") from None
+        if isinstance(error, OSError) and error.errno in _AWAY:
+            reason = "its disk or share does not answer"
+            raise UnreadableImage(path, "io-error", reason, "try again once it is back") from None
+        log.debug("%s raised over a file", type(error).__name__)
+        raise UnreadableImage(path, "corrupt", _described(error)) from None
+
+
+def _described(error: Exception) -> str:
+    """What is wrong with a file whose reading raised ``error``, without the text of a library."""
+    return next((words for kinds, words in _WORDS if isinstance(error, kinds)), "its content makes no sense")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from medad.io.discovery import discover
+from medad.io.discovery import Found, discover
 from medad.io.errors import UnreadableImage
 from medad.io.picture import Array, Picture
 from medad.io.read import read_picture
@@ -62,14 +62,20 @@ class Row:
 
 
 def inspected(root: Path, settings: ReadSettings) -> Iterator[Row]:
-    """Read everything below ``root`` as it would be read for scoring; what cannot be read is a row as well."""
-    for found in discover(root, settings):
-        if isinstance(found, Study):
-            yield _read(found, settings)
-        elif isinstance(found, Skipped):
-            yield Row(_short(found.path, root), "skipped", found.kind, reason=found.reason)
-        else:
-            yield _refused(_short(found.path, root), 1, found)
+    """Read everything below ``root`` as it would be read for scoring; what cannot be read is a row as well.
+
+    In this process, without a limit of time: see :mod:`medad.io.inspecting` for files that nobody trusts.
+    """
+    return (row_of(found, root, settings) for found in discover(root, settings))
+
+
+def row_of(found: Found, root: Path, settings: ReadSettings) -> Row:
+    """The row of what was found below ``root``: a study is read, and refused where it cannot be."""
+    if isinstance(found, Study):
+        return _read(found, settings)
+    if isinstance(found, Skipped):
+        return Row(_short(found.path, root), "skipped", found.kind, reason=found.reason)
+    return _refused(_short(found.path, root), 1, found)
 
 
 def montage(rows: Sequence[Row], columns: int = 8) -> Image.Image:

@@ -11,6 +11,8 @@ from medad.io.errors import UnreadableImage
 from medad.io.settings import ReadSettings
 
 GROWTH_FLOOR = 64 * 1024**2
+SMALLER = "the limit guards the machine's memory: if the file is to be trusted, store it as several smaller ones"
+LESS_PACKED = "if the file is to be trusted, store it uncompressed"
 _CHUNK = 1024**2
 
 
@@ -28,11 +30,11 @@ def check_bytes(path: Path, claimed: int, settings: ReadSettings, on_disk: int |
     """Refuse ``claimed`` decoded bytes that are over the ceiling, or absurdly many for the size of the file."""
     if claimed > settings.max_bytes:
         reason = f"it claims {claimed} bytes of pixels and the limit is {settings.max_bytes}"
-        raise UnreadableImage(path, "too-large", reason, "raise max_bytes if the file is to be trusted")
+        raise UnreadableImage(path, "too-large", reason, SMALLER)
     size = path.stat().st_size if on_disk is None else on_disk
     if claimed > GROWTH_FLOOR and claimed > settings.max_growth * max(size, 1):
         reason = f"it claims {claimed} bytes of pixels in a file of {size}, over {settings.max_growth} times its size"
-        raise UnreadableImage(path, "too-large", reason, "raise max_growth if the file is to be trusted")
+        raise UnreadableImage(path, "too-large", reason, LESS_PACKED)
 
 
 def check_present(path: Path, expected: int, actual: int) -> None:
@@ -41,8 +43,11 @@ def check_present(path: Path, expected: int, actual: int) -> None:
         raise UnreadableImage(path, "truncated", f"it holds {actual} of the {expected} bytes of pixels it claims")
 
 
-def check_inflated(path: Path, start: int, wbits: int, limit: int) -> None:
-    """Inflate ``path`` from byte ``start`` chunk by chunk, keeping nothing; refuse more than ``limit`` bytes."""
+def check_inflated(path: Path, start: int, wbits: int, limit: int) -> int:
+    """Inflate ``path`` from byte ``start`` chunk by chunk, keeping nothing; refuse more than ``limit`` bytes.
+
+    Returns where the compressed bytes end in the file.
+    """
     inflate, total = zlib.decompressobj(wbits), 0
     with path.open("rb") as file:
         file.seek(start)
@@ -51,8 +56,9 @@ def check_inflated(path: Path, start: int, wbits: int, limit: int) -> None:
             total += len(inflate.decompress(pending, _CHUNK))
             if total > limit:
                 reason = f"it inflates to more than {limit} bytes"
-                raise UnreadableImage(path, "too-large", reason, "raise max_bytes if the file is to be trusted")
+                raise UnreadableImage(path, "too-large", reason, SMALLER)
             pending = inflate.unconsumed_tail or file.read(_CHUNK)
+        return file.tell() - len(inflate.unused_data)
 
 
 def codestream_size(code: bytes) -> tuple[int, int] | None:

@@ -140,7 +140,7 @@ def _mended(fields: Any) -> list[str]:
 
 def _sibling(file: Path, packed: bool) -> Path:
     image = file.with_suffix(".img")
-    if packed or not image.is_file():
+    if packed or not image.is_file() or image.is_symlink():
         reason = "it is the header of a pair of files, and its plain .img file is not beside it"
         raise UnreadableImage(file, "missing", reason, "put both beside each other, uncompressed")
     return image

@@ -10,6 +10,7 @@ from PIL import Image
 
 from medad.io.address import MOST_PARTS, part_of
 from medad.io.errors import UnreadableImage
+from medad.io.formats import head_of
 from medad.io.limits import check_claim
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray
 from medad.io.settings import ReadSettings
@@ -158,7 +159,7 @@ def _color_of_16_bits(file: Path, image: Image.Image) -> bool:
 def _by_sitk(file: Path, page: tuple[int, int], reading: dict[str, Any]) -> Array:
     import SimpleITK as sitk  # noqa: N813 - the library's own abbreviation
 
-    image = sitk.ReadImage(str(file), imageIO="PNGImageIO" if file.read_bytes()[:4] == b"\x89PNG" else "TIFFImageIO")
+    image = sitk.ReadImage(str(file), imageIO="PNGImageIO" if head_of(file)[:4] == b"\x89PNG" else "TIFFImageIO")
     array: Array = sitk.GetArrayFromImage(image)
     reading["bits"] = [8 * array.dtype.itemsize] * 2
     if page[1] > 1 and array.ndim == 4 and len(array) == page[1]:

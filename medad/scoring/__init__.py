@@ -3,7 +3,8 @@
 run.py leads: index.py finds the studies, local.py or on_ray.py has them read and scored, the ledger keeps every row as
 it is made, results.py writes the table from it. The table of an interrupted run that was resumed has the bytes of an
 undisturbed one: rows are in the order of their files, scores do not depend on what was batched with what (scorer.py),
-and what took how long is kept out of it.
+and what took how long is kept out of it. Files may come, go and change at any time, also while they are read: the next
+run ends as one with an output folder of its own (stamps.py, copies.py).
 """
 
 from __future__ import annotations

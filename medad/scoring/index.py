@@ -10,24 +10,35 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from medad.io.dicom_series import stacks_of
-from medad.io.dicom_slice import Stack
-from medad.ledger import DONE, Ledger
+from medad.ledger import TRANSIENT, Ledger
 from medad.scoring import copies
-from medad.scoring.looks import Looked, explained, slice_of
+from medad.scoring.looks import Looked, Session
 from medad.scoring.parts import add_further_parts, enter_counts
-from medad.scoring.walk import OF_A_FILE, PAGE, name_of, walk
-from medad.types import Skipped, Study
+from medad.scoring.series import STAMP, rows_of
+from medad.scoring.stamps import IndexedStudy
+from medad.scoring.walk import OF_A_FILE, PAGE, UNLOOKED, name_of, walk
 
-_FOUND = "CREATE TEMP TABLE found (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT, \
-reason TEXT, note TEXT) WITHOUT ROWID"
+_COLUMNS = "id, stamp, files, instance, uid, status, reason, kind, note"
+_FOUND = """CREATE TEMP TABLE found (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT,
+    reason TEXT, kind TEXT, note TEXT) WITHOUT ROWID"""
+_LOOKED = """UPDATE files SET look = ?1, reason = ?2, kind = ?3, instance = ?4, series = ?5, place = ?6, uid = ?7,
+    session = ?8, size = coalesce(?9, size), mtime = coalesce(?10, mtime), ctime = coalesce(?11, ctime), mark = ?12,
+    content = CASE WHEN (size, mtime, ctime, mark) IS (?9, ?10, ?11, ?12) THEN content END, again = ?14
+    WHERE path = ?13"""
+# Hashes of two sessions cannot be compared: what shares a UID with a file that is new is looked into anew with it.
+_APART = """SELECT uid FROM files WHERE uid != '' GROUP BY uid HAVING count(DISTINCT session) > 1"""
 
 
 class Index:
     """The files of ``root`` in a ledger. In a ``settling`` index a file counts once it is as the run before saw it."""
 
-    def __init__(self, ledger: Ledger, root: Path, settling: bool = False) -> None:
+    def __init__(
+        self, ledger: Ledger, root: Path, settling: bool = False, session: Session | None = None, follow: bool = False
+    ) -> None:
+        """``session`` made the hashes that :meth:`looked` is given; ``follow`` links that lead out of ``root``."""
         self.ledger = ledger
+        self.session = session or Session()
+        self.follow = follow
         self.root = root
         self.base = root if root.is_dir() else root.parent
         self.settling = settling
@@ -40,7 +51,11 @@ class Index:
             FolderAway: the root cannot be read, or holds no file any more. No study has changed.
         """
         self.run += 1
-        walk(self.ledger, self.root, self.base, self.run, leave_out)
+        walk(self.ledger, self.root, self.base, self.run, leave_out, self.follow)
+        with self.ledger.writing() as database:
+            database.execute(
+                f"UPDATE studies SET {copies.NOTHING}, status = NULL WHERE status = 'failed' AND kind IN {TRANSIENT}"
+            )
 
     def unlooked(self) -> int:
         """How many files have to be looked into."""
@@ -49,9 +64,9 @@ class Index:
 
     def retry(self) -> None:
         """Have what failed tried again: a share that was away made good files fail. Call it after a walk."""
-        nothing = "look = NULL, reason = '', instance = NULL, series = NULL, place = NULL, uid = NULL, content = NULL"
         with self.ledger.writing() as database:
-            database.execute(f"UPDATE files SET {nothing} WHERE look = 'failed' AND {OF_A_FILE}")
+            database.execute(f"UPDATE files SET {UNLOOKED} WHERE look = 'failed' AND {OF_A_FILE}")
+            database.execute("UPDATE files SET content = NULL WHERE content GLOB 'broken *' OR content GLOB 'lost *'")
             database.execute("INSERT OR REPLACE INTO orphans SELECT id, 1 FROM studies WHERE status = 'failed'")
             database.execute("DELETE FROM studies WHERE status = 'failed'")
 
@@ -61,13 +76,16 @@ class Index:
     def _settled(self) -> str:
         return f"since < {self.run}" if self.settling else "1"
 
-    def unseen(self) -> Iterator[tuple[Path, ...]]:
-        """Files that have to be looked into, some at a time. Enter what they are with :meth:`looked`."""
-        query = f"SELECT path FROM files WHERE look IS NULL AND path > ? AND {self._settled()} ORDER BY path LIMIT 32"
-        last = b""
-        while page := [row[0] for row in self.ledger.database.execute(query, (last,))]:
-            last = page[-1]
-            yield tuple(self.path(name) for name in page)
+    def unseen(self) -> Iterator[tuple[tuple[Path, ...], bool]]:
+        """Files that have to be looked into, some at a time, and whether their content is to be digested, to be
+        compared with that of the look before. Enter what they are with :meth:`looked`."""
+        for content in (False, True):
+            query = f"""SELECT path FROM files WHERE look IS NULL AND path > ? AND {self._settled()}
+                AND (instr(coalesce(mark, ''), '#') > 0) = {content:d} ORDER BY path LIMIT 32"""
+            last = b""
+            while page := [row[0] for row in self.ledger.database.execute(query, (last,))]:
+                last = page[-1]
+                yield tuple(self.path(name) for name in page), content
 
     def path(self, name: bytes) -> Path:
         """The file of an entry."""
@@ -77,15 +95,25 @@ class Index:
         """Enter what files are."""
         found = list(found)
         values = [
-            (one.look, one.reason, one.instance, one.series, one.place, one.uid, self._name(one.path)) for one in found
+            (
+                *(one.look, one.reason, one.kind, one.instance, one.series, one.place, one.uid, self.session.name),
+                *(*(one.stamp or (None, None, None)), one.mark, self._name(one.path), one.again),
+            )
+            for one in found
         ]
         counts = [(self._name(one.path), one.parts) for one in found]
         with self.ledger.writing() as database:
-            database.executemany(
-                "UPDATE files SET look = ?, reason = ?, instance = ?, series = ?, place = ?, uid = ? WHERE path = ?",
-                values,
-            )
+            database.executemany(_LOOKED, values)
             enter_counts(database, counts)
+
+    def forget_other_sessions(self) -> bool:
+        """Have looked into anew what may belong together with a file of this session; whether there is any.
+
+        Call it once all has been looked into.
+        """
+        with self.ledger.writing() as database:
+            query = f"UPDATE files SET {UNLOOKED} WHERE uid IN ({_APART}) AND session != ?"
+            return database.execute(query, (self.session.name,)).rowcount > 0
 
     def look_alikes(self) -> Iterator[tuple[Path, ...]]:
         """Files of equal size that no UID tells apart, one by one. Enter their digests with :meth:`digested`."""
@@ -119,7 +147,7 @@ class Index:
             last = page[-1]
             yield from map(self.path, page)
 
-    def digested(self, path: Path, digest: str) -> None:
+    def digested(self, path: Path, digest: str | None) -> None:
         """Enter the digest of a file's content."""
         with self.ledger.writing() as database:
             database.execute(
@@ -138,13 +166,13 @@ class Index:
             database.execute("DROP TABLE IF EXISTS temp.found")
             database.execute(_FOUND)
             database.execute(
-                "INSERT INTO found SELECT path, size || ':' || mtime, path, instance || coalesce(' ' || content, ''), "
-                "uid, nullif(look, 'image'), reason, '' FROM files WHERE look IN ('image', 'skipped', 'failed')"
+                f"INSERT INTO found SELECT path, {STAMP}, path, instance || coalesce(' ' || content, ''), uid, "
+                "nullif(look, 'image'), reason, kind, '' FROM files WHERE look IN ('image', 'skipped', 'failed')"
             )
             add_further_parts(database)
             for (series,) in database.execute("SELECT DISTINCT series FROM files WHERE series IS NOT NULL").fetchall():
                 database.executemany(
-                    "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?, ?)", self._stacks(series)
+                    "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?)", self._series(series)
                 )
             gone = "FROM studies WHERE NOT EXISTS (SELECT 1 FROM found WHERE (id, stamp) = (studies.id, studies.stamp))"
             # One that was still to do may have been drawn by a run that was killed before it wrote the row.
@@ -155,46 +183,25 @@ class Index:
                 "UPDATE studies SET instance = found.instance, note = found.note FROM found "
                 "WHERE found.id = studies.id AND (found.instance, found.note) IS NOT (studies.instance, studies.note)"
             )
-            # A copy whose first file is gone, or has changed, is judged anew.
-            database.execute(
-                "UPDATE studies SET status = NULL, copy_of = NULL WHERE copy_of IS NOT NULL AND NOT EXISTS (SELECT 1 "
-                f"FROM studies AS other WHERE (other.id, other.instance) = (studies.copy_of, studies.instance) "
-                f"AND {DONE})"
-            )
             kept = database.execute("SELECT count(*) FROM studies WHERE status IS NOT NULL").fetchone()[0]
-            database.execute(
-                "INSERT OR IGNORE INTO studies (id, stamp, files, instance, uid, status, reason, note) "
-                "SELECT * FROM found"
-            )
+            database.execute(f"INSERT OR IGNORE INTO studies ({_COLUMNS}) SELECT {_COLUMNS} FROM found")
             database.execute("DROP TABLE temp.found")
+        copies.settle(self.ledger)
         return int(kept)
 
-    def _stacks(self, series: str) -> Iterator[tuple[object, ...]]:
+    def _series(self, series: str) -> Iterator[tuple[object, ...]]:
         """Rows of the studies in a series; those that there are, if slices are still arriving."""
-        query = "SELECT path, place, size, mtime, uid, since, content FROM files WHERE series = ? ORDER BY path"
-        held = self.ledger.database.execute(query, (series,)).fetchall()
-        if self.settling and max(row[5] for row in held) >= self.run - 1:
-            for name, *_ in held:
-                query = "SELECT id, stamp, files, uid, status, reason, note FROM studies WHERE id = ?"
-                yield from self.ledger.database.execute(query, (name,))
+        database = self.ledger.database
+        query = f"SELECT path, place, {STAMP}, content, uid, since FROM files WHERE series = ? ORDER BY path"
+        slices = database.execute(query, (series,)).fetchall()
+        if self.settling and max(row[-1] for row in slices) >= self.run - 1:
+            for name, *_ in slices:
+                query = "SELECT id, stamp, files, uid, status, reason, kind, note FROM studies WHERE id = ?"
+                yield from database.execute(query, (name,))
             return
-        marks = {name: f"{size}:{mtime}" for name, _, size, mtime, *_ in held}
-        uid = held[0][4]
-        for stack in stacks_of(
-            [slice_of(self.path(name), place, content) for name, place, *_, content in held], self.base
-        ):
-            if isinstance(stack, Stack):
-                names = [self._name(one.path) for one in stack.slices]
-                stamp = ";".join(marks[name] for name in names)
-                yield names[0], stamp, b"\0".join(names), uid, None, "", "; ".join(stack.notes)
-            else:  # its row is another one if the reason changes, or if it becomes the first slice of a study
-                name = self._name(stack.path)
-                status, reason = (
-                    ("skipped", stack.reason) if isinstance(stack, Skipped) else ("failed", explained(stack))
-                )
-                yield name, f"{marks[name]} {reason}", name, uid, status, reason, ""
+        yield from rows_of([row[:-1] for row in slices], self.base)
 
-    def to_do(self) -> Iterator[Study]:
+    def to_do(self) -> Iterator[IndexedStudy]:
         """Studies without a row, in order; of the copies of one image, one at a time, until one can be read."""
         last = b""
         while page := self.ledger.database.execute(copies.FIRST, (last, PAGE)).fetchall():
@@ -203,9 +210,9 @@ class Index:
             if len(page) < PAGE:  # what has become the first of its copies meanwhile is for next_copies
                 return
 
-    def next_copies(self) -> Iterator[Study]:
+    def next_copies(self) -> Iterator[IndexedStudy]:
         """One copy of each image of which none could be read so far, once all else is done."""
         return (self._study(*row) for row in copies.next_copies(self.ledger))
 
-    def _study(self, study_id: bytes, files: bytes) -> Study:
-        return Study(os.fsdecode(study_id), tuple(self.path(name) for name in files.split(b"\0")))
+    def _study(self, study_id: bytes, files: bytes, stamp: str) -> IndexedStudy:
+        return IndexedStudy(os.fsdecode(study_id), tuple(self.path(name) for name in files.split(b"\0")), stamp=stamp)

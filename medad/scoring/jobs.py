@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -18,14 +19,15 @@ from medad.config import Settings
 from medad.data.loading import Prepare
 from medad.data.transforms import as_slices
 from medad.io import UnreadableImage
-from medad.ledger import Entry
+from medad.ledger import GATED, Entry
 from medad.model import Card
 from medad.scoring.gate import Gate
-from medad.scoring.looks import Looked, digest_of, look_into
+from medad.scoring.looks import Looked, Session, digest_of, look_into
 from medad.scoring.maps import preview, save_map, save_thumbnail
 from medad.scoring.parts import counted
 from medad.scoring.settings import ScoreSettings
 from medad.scoring.spares import failure
+from medad.scoring.stamps import CHANGED, unchanged
 from medad.types import MedadError, Study
 
 log = logging.getLogger(__name__)
@@ -37,9 +39,20 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Look:
-    """Find out what files are."""
+    """Find out what files are; ``content``: digest it in any case."""
 
     paths: tuple[Path, ...]
+    content: bool = False
+    repeatable: ClassVar[bool] = True
+
+    @property
+    def count(self) -> int:
+        """How many files it reads."""
+        return len(self.paths)
+
+    def parts(self) -> list[Look]:
+        """A job for each file."""
+        return [replace(self, paths=(path,)) for path in self.paths]
 
 
 @dataclass(frozen=True)
@@ -48,25 +61,47 @@ class Digest:
 
     path: Path
     pixels: bool = False
+    count: ClassVar[int] = 1
+    repeatable: ClassVar[bool] = True
+
+    def parts(self) -> list[Digest]:
+        """The job itself."""
+        return [self]
 
 
 @dataclass(frozen=True)
-class Read:
-    """Read a study for the network."""
+class _OfStudy:
+    """A job on the files of one study."""
 
     study: Study
 
+    @property
+    def count(self) -> int:
+        """How many files it reads."""
+        return len(self.study.files)
+
+    def parts(self) -> list[Self]:
+        """The job itself."""
+        return [self]
+
 
 @dataclass(frozen=True)
-class Draw:
+class Read(_OfStudy):
+    """Read a study for the network."""
+
+    repeatable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Draw(_OfStudy):
     """Draw a study: ``maps`` (N, 1, S, S), ``worst`` the slice with the highest score; ``heatmap``: on its source.
     ``shown`` (h, w) is what the thumbnail is made from, where another process has read the study."""
 
-    study: Study
     maps: Pixels
     worst: int
     heatmap: bool
     shown: Bytes | None = None
+    repeatable: ClassVar[bool] = False  # two would write to one file
 
 
 @dataclass(frozen=True)
@@ -80,7 +115,7 @@ class Ready:
 
 
 Job = Look | Digest | Read | Draw
-Done = list[Looked] | str | Ready | Entry
+Done = list[Looked] | str | None | Ready | Entry
 
 
 @dataclass(frozen=True)
@@ -96,24 +131,15 @@ class _Kept:
         return int(self.preview.nbytes) + (0 if self.source is None else int(self.source.nbytes))
 
 
-def parts_of(job: Job) -> list[Job]:
-    """What is tried one by one when a worker did not survive ``job``."""
-    return [Look((path,)) for path in job.paths] if isinstance(job, Look) else [job]
-
-
-def files_of(job: Job) -> int:
-    """How many files a job reads."""
-    if isinstance(job, Look):
-        return len(job.paths)
-    return 1 if isinstance(job, Digest) else len(job.study.files)
-
-
 class Worker:
     """Does jobs. Sources of the studies that it read last are kept for their drawings, up to ``KEPT_BYTES``."""
 
-    def __init__(self, card: Card, network: Settings, settings: ScoreSettings, out: Path) -> None:
-        """``network`` holds the settings of the model's method."""
+    def __init__(
+        self, card: Card, network: Settings, settings: ScoreSettings, out: Path, session: Session | None = None
+    ) -> None:
+        """``network`` holds the settings of the model's method; ``session`` makes the hashes of what files are."""
         self.settings = settings
+        self.session = session or Session()
         self.out = out
         self.prepare = Prepare(network, split=settings.split)
         self.gate = None if settings.force else Gate(card.profile)
@@ -123,11 +149,18 @@ class Worker:
     def __call__(self, job: Job) -> Done:
         """The outcome: for a look, what the files are; for a study, what the network takes, or the final entry."""
         if isinstance(job, Look):
-            found = [look_into(path, self.settings.uids) for path in job.paths]
+            found = [look_into(path, self.settings.uids, self.session, job.content) for path in job.paths]
             return [counted(one) for one in found] if self.settings.split else found
         if isinstance(job, Digest):
             return digest_of(job.path, job.pixels)
         began = time.monotonic()
+        done = self._done(job, began)
+        if unchanged(job.study):
+            return done
+        # What was read may be of two versions of a file, and so may be what is wrong with it.
+        return Entry("failed", CHANGED, seconds=time.monotonic() - began, kind="changed")
+
+    def _done(self, job: Read | Draw, began: float) -> Ready | Entry:
         try:
             if isinstance(job, Draw):
                 return self._draw(job, began)
@@ -137,15 +170,16 @@ class Worker:
         except OSError as error:  # reading turns its own into UnreadableImage: this is the output folder's
             raise MedadError(f"{self.out}: a heatmap cannot be written: {error.strerror or error}") from None
         except MemoryError:
-            return Entry("failed", "there is not enough memory to prepare it (too-large); score it on a larger machine")
+            reason = "there is not enough memory to prepare it (too-large); score it on a larger machine"
+            return Entry("failed", reason, kind="too-large")
         except Exception as error:  # a defect of ours on one study must not lose the night's work
             log.exception("internal error on one study")
-            return Entry("failed", f"internal error ({type(error).__name__}); please report it")
+            return Entry("failed", f"internal error ({type(error).__name__}); please report it", kind="internal")
 
     def _read(self, study: Study, began: float) -> Ready | Entry:
         source = self.prepare.read(study)
         if self.gate is not None and (reason := self.gate.check(source)):
-            return Entry("skipped", reason, seconds=time.monotonic() - began)
+            return Entry("skipped", reason, seconds=time.monotonic() - began, kind=GATED)
         image: MetaTensor = self.prepare.transform(source)
         slices: Pixels = np.ascontiguousarray(as_slices(image).numpy())
         if self.settings.engine == "ray":

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import torch
 
 from medad.functional.pooling import study_score
+from medad.io.pool import AHEAD, Pool
+from medad.io.pool_jobs import Lost, Outcome
 from medad.ledger import Entry
-from medad.scoring.jobs import Draw, Pixels, Read, Ready
-from medad.scoring.pool import AHEAD, Lost, Outcome, Pool
+from medad.scoring.jobs import Draw, Job, Pixels, Read, Ready
 from medad.scoring.scorer import Scorer
 from medad.scoring.verdicts import Verdicts
 from medad.types import Scored, Study
@@ -47,10 +48,11 @@ class Drawing:
 class Local:
     """Scores studies with a pool of workers."""
 
-    def __init__(self, pool: Pool, scorer: Scorer, drawing: Drawing) -> None:
+    def __init__(self, pool: Pool[Job], scorer: Scorer, drawing: Drawing) -> None:
         self.pool = pool
         self.scorer = scorer
         self.drawing = drawing
+        self.late: list[Outcome[Job]] = []  # of jobs that are not of scoring, and came meanwhile
         self._conductor = ThreadPoolExecutor(1)
         self._wake, self._bell = os.pipe()
         self._waiting: list[_Waiting] = []
@@ -96,7 +98,10 @@ class Local:
         slices = sum(len(one.ready.slices) for one in self._waiting)
         return slices < 2 * self.scorer.room and self._open() < 4 * self.scorer.room + AHEAD * self.pool.count
 
-    def _taken(self, outcome: Outcome) -> Iterator[Result]:
+    def _taken(self, outcome: Outcome[Job]) -> Iterator[Result]:
+        if not isinstance(outcome.job, (Read, Draw)):
+            self.late.append(outcome)
+            return
         study, done = outcome_of(outcome)
         if isinstance(outcome.job, Read):
             self._reading -= 1
@@ -134,10 +139,10 @@ class Local:
             self.pool.offer(self.drawing(one.study, scored, entry), one.worker)
 
 
-def outcome_of(outcome: Outcome) -> tuple[Study, Ready | Entry]:
+def outcome_of(outcome: Outcome[Job]) -> tuple[Study, Ready | Entry]:
     """The study of a job, and what came of it."""
     job, result = outcome.job, outcome.result
-    done = Entry("failed", result.reason) if isinstance(result, Lost) else result
+    done = Entry("failed", result.reason, kind="lost") if isinstance(result, Lost) else result
     if not isinstance(job, (Read, Draw)) or not isinstance(done, (Ready, Entry)):
         raise TypeError(f"a {type(job).__name__} is no part of scoring")
     return job.study, done
@@ -154,5 +159,7 @@ def entry_of(scored: dict[str, Scored], seconds: float) -> Entry:
     scores = {name: study_score(one.members) for name, one in scored.items()}
     count = len(next(iter(scored.values())).score)
     if not all(torch.isfinite(one.score).all() for one in scored.values()):
-        return Entry("failed", "the model gives no finite score for it (non-finite)", count, seconds=seconds)
+        return Entry(
+            "failed", "the model gives no finite score for it (non-finite)", count, seconds=seconds, kind="non-finite"
+        )
     return Entry("scored", slices=count, scores=scores, seconds=seconds)

@@ -1,12 +1,16 @@
-"""What is known of a file before its pixels are read, in a form that the ledger keeps. No UID and no tag is kept as it
-is stated, only hashes of them, unless UIDs were asked for."""
+"""What is known of a file before its pixels are read, in a form that the ledger keeps.
+
+No UID and no tag is kept as it is stated, unless UIDs were asked for. Of a UID there is the pseudonym that the table
+shows too; everything else is in hashes with the secret of a session, which is never written (see medad/ledger.py).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from dataclasses import dataclass
+import os
+import secrets
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +20,31 @@ from medad.io.dicom_geometry import Plane
 from medad.io.dicom_marks import OF_A_DAY, TIMES
 from medad.io.dicom_slice import Slice
 from medad.io.discovery import Single, look
-from medad.io.errors import UnreadableImage, guarded
-from medad.io.formats import HEAD, sniff
+from medad.io.errors import UnreadableImage
+from medad.ledger import EQUAL_BYTES, TRANSIENT
 from medad.scoring.results import pseudonym
+from medad.scoring.stamps import CHANGED, Stamp, beside, digest, is_recent, pixels_beside, stamp_of
 from medad.types import Skipped
 
 _SHORT = 12  # hexadecimal digits that tell the values of an element within one series apart
-_HEADER = 64 * HEAD  # what is searched of a text header
-_DETACHED = re.compile(rb"^\s*(?:data ?file|ElementDataFile)\s*[:=]=?\s*(?!local\b)\S", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Session:
+    """The hashes of one process: ``name`` is written beside them, the ``secret`` is not."""
+
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
 
 @dataclass(frozen=True)
 class Looked:
     """``look`` is image, slice (of ``series``, at ``place``), skipped or failed; copies have the same ``instance``.
-    ``uid`` is that of the series or image, or its pseudonym; ``parts`` how many volumes or pages are to be scored."""
+
+    ``uid`` is that of the series or image, or its pseudonym; ``parts`` how many volumes or pages are to be scored.
+    ``stamp`` is of the moment; ``mark`` goes along with it; ``again``: it has to be looked into in the next run as
+    well, for its stamp alone does not show every change.
+    """
 
     path: Path
     look: str
@@ -39,22 +54,46 @@ class Looked:
     place: str | None = None
     uid: str = ""
     parts: int = 1
+    kind: str = ""
+    stamp: Stamp | None = None
+    mark: str = ""
+    again: bool = False
 
 
-def look_into(path: Path, uids: bool) -> Looked:
-    """What one file is; it never raises for what a file holds."""
+def look_into(path: Path, uids: bool, session: Session, content: bool = False) -> Looked:
+    """What one file is; it never raises for what a file holds. ``content``: digest its content in any case.
+
+    A file that changes meanwhile has failed, to be looked into by the next run.
+    """
+    try:
+        stamp = stamp_of(path)
+        looked = _looked(path, uids, session.secret)
+        pixels = pixels_beside(path) if looked.look == "image" and not looked.uid else None
+        mark = beside(pixels) if pixels else ""
+        recent = is_recent(stamp)
+        if (recent or content) and looked.kind not in TRANSIENT:
+            mark += f"#{digest(path)}"
+        if stamp_of(path) != stamp:
+            return Looked(path, "failed", CHANGED, kind="changed", again=True)
+    except (OSError, UnreadableImage):
+        return Looked(path, "failed", CHANGED, kind="changed", again=True)
+    again = recent or pixels is not None or looked.kind in TRANSIENT
+    return replace(looked, stamp=stamp, mark=mark, again=again)
+
+
+def _looked(path: Path, uids: bool, secret: bytes) -> Looked:
     found = look(path)
     if isinstance(found, Skipped):
-        return Looked(path, "skipped", found.reason)
+        return Looked(path, "skipped", found.reason, kind=found.kind)
     if isinstance(found, UnreadableImage):
-        return Looked(path, "failed", explained(found))
+        return Looked(path, "failed", explained(found), kind=found.kind)
     if isinstance(found, Single):
         return Looked(path, "image")
-    instance = _hash(found.instance, found.patient) if found.instance else None
+    instance = _hash(secret, found.instance, found.patient) if found.instance else None
     if found.plane is None:
         return Looked(path, "image", instance=instance, uid=_shown(found.instance, uids))
-    series = _hash(found.series, found.patient)
-    return Looked(path, "slice", "", instance, series, _place(found), _shown(found.series, uids))
+    series = _hash(secret, found.series, found.patient)
+    return Looked(path, "slice", "", instance, series, _place(found, secret), _shown(found.series, uids))
 
 
 def explained(error: UnreadableImage) -> str:
@@ -62,27 +101,25 @@ def explained(error: UnreadableImage) -> str:
     return f"{error.reason} ({error.kind}); {error.remedy}"
 
 
-def digest_of(path: Path, pixels: bool = False) -> str:
-    """A digest of a file's content; of its name, so that it is like no other, where it cannot be read or is only a
-    header: the pixels beside it are what makes two images alike. ``pixels``: of what a DICOM file shows."""
+def digest_of(path: Path, pixels: bool = False) -> str | None:
+    """A digest of a file's content, for copies have equal ones; None where it cannot be opened now.
+
+    That of a header whose pixels lie beside it is of its name: the pixels are what makes two images alike. ``pixels``:
+    of what a DICOM file shows.
+    """
+    try:
+        with path.open("rb"):
+            pass
+    except OSError:
+        return None
     if pixels:
         return content_of(path)
+    if pixels_beside(path):
+        return "name " + _hash(os.fsencode(path))
     try:
-        with guarded(path), path.open("rb") as file:
-            if not _without_pixels(file.read(_HEADER)):
-                file.seek(0)
-                return "content " + hashlib.file_digest(file, "sha256").hexdigest()[:32]
+        return EQUAL_BYTES + digest(path)
     except UnreadableImage:
-        pass
-    return "name " + _hash(str(path))
-
-
-def _without_pixels(start: bytes) -> bool:
-    """Whether a file is the header of a pair: NIfTI with .img, NRRD or MetaImage with any file that it names."""
-    form = sniff(start[:HEAD])
-    if form == "nifti":
-        return b"ni" in (start[344:346], start[4:6])
-    return form == "itk" and _DETACHED.search(start) is not None
+        return None
 
 
 def slice_of(path: Path, place: str, content: str | None) -> Slice:
@@ -94,28 +131,27 @@ def slice_of(path: Path, place: str, content: str | None) -> Slice:
     return Slice(path, "", kept["instance"], None, plane, alike, marks, times, kept["between"], content or "")
 
 
-def _place(one: Slice) -> str:
+def _place(one: Slice, secret: bytes) -> str:
     plane = one.plane
     if plane is None:
         raise ValueError("an image of its own has no place in a series")
     numbers = [plane.position.tolist(), plane.across.tolist(), plane.down.tolist(), plane.spacing, plane.thickness]
-    # They are compared within their series only. A hash of an hour or a number alone is found by trying them all.
-    own = one.series, one.patient
+    own = secret, one.series, one.patient  # they are compared within their series only
     kept = {
         "plane": numbers,
         "instance": _hash(*own, one.instance) if one.instance else "",
         "alike": [_hash(*own, name)[:_SHORT] if name else "" for name in one.alike],
         "marks": [_hash(*own, mark)[:_SHORT] if mark else "" for mark in one.marks],
-        "times": _shifted(one),
+        "times": _shifted(one, secret),
         "between": one.between,
     }
     return json.dumps(kept)
 
 
-def _shifted(one: Slice) -> list[float | None]:
+def _shifted(one: Slice, secret: bytes) -> list[float | None]:
     """The times of a slice; those of a day are moved by up to ten years, the same for all slices of its series, so that
     their order can be compared and no day or hour is kept."""
-    shift = int(_hash("shift", one.series, one.patient)[:12], 16) % (3650 * 86_400)
+    shift = int(_hash("shift", secret, one.series, one.patient)[:12], 16) % (3650 * 86_400)
     return [
         round(time + shift, 3) if time is not None and name in OF_A_DAY else time
         for name, time in zip(TIMES, one.times, strict=True)

@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 
 from medad.cluster import Cluster, ClusterError
 from medad.config import build
+from medad.io.pool import Pool
 from medad.ledger import Entry
 from medad.methods._method import Method
 from medad.model import Card, Model
 from medad.registry import methods
 from medad.scoring.jobs import Done, Draw, Job, Read, Ready, Worker
 from medad.scoring.local import Drawing, Result, drawn, entry_of, outcome_of
-from medad.scoring.pool import Pool
 from medad.scoring.scorer import Scorer
 from medad.scoring.settings import ScoreSettings
 from medad.types import MedadError, Scored, Study
@@ -109,7 +109,7 @@ class OnRay:
 
 
 def _absolute(study: Study) -> Study:
-    return Study(study.id, tuple(path.absolute() for path in study.files))
+    return replace(study, files=tuple(path.absolute() for path in study.files))
 
 
 class _Stage(ABC):
@@ -133,7 +133,7 @@ class _Reader(_Stage):
     """Reads studies, with a process of its own: studies -> (study, what the network takes, or the final entry)."""
 
     def __init__(self, make: Callable[[], Callable[[Job], Done]], timeout: float) -> None:
-        self.pool = Pool(1, make, timeout)
+        self.pool: Pool[Job] = Pool(1, make, timeout)
 
     def work(self, rows: list[Any]) -> Iterable[object]:
         """Read."""

@@ -15,8 +15,8 @@ from medad.io.errors import UnreadableImage, guarded
 from medad.scoring.looks import Looked
 
 _TABLE = "CREATE TABLE IF NOT EXISTS parts (path BLOB PRIMARY KEY, count INTEGER) WITHOUT ROWID"
-_FURTHER = """INSERT OR IGNORE INTO found (id, stamp, files, instance, uid, status, reason, note)
-    SELECT ?1, stamp, ?1, instance || ?2, uid, status, reason, note FROM found WHERE id = ?3"""
+_FURTHER = """INSERT OR IGNORE INTO found (id, stamp, files, instance, uid, status, reason, kind, note)
+    SELECT ?1, stamp, ?1, instance || ?2, uid, status, reason, kind, note FROM found WHERE id = ?3"""
 
 
 def counted(found: Looked) -> Looked:

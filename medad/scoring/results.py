@@ -44,7 +44,7 @@ def pseudonym(text: str) -> str:
 
 def settings_digest(verdicts: Verdicts, **chosen: Any) -> str:
     """16 hex digits of what decides about the rows besides the model."""
-    text = json.dumps({**verdicts.rules(), **chosen}, sort_keys=True)
+    text = json.dumps({**verdicts.values(), **chosen}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

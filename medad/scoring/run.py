@@ -15,24 +15,25 @@ from pathlib import Path
 import torch
 
 from medad.io.dicom_copies import broken
-from medad.ledger import Entry, Ledger, shown
+from medad.io.pool import Pool
+from medad.io.pool_jobs import Lost, Outcome
+from medad.io.preload import preload
+from medad.ledger import Ledger
 from medad.model import Model
 from medad.progress import Advance, progress
-from medad.scoring.copies import enter_copies, waiting
+from medad.scoring.copies import enter_copies, settle, waiting
 from medad.scoring.index import Index
-from medad.scoring.jobs import Digest, Done, Look, Worker, files_of
+from medad.scoring.jobs import Digest, Job, Look, Worker
 from medad.scoring.local import Drawing, Local, Result
-from medad.scoring.looks import Looked
+from medad.scoring.looks import Looked, Session
 from medad.scoring.pictures import Pictures
-from medad.scoring.pool import Lost, Outcome, Pool
 from medad.scoring.scorer import Scorer
 from medad.scoring.settings import FolderAway, ScoreSettings, ScoringError
-from medad.scoring.spares import exchange
 from medad.scoring.verdicts import Verdicts
 from medad.types import Study
 
 log = logging.getLogger(__name__)
-TRIED = 100  # files before the share of failures is looked at
+TRIED = 100  # images before the share of failures is looked at
 
 Engine = Callable[[Iterator[Study]], Iterator[Result]]
 
@@ -52,11 +53,11 @@ class Run:
     ) -> None:
         self.model, self.out, self.settings = model, out, settings
         self.verdicts, self.ledger, self.tables = verdicts, ledger, tables
-        self.index = Index(ledger, folder, settling=settings.watch > 0)
+        self.session = Session()
+        self.index = Index(ledger, folder, settings.watch > 0, self.session, settings.follow_links)
         self.pictures = Pictures(ledger, out)
         self.resumed = "to do" in ledger.counts()
-        self.tried: Counter[str] = Counter()
-        self.first_failure = ""
+        self.judged: Counter[str] = Counter()  # images by their status
 
     def all(self) -> int:
         """Score what there is, and with ``watch`` what arrives; how many rows were there before."""
@@ -90,10 +91,11 @@ class Run:
             else:
                 return
 
-    def _started(self, stack: ExitStack) -> tuple[Pool, Engine, Engine]:
-        make = partial(Worker, self.model.card, self.model.method.settings, self.settings, self.out)
+    def _started(self, stack: ExitStack) -> tuple[Pool[Job], Engine, Local]:
+        preload()
+        make = partial(Worker, self.model.card, self.model.method.settings, self.settings, self.out, self.session)
         count = self.settings.workers or len(os.sched_getaffinity(0))
-        pool = Pool(count, make, self.settings.timeout)
+        pool: Pool[Job] = Pool(count, make, self.settings.timeout)
         stack.callback(pool.close)
         scorer = Scorer(self.model.method, torch.get_num_threads())
         stack.callback(scorer.close)
@@ -109,47 +111,71 @@ class Run:
         stack.callback(on_ray.close)
         return pool, on_ray, local
 
-    def _once(self, pool: Pool, engine: Engine, local: Engine) -> int:
-        with progress("look into files", self.index.unlooked()) as advance:
-            for found in pool.each(Look(paths) for paths in self.index.unseen()):
-                self.index.looked(_looked(found))
-                advance(files_of(found.job))
-        by_bytes = (Digest(path) for (path,) in self.index.look_alikes())
-        by_pixels = (Digest(path, pixels=True) for path in self.index.same_uid())
-        for found in chain(pool.each(by_bytes), pool.each(by_pixels)):
-            if isinstance(found.job, Digest):
-                self.index.digested(found.job.path, _digest(found.job, found.result))
-        exchange(self.ledger)  # for what a run left that was stopped
+    def _once(self, pool: Pool[Job], engine: Engine, local: Local) -> int:
+        self._look(pool)
         kept = self._grouped()
-        counts = self.ledger.counts()
-        to_do = counts.pop("to do", 0)
-        self._judge(counts.get("failed", 0), counts.get("failed", 0) + counts.get("scored", 0) + to_do)
-        with progress("score", to_do) as advance:
+        self._judge()
+        with progress("score", self.judged["to do"]) as advance:
             self._score(engine, self.index.to_do(), advance)
-            while exchange(self.ledger):
-                left = self._left()
+            self._score_copies(local, advance)
+            while late := self._late(pool, local):
+                self._enter(late)
+                self._look(pool)
                 self._grouped()
-                advance(left - self._left())  # series that are put together anew are to be done again
                 self._score(local, self.index.to_do(), advance)
-            while self._copies(advance):  # their first files could not be read: seldom many, not worth a cluster
-                self._score(local, self.index.next_copies(), advance)
+                self._score_copies(local, advance)
+        settle(self.ledger)
+        self.pictures.delete_orphans()
         return kept
 
-    def _left(self) -> int:
-        return self.ledger.counts().get("to do", 0)
+    def _look(self, pool: Pool[Job]) -> None:
+        """Look into files until there is nothing new; what takes long is left to the pool, and comes late."""
+        more = True
+        while more:
+            with progress("look into files", self.index.unlooked()) as advance:
+                looks = (Look(paths, content) for paths, content in self.index.unseen())
+                for found in pool.each(looks, leave_slow=True):
+                    self._enter([found])
+                    advance(found.job.count)
+            more = self.index.forget_other_sessions()
+        by_bytes = (Digest(path) for (path,) in self.index.look_alikes())
+        by_pixels = (Digest(path, pixels=True) for path in self.index.same_uid())
+        for found in chain(pool.each(by_bytes, leave_slow=True), pool.each(by_pixels, leave_slow=True)):
+            self._enter([found])
+
+    def _enter(self, outcomes: list[Outcome[Job]]) -> None:
+        """Enter what came of looks and digests."""
+        for found in outcomes:
+            if isinstance(found.job, Look):
+                self.index.looked(_looked(found.job, found.result))
+            elif isinstance(found.job, Digest):
+                self.index.digested(found.job.path, _digest(found.job, found.result))
+
+    def _late(self, pool: Pool[Job], local: Local) -> list[Outcome[Job]]:
+        """What came of looks that took long; it waits for all of them, for nothing else is left to do."""
+        local.late += pool.each(())
+        late, local.late = local.late, []
+        return late
+
+    def _score_copies(self, local: Local, advance: Advance) -> None:
+        """Score the other copies of what failed, one after the other, until one can be read."""
+        while self._copies(advance):  # their first files could not be read: seldom many, not worth a cluster
+            self._score(local, self.index.next_copies(), advance)
 
     def _copies(self, advance: Advance) -> bool:
         """Enter what follows for copies; whether any has still to be tried."""
         copied, failed = enter_copies(self.ledger)
         if copied or failed:
             advance(copied + failed)
-            self.tried["failed"] += failed
-            self._judge(self.tried["failed"], self.tried.total())
+            self.judged["to do"] -= copied + failed
+            self.judged["failed"] += failed
+            self._judge()
         return waiting(self.ledger)
 
     def _grouped(self) -> int:
         kept = self.index.group()
         self.pictures.delete_orphans()
+        self.judged = Counter(self.ledger.judged())
         return kept
 
     def _score(self, engine: Engine, studies: Iterator[Study], advance: Advance) -> None:
@@ -158,32 +184,34 @@ class Run:
                 self.pictures.delete_others(study.id, entry)
             self.ledger.write([(study.id, entry)])
             advance(1)
-            self._note(study, entry)
+            self.judged["to do"] -= 1
+            self.judged[entry.status] += 1
+            if entry.status == "failed":
+                self._judge()
 
-    def _note(self, study: Study, entry: Entry) -> None:
-        self.tried[entry.status] += 1
-        if entry.status == "failed" and not self.first_failure:
-            self.first_failure = f" The first: {shown(os.fsencode(study.id))}: {entry.reason}"
-        self._judge(self.tried["failed"], self.tried.total())
+    def _judge(self) -> None:
+        """Stop a run once too many of all its images have failed, whatever becomes of those that are still to do.
 
-    def _judge(self, failed: int, total: int) -> None:
-        """Stop a run that is going wrong."""
+        Files that failed before their pixels were read count as the others do. In which order files come is no matter.
+        """
+        failed, total = self.judged["failed"], self.judged.total()
         if total >= TRIED and failed > self.settings.max_failed * total:
+            first = next(self.ledger.rows("failed"))
             raise ScoringError(
                 f"stopped: {failed} of {total} files failed, more than the share of {self.settings.max_failed:g} that "
-                f"--max-failed allows.{self.first_failure} The table holds every reason"
+                f"--max-failed allows. The first: {first.file}: {first.entry.reason}. The table holds every reason"
             )
 
 
-def _digest(job: Digest, result: Done | Lost) -> str:
-    """The digest of a file; one that is like no other where no worker survived it."""
-    if isinstance(result, str):
-        return result
+def _digest(job: Digest, result: object) -> str | None:
+    """The digest of a file; one that is like no other where no worker survived it; None if it cannot be opened now."""
+    if not isinstance(result, Lost):
+        return result if isinstance(result, str) else None
     name = os.fsencode(job.path).hex()
-    return broken(name, result.reason) if job.pixels and isinstance(result, Lost) else f"lost {name}"
+    return broken(name, result.reason) if job.pixels else f"lost {name}"
 
 
-def _looked(found: Outcome) -> list[Looked]:
-    if isinstance(found.result, Lost) and isinstance(found.job, Look):
-        return [Looked(path, "failed", found.result.reason) for path in found.job.paths]
-    return found.result if isinstance(found.result, list) else []
+def _looked(job: Look, result: object) -> list[Looked]:
+    if isinstance(result, Lost):
+        return [Looked(path, "failed", result.reason, kind="lost") for path in job.paths]
+    return result if isinstance(result, list) else []

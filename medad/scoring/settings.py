@@ -27,6 +27,7 @@ class ScoreSettings:
     have one on the grid of their source, beside the thumbnail that all have. ``force`` scores what the gate would
     refuse; ``uids`` puts the UIDs of DICOM images and series into the table in place of pseudonyms; ``split`` scores
     each volume of a 4-D file and each page of a TIFF as a study of its own, where they are refused else.
+    ``follow_links`` takes links to files outside the folder as well.
 
     What follows changes no score, and may differ between the runs on one output folder. ``alpha``, ``threshold`` and
     ``point`` (an operating point of the model) say what is flagged, and the heatmaps of earlier runs follow them.
@@ -41,6 +42,7 @@ class ScoreSettings:
     force: bool = False
     uids: bool = False
     split: bool = False
+    follow_links: bool = False
     alpha: float = 0.05
     threshold: float | None = None
     point: str | None = None

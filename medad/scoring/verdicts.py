@@ -55,13 +55,23 @@ class Verdicts:
         return None if name is None else (name, known[name])
 
     def rules(self) -> dict[str, str]:
-        """What decides, in words and as part of the settings' digest."""
+        """What decides, in words."""
         calibration = len(self.card.calibration.get(self.score, ()))
         limit = self.limit
         return {
             "score": self.score,
             "flag_alpha": f"p <= {self.alpha:g}, {calibration} calibration normals" if calibration else "none",
             "flag_threshold": f"score > {limit[1]:.6g} ({limit[0]})" if limit else "none",
+        }
+
+    def values(self) -> dict[str, Any]:
+        """What decides, as plain JSON: a digest of it changes with the rules, and not with their wording."""
+        calibration = len(self.card.calibration.get(self.score, ()))
+        return {
+            "score": self.score,
+            "alpha": self.alpha if calibration else None,
+            "calibration": calibration,
+            "threshold": self.limit,
         }
 
     @property

@@ -195,6 +195,17 @@ def test_what_decides_is_in_the_digest_of_the_settings() -> None:
     assert settings_digest(verdicts(), force=False) == digests[0]
 
 
+def test_other_words_for_the_rules_change_no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = settings_digest(verdicts(), force=False)
+    monkeypatch.setattr(Verdicts, "rules", lambda self: {"score": "in quite other words"})
+    assert settings_digest(verdicts(), force=False) == before
+
+
+def test_two_thresholds_that_read_alike_have_two_digests() -> None:
+    near = [settings_digest(verdicts(threshold=value), force=False) for value in (5.0, 5.0000000001)]
+    assert len(set(near)) == 2
+
+
 def test_a_pseudonym_hides_the_uid_and_stays_the_same() -> None:
     assert len(pseudonym("1.2.840.1")) == 16
     assert pseudonym("1.2.840.1") == pseudonym("1.2.840.1") != pseudonym("1.2.840.2")

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from making import gray_image, write_dicom
-from runs import TABLE, score, stop_after_a_row
+from runs import score
 
-import medad.progress
 from medad.io import UnreadableImage
 from medad.model import load
 from medad.scoring import ScoreSettings, score_folder
@@ -31,12 +30,6 @@ def box(tmp_path: Path) -> Path:
     return tmp_path / "box"
 
 
-@pytest.fixture
-def unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copies are compared as if their pixels were all good: what is bad in one shows only when its series is read."""
-    monkeypatch.setattr("medad.scoring.looks.content_of", lambda path: path.name)
-
-
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-900])
 
@@ -45,13 +38,10 @@ def rows(table: Path) -> pd.DataFrame:
     return pd.read_csv(table, keep_default_na=False, dtype={"file": str}).set_index("file")
 
 
-@pytest.mark.parametrize("noticed", [True, False])
 @pytest.mark.parametrize("bad", [("1",), ("0",), ("0", "2", "copies/1")], ids=["one", "the first", "two, and a copy"])
 def test_the_series_is_scored_with_the_copy_of_a_bad_slice(
-    model: Path, box: Path, tmp_path: Path, bad: tuple[str, ...], noticed: bool, request: pytest.FixtureRequest
+    model: Path, box: Path, tmp_path: Path, bad: tuple[str, ...]
 ) -> None:
-    if not noticed:
-        request.getfixturevalue("unnoticed")
     whole = rows(score(model, box, tmp_path / "whole")).loc["0"]
     for name in bad:
         cut(box / name)
@@ -77,34 +67,6 @@ def test_what_was_exchanged_stays_so_and_is_tried_again_when_asked(model: Path, 
     assert score(model, box, tmp_path / "out", retry_failed=True).read_bytes() == first
     names = {path.name for path in (tmp_path / "out" / "thumbnails").rglob("*.jpg")}
     assert len(names) == 1
-
-
-@pytest.mark.usefixtures("unnoticed")
-def test_a_run_that_was_stopped_after_the_failure_ends_the_same(
-    model: Path, box: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cut(box / "1")
-    whole = score(model, box, tmp_path / "whole").read_bytes()
-    with monkeypatch.context() as patch:
-        stop_after_a_row(patch)
-        with pytest.raises(KeyboardInterrupt):
-            score(model, box, tmp_path / "out")
-    assert "0,failed" in (tmp_path / "out" / TABLE).read_text()
-    kept = score_folder(load(model), box, tmp_path / "out", ScoreSettings(workers=1)).kept
-    assert kept == 3, "the copies of the good slices"
-    assert (tmp_path / "out" / TABLE).read_bytes() == whole
-
-
-@pytest.mark.usefixtures("unnoticed")
-def test_progress_ends_at_its_total_though_the_series_is_done_twice(
-    model: Path, box: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(medad.progress, "SECONDS_BETWEEN_LINES", 0.0)
-    caplog.set_level("INFO", logger="medad.progress")
-    cut(box / "1")
-    score(model, box, tmp_path / "out")
-    said = [one.split()[2:4] for one in caplog.messages if 'task="score"' in one]
-    assert said == [["done=1", "total=1"], ["done=0", "total=1"], ["done=1", "total=1"]]
 
 
 def test_without_a_copy_the_series_fails_and_names_its_bad_slice(model: Path, box: Path, tmp_path: Path) -> None:

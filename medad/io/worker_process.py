@@ -23,13 +23,18 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from medad.io.isolation import expendable
 from medad.types import MedadError
 
 MEMORY = 8 * 2**30  # bytes that a worker may take beyond what it starts with: four times the largest image
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An answer that is an error which was raised on purpose."""
+
+    error: MedadError
 
 
 @dataclass
@@ -70,7 +75,7 @@ def started(make: Callable[[], Callable[[Any], Any]]) -> tuple[BaseProcess, Conn
 
 
 def serve(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
-    """Answer jobs from ``pipe`` until its other end is closed; an error raised on purpose is an answer."""
+    """Answer jobs from ``pipe`` until its other end is closed; an error raised on purpose is answered as ``Raised``."""
     _settle()
     work = make()
     while True:
@@ -81,7 +86,7 @@ def serve(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
         try:
             answer = work(job)
         except MedadError as error:
-            answer = error
+            answer = Raised(error)
         try:
             pipe.send(answer)
         except OSError:
@@ -92,7 +97,8 @@ def _settle() -> None:
     os.setsid()  # Ctrl-C at the terminal is for the parent; and the group is ended as a whole
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:  # a worker that only reads files needs none
+        sys.modules["torch"].set_num_threads(1)
     expendable()
     faulthandler.disable()  # a crash is the parent's to tell
     _silence()

@@ -1,0 +1,114 @@
+"""Reading no more of a file than its image can need, whatever the file declares and however long it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom.dataset import FileDataset
+from pydicom.filereader import read_dataset, read_partial
+from pydicom.tag import BaseTag, Tag
+
+from medad.io.errors import UnreadableImage
+from medad.io.limits import GROWTH_FLOOR, SMALLER
+
+HEADER_BYTES = 256 * 2**20  # the largest headers, of enhanced objects with thousands of frames, have tens of MiB
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_UNDEFINED = 0xFFFFFFFF
+
+
+class Bounded:
+    """A binary file of which ``left`` more bytes may be read, and none from ``end`` on."""
+
+    def __init__(self, file: BinaryIO, path: Path, left: int, end: int) -> None:
+        self.file, self.path, self.left, self.end = file, path, left, end
+        self.name = str(path)
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes.
+
+        Raises:
+            UnreadableImage: it would be more than may be read.
+        """
+        here = self.file.tell()
+        rest = max(0, self.end - here)
+        size = rest if size is None or size < 0 else min(size, rest)
+        self.left -= size
+        if self.left < 0:
+            raise UnreadableImage(
+                self.path, "too-large", "it holds, or claims to hold, far more bytes than its image needs", SMALLER
+            )
+        return self.file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As of a file."""
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As of a file."""
+        return self.file.tell()
+
+
+def read_tags(
+    file: BinaryIO,
+    path: Path,
+    end: int,
+    *,
+    force: bool,
+    pixels: bool,
+    deflated: bool,
+    tags: Sequence[str | BaseTag] | None = None,
+) -> FileDataset:
+    """The data set in the first ``end`` bytes of ``file``, up to its pixels, or with them but without what follows.
+
+    What follows the pixels is of no use here, and may be without end. A file of more than ``GROWTH_FLOOR`` bytes is
+    read in two steps: its header says how many bytes of pixels there can be. A ``deflated`` one is in memory anyway.
+    """
+    bounded = Bounded(file, path, max(HEADER_BYTES, end) if deflated else HEADER_BYTES, end)
+    chosen: list[BaseTag | int] | None = [Tag(name) for name in tags] if tags else None
+    at_once = pixels and (deflated or end <= GROWTH_FLOOR)
+    found = read_partial(bounded, _Until(path, pixels=at_once), force=force, specific_tags=chosen)  # type: ignore[arg-type]
+    if not pixels or at_once:
+        return found
+    needed = 2 * _needed(found) + GROWTH_FLOOR
+    bounded.left = needed
+    implicit, little = found.original_encoding
+    stop = _Until(path, pixels=True, most=needed)
+    rest = read_dataset(bounded, bool(implicit), bool(little), stop_when=stop)  # type: ignore[arg-type]
+    found.update(rest)
+    return found
+
+
+class _Until:
+    """Says where to stop: before the pixels, or after them; and at zeros, which are no tag."""
+
+    def __init__(self, path: Path, pixels: bool, most: int | None = None) -> None:
+        self.path, self.pixels, self.most = path, pixels, most
+        self.seen = False
+
+    def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag in _PIXELS:
+            self.seen = True
+            if self.most is not None and self.most < length != _UNDEFINED:
+                reason = f"it declares {length} bytes of pixels, far more than its rows, columns and frames need"
+                raise UnreadableImage(self.path, "too-large", reason, SMALLER)
+            return not self.pixels
+        return self.seen or tag == 0
+
+
+def _needed(header: FileDataset) -> int:
+    """Bytes of the uncompressed pixels, as the header states them; 0 where it does not, or is wrong."""
+    try:
+        size = 1
+        for name, default in (
+            ("Rows", 0),
+            ("Columns", 0),
+            ("SamplesPerPixel", 1),
+            ("NumberOfFrames", 1),
+            ("BitsAllocated", 32),
+        ):
+            size *= int(header.get(name) or default)
+    except (TypeError, ValueError, AttributeError):
+        return 0
+    return max(0, size) // 8 + 1
