@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,15 @@ class ModelError(MedadError):
 class Card(Strict):
     """``model.json``: what the model is and what it was made from.
 
-    ``map_scale``: the top of each map's color scale; ``map_threshold``: above it, a pixel counts as abnormal. For each
-    score, ``percentiles`` are the 101 percentiles (0 to 100) of the studies it was trained on as normal,
-    ``calibration`` the sorted scores of the normals that were held out for calibration (empty if none were), and
+    ``score`` ranks studies and ``map`` names the score whose map is drawn, unless others are asked for; ``map_check``
+    is the pixel AUROC of each map on synthetic lesions, by which ``map`` was chosen. Each map is colored from its
+    ``map_floor`` to its ``map_scale``; above its ``map_threshold``, a pixel counts as abnormal. For each score,
+    ``calibration`` holds the sorted scores of the normals that were held out for calibration (empty if none were), and
     ``thresholds`` its operating points by name: a study is flagged whose score is above. ``profile`` is what the
     training images were like: what a gate compares a new study with.
+
+    ``percentiles`` stands on the cards of earlier versions only. They are those of training normals, which every new
+    study seems to exceed, so nothing reads them.
     """
 
     format: int = FORMAT
@@ -62,12 +67,35 @@ class Card(Strict):
     settings: dict[str, Any]
     seed: int
     trained_on: dict[str, Any]
+    score: str = ""
+    map: str = ""
+    map_check: dict[str, float] = Field(default_factory=dict)
+    map_floor: dict[str, float] = Field(default_factory=dict)
     map_scale: dict[str, float]
     map_threshold: dict[str, float] = Field(default_factory=dict)
     percentiles: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     calibration: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     thresholds: dict[str, dict[str, float]] = Field(default_factory=dict)
     profile: dict[str, Any] = Field(default_factory=dict)
+
+    def ranking_score(self, scores: Sequence[str]) -> str:
+        """The one of a method's ``scores`` that ranks studies; the method's last where the card names none."""
+        return self.score or scores[-1]
+
+    def drawn_map(self, score: str) -> str:
+        """The score whose map is drawn where ``score`` ranks; that of ``score`` itself where the card names none."""
+        return self.map or score
+
+    def color_range(self, name: str) -> tuple[float, float]:
+        """The values of a map between which it is colored: below the first it is clear, above the second saturated.
+
+        A card without ``map_floor`` (of an earlier version) starts at ``map_threshold``, or else at 0.
+        """
+        top = self.map_scale.get(name) or 1.0
+        for floor in (self.map_floor.get(name), self.map_threshold.get(name), 0.0):
+            if floor is not None and floor < top:
+                return floor, top
+        return top - (abs(top) or 1.0), top
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,10 @@ def score(
     folder: Annotated[Path, typer.Argument(help="Folder of DICOM, NIfTI and raster files, or one file.")],
     out: common.Out,
     decides: Annotated[
-        str, typer.Option("--score", help="Score that decides, and whose maps are drawn; default: the model's last.")
+        str, typer.Option("--score", help="Score that ranks and flags; default: the one that the model's card names.")
+    ] = "",
+    drawn: Annotated[
+        str, typer.Option("--map", help="Score whose map is drawn; default: the one that the model's card names.")
     ] = "",
     heatmaps: Annotated[
         Heatmaps,
@@ -68,6 +71,7 @@ def score(
     loaded = load(common.model_folder(model, out, tracking_uri), here)
     settings = ScoreSettings(
         score=decides,
+        map=drawn,
         heatmaps=heatmaps.value,
         force=force,
         uids=uids,

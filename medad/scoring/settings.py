@@ -23,9 +23,10 @@ class FolderAway(ScoringError):
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """``score`` decides what is abnormal, and its maps are drawn; "" is the model's last. ``heatmaps``: which studies
-    have one on the grid of their source, beside the thumbnail that all have. ``force`` scores what the gate would
-    refuse; ``uids`` puts the UIDs of DICOM images and series into the table in place of pseudonyms.
+    """``score`` ranks studies and flags them, and the map of the score ``map`` is drawn; "" is what the model's card
+    names. ``heatmaps``: which studies have one on the grid of their source, beside the thumbnail that all have.
+    ``force`` scores what the gate would refuse; ``uids`` puts the UIDs of DICOM images and series into the table in
+    place of pseudonyms.
 
     What follows changes no score, and may differ between the runs on one output folder. ``alpha``, ``threshold`` and
     ``point`` (an operating point of the model) say what is flagged, and the heatmaps of earlier runs follow them.
@@ -36,6 +37,7 @@ class ScoreSettings:
     """
 
     score: str = ""
+    map: str = ""
     heatmaps: Literal["flagged", "all", "none"] = "flagged"
     force: bool = False
     uids: bool = False

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from medad import __version__
+from medad.outputs.pictures import Scale, css_gradient
 
 PAGE = "triage.html"
 MARK = "\0"  # where the rows go; no file name, so no title, can hold it
@@ -21,8 +22,9 @@ SCORED_MOST, OTHERS_MOST = 45_000, 5_000  # rows that a browser is given; the ta
 
 @dataclass(frozen=True)
 class Item:
-    """One row of the page. ``score`` is None unless it was scored; ``flag`` None where the model has no rule;
-    ``thumbnail`` and ``heatmap`` are paths below the page's folder, or ""."""
+    """One row of the page. ``score`` is None unless it was scored. ``flag`` is None where the model has no rule, else
+    the sum of 1, if the false-alarm rule flags it, and 2, if the threshold does. ``thumbnail`` and ``heatmap`` are
+    paths below the page's folder, or ""."""
 
     file: str
     study: str
@@ -30,9 +32,8 @@ class Item:
     reason: str = ""
     slices: int = 0
     score: float | None = None
-    percentile: float | None = None
     p: float | None = None
-    flag: bool | None = None
+    flag: int | None = None
     thumbnail: str = ""
     heatmap: str = ""
 
@@ -71,13 +72,30 @@ class Worst:
 
 @dataclass(frozen=True)
 class About:
-    """What the head of the page says. ``rules`` are sentences: how studies are flagged."""
+    """What the head of the page says.
+
+    ``rules`` are sentences: how studies are flagged. ``scale`` is that of all maps on the page, and ``chosen`` a
+    sentence that says why this map is drawn. Each row says what flagged it, from the p-value (None: no such rule) that
+    ``alpha`` allows among ``normals`` held-out studies, and from the threshold ``limit``, (name, value).
+    """
 
     model: str
     settings: str
     score: str
     title: str
     rules: Sequence[str] = ()
+    scale: Scale | None = None
+    chosen: str = ""
+    normals: int = 0
+    alpha: float | None = None
+    limit: tuple[str, float] | None = None
+
+    def for_rows(self) -> str:
+        """What the rows' words are made from, as JSON."""
+        name, value = self.limit or (None, None)
+        return json.dumps(
+            {"score": self.score, "alpha": self.alpha, "normals": self.normals, "point": name, "limit": value}
+        )
 
 
 def write_triage(out: Path, worst: Worst, about: About) -> Path:
@@ -90,6 +108,8 @@ def write_triage(out: Path, worst: Worst, about: About) -> Path:
     with part.open("w", encoding="utf-8") as file:
         before, after = page.render(
             about=about,
+            gradient=css_gradient(),
+            flags=about.alpha is not None or about.limit is not None,
             counts=worst.counts,
             total=sum(worst.counts[status] for status in ("scored", "failed", "skipped")),
             shown=len(items),
@@ -112,8 +132,7 @@ def _text(name: str) -> str:
 
 def _json(item: Item) -> str:
     """The fields as a JSON list that cannot end the script element that holds it."""
-    flag = None if item.flag is None else int(item.flag)
-    numbers = [_short(item.score), _short(item.percentile), _short(item.p), flag]
+    numbers = [_short(item.score), _short(item.p), item.flag]
     values = [item.file, item.study, item.status, item.reason, item.slices, *numbers, item.thumbnail, item.heatmap]
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
