@@ -51,8 +51,8 @@ class Card(Strict):
     """``model.json``: what the model is and what it was made from.
 
     ``score`` ranks studies and ``map`` names the score whose map is drawn, unless others are asked for; ``map_check``
-    is the pixel AUROC of each map on synthetic lesions, by which ``map`` was chosen. Each map is colored from its
-    ``map_floor`` to its ``map_scale``; above its ``map_threshold``, a pixel counts as abnormal. For each score,
+    is the pixel AUROC of each map on synthetic lesions, by which ``map`` was chosen. Above its ``map_threshold``, a
+    pixel of a map counts as abnormal and is colored; ``map_scale`` is where the color scale ends. For each score,
     ``calibration`` holds the sorted scores of the normals that were held out for calibration (empty if none were), and
     ``thresholds`` its operating points by name: a study is flagged whose score is above. ``profile`` is what the
     training images were like: what a gate compares a new study with.
@@ -70,7 +70,6 @@ class Card(Strict):
     score: str = ""
     map: str = ""
     map_check: dict[str, float] = Field(default_factory=dict)
-    map_floor: dict[str, float] = Field(default_factory=dict)
     map_scale: dict[str, float]
     map_threshold: dict[str, float] = Field(default_factory=dict)
     percentiles: dict[str, tuple[float, ...]] = Field(default_factory=dict)
@@ -89,13 +88,14 @@ class Card(Strict):
     def color_range(self, name: str) -> tuple[float, float]:
         """The values of a map between which it is colored: below the first it is clear, above the second saturated.
 
-        A card without ``map_floor`` (of an earlier version) starts at ``map_threshold``, or else at 0.
+        The first is ``map_threshold``, which nearly all pixels of normal studies are below; where a card of an earlier
+        version holds none below the end of the scale, it is 0.
         """
         top = self.map_scale.get(name) or 1.0
-        for floor in (self.map_floor.get(name), self.map_threshold.get(name), 0.0):
-            if floor is not None and floor < top:
-                return floor, top
-        return top - (abs(top) or 1.0), top
+        floor = self.map_threshold.get(name, 0.0)
+        if floor < top:
+            return floor, top
+        return (0.0, top) if top > 0 else (2 * top, top)
 
 
 @dataclass(frozen=True)

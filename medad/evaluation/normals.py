@@ -23,9 +23,8 @@ from medad.testset import score_studies
 from medad.types import Study
 
 log = logging.getLogger(__name__)
-FLOOR_QUANTILE = 0.995  # of the pixels of the maps of normals: where the color scale starts
-TOP_QUANTILE = 0.9999  # of the same: where the color scale ends
-MAP_QUANTILE = 0.99  # of the same: above it, a pixel counts as abnormal
+MAP_QUANTILE = 0.99  # of the pixels of the maps of normals: above it, one counts as abnormal and is colored
+TOP_QUANTILE = 0.9995  # of the same: where the color scale ends
 
 
 def describe_normals(
@@ -44,7 +43,6 @@ def describe_normals(
         "score": ranking,
         "map": _chosen(evaluation.map, method) or best_map(check, ranking),
         "map_check": check,
-        "map_floor": {name: histogram.quantile(FLOOR_QUANTILE) for name, histogram in maps.items()},
         "map_scale": {name: _top(histogram) for name, histogram in maps.items()},
         "map_threshold": {name: histogram.quantile(MAP_QUANTILE) for name, histogram in maps.items()},
         "calibration": {name: tuple(values.tolist()) for name, values in calibration.items()},
@@ -77,7 +75,7 @@ def _chosen(name: str | None, method: Method) -> str | None:
 
 def _top(histogram: PixelHistogram) -> float:
     """The end of the color scale, above its start even where normal maps are all but constant."""
-    floor, top = histogram.quantile(FLOOR_QUANTILE), histogram.quantile(TOP_QUANTILE)
+    floor, top = histogram.quantile(MAP_QUANTILE), histogram.quantile(TOP_QUANTILE)
     return top if top > floor else floor + (abs(floor) or 1.0)
 
 

@@ -15,10 +15,10 @@ from torch import Tensor
 Gray = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 COLORS = "inferno"
-FIRST = 0.3  # of that color map: what is before it would darken the image under it
+FIRST, LAST = 0.3, 0.92  # of that color map: what is before darkens the image under it, what is after is nearly white
 PNG_EFFORT = 1  # of 9; 6 makes a radiograph 12 % smaller and takes four times as long
 LEAST_BAR = 240  # pixels: what the name and the numbers need
-STRONGEST = 0.8  # opacity of the overlay where the map reaches the top of its scale
+STRONGEST = 0.85  # opacity of the overlay where the map reaches the top of its scale
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _colors() -> tuple[Gray, Gray]:
     import matplotlib
 
     level = np.linspace(0, 1, 256, dtype=np.float32)
-    colors = matplotlib.colormaps[COLORS](FIRST + (1 - FIRST) * level)[:, :3].astype(np.float32)
+    colors = matplotlib.colormaps[COLORS](FIRST + (LAST - FIRST) * level)[:, :3].astype(np.float32)
     return colors * 255, STRONGEST * level[:, None]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from medad.data.transforms import DisplayAxes, as_slices, restore
-from medad.outputs.pictures import Scale, overlay, save_heatmap, save_pair, to_gray
+from medad.outputs.pictures import LEAST_BAR, Scale, overlay, save_heatmap, save_pair, to_gray
 from medad.scoring.settings import HEATMAPS
 
 THUMBNAILS = "thumbnails"
@@ -79,6 +79,8 @@ def save_thumbnail(out: Path, study_id: str, shown: Tensor, anomaly_map: Tensor,
     """Write a small JPEG of the slice ``shown``, uint8 (h, w), beside itself under its map (1, S, S), with the
     color bar; its path below ``out``."""
     name = thumbnail_of(study_id)
+    factor = -(-LEAST_BAR // (2 * shown.shape[1]))  # a small slice is enlarged to the width of its color bar
+    shown = shown.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
     heat = interpolate(anomaly_map[None].float(), tuple(shown.shape), mode="bilinear", align_corners=False)[0, 0]
     gray = shown.numpy()
     save_pair(out / name, gray, overlay(gray, heat.numpy(), scale), scale, quality=80)
