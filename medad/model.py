@@ -136,6 +136,9 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
         raise ModelError(f"{folder}: {error}") from None
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{folder / WEIGHTS}: not readable as safetensors: {error}") from None
+    for key, name in (("score", card.score), ("map", card.map)):
+        if name and name not in method.scores:
+            raise ModelError(f"{folder / CARD}: {key}={name!r} is none of its scores: {', '.join(method.scores)}")
     _fill(method, tensors, folder / WEIGHTS)
     return Model(method.to(device).eval(), card, _digest(folder))
 

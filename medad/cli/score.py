@@ -58,6 +58,9 @@ def score(
 ) -> None:
     """Score every study below FOLDER; write OUT/scores.csv, scores.parquet, triage.html and pictures.
 
+    The columns NAME_percentile and NAME_p compare a study with the normals that were held out of the model's training,
+    and are not there if none were; flagged_by names the rules that flag it.
+
     Exit code 0: every file is scored or skipped; 1: some failed, each with its reason in the table, or there is no
     file; 2: wrong input, or the run had to stop; 130: interrupted. The same command goes on after an interruption,
     however it came about, and scores only what is new or has changed.

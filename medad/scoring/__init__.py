@@ -58,6 +58,7 @@ def score_folder(
     verdicts = Verdicts(model.card, scores, settings.score, *chosen)
     if not settings.force:
         Gate(model.card.profile)  # a profile that is no good is said now, and not by a worker
+    log.info("studies are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
     if why := verdicts.cannot_flag:
         undrawn = ", and no heatmap drawn" if settings.heatmaps == "flagged" else ""
         log.warning("no study will be flagged%s: %s", undrawn, why)
