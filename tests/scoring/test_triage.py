@@ -145,7 +145,7 @@ def test_in_a_browser(browser: Browser, inbox: Path) -> None:
         "p = 0.048 > alpha 0.04: not by the false-alarm rule",
     ]
     assert seventh == []
-    assert "98 of 99" in browser.js("document.querySelector('#rows li').textContent")
+    assert "99 of 99" in browser.js("document.querySelector('#rows li').textContent")
     assert "Map drawn: rec" in browser.js("document.querySelector('.scale').textContent")
 
     browser.key("ArrowRight")
