@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -143,7 +144,8 @@ def save_panel(path: Path, cases: Sequence[Case], scales: Mapping[str, Scale], t
     names = list(cases[0].maps)
     figure = Figure(figsize=(1.7 * (1 + len(names)), 1.85 * len(cases) + 0.95), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=10 if len(names) > 2 else 5)
+    lines = [part for line in title.splitlines() for part in wrap(line, 24 * (1 + len(names)))]
+    figure.suptitle("\n".join(lines), fontsize=9)
     axes = figure.subplots(len(cases) + 1, 1 + len(names), squeeze=False, height_ratios=[*[1] * len(cases), 0.07])
     for row, case in zip(axes, cases, strict=False):
         gray = (to_gray(case.image) * 255).round().astype(np.uint8)
