@@ -85,6 +85,13 @@ class Evaluation(Strict):
     prevalence: float | None = Field(
         default=None, gt=0, lt=1, description="share of abnormal studies where the model is to be used, for PPV and NPV"
     )
+    score: str | None = Field(
+        default=None, description="score that ranks studies and flags them; null: the method's last, as it declares"
+    )
+    map: str | None = Field(
+        default=None,
+        description="score whose map is drawn; null: the map that marks synthetic lesions in normal studies best",
+    )
 
 
 class Tracking(Strict):

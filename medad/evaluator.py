@@ -12,6 +12,7 @@ from medad.config import Evaluation
 from medad.data.loading import Loader
 from medad.data.seen import seen
 from medad.data.splits import Pools
+from medad.evaluation.normals import check_choices
 from medad.experiment import evaluate_model, finished
 from medad.files import write_json
 from medad.model import Model
@@ -45,7 +46,9 @@ def evaluate_one(
 
     Raises:
         EvaluationError: there are too few patients of one class, or the model has learned from one.
+        ConfigError: ``evaluation`` names a score or a map that the model has not.
     """
+    check_choices([model.method], evaluation)
     studies = _testable(folder, dataset, pools)
     identity = {"model": model.digest, "dataset": dataset, "data": pools.digest()}
     experiment = Experiment(dataset, model.card.method, model.method.settings, model.card.seed, evaluation)

@@ -20,13 +20,13 @@ from medad.data.seen import write_marks
 from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation.collecting import TestScores, panel_cases, picture, score_test, write_cases
 from medad.evaluation.copies import check_copies
-from medad.evaluation.normals import check_calibration, describe_normals, normal_thresholds
+from medad.evaluation.normals import check_calibration, check_choices, choose, describe_normals, normal_thresholds
 from medad.evaluation.ranking import judge
 from medad.files import write_json, write_records
 from medad.methods._method import Method
 from medad.model import CARD, Card, load, save
 from medad.outputs import cases as pictures
-from medad.outputs.pictures import save_panel
+from medad.outputs.pictures import Scale, save_panel
 from medad.outputs.plots import save_curves, save_histograms
 from medad.parsing import ParseError, read_json
 from medad.plan import Experiment
@@ -71,6 +71,7 @@ def train_model(
     learned, held_out = hold_out(data, experiment.settings.calibration, experiment.seed)
     check_calibration(len(held_out), experiment.evaluation)
     method: Method = methods.get(experiment.method)(experiment.settings)
+    check_choices([method], experiment.evaluation)
     checkpoints = folder / "checkpoints"
     rng = torch.Generator().manual_seed(experiment.seed)
     method.fit(learned, loader, track=run.metric, rng=rng, keep=checkpoints)
@@ -122,7 +123,7 @@ def _trained(
         return None
     calibration = {name: np.array(values) for name, values in model.card.calibration.items()}
     thresholds = {name: normal_thresholds(values, experiment.evaluation) for name, values in calibration.items()}
-    card = model.card.model_copy(update={"thresholds": thresholds})
+    card = choose(model.card.model_copy(update={"thresholds": thresholds}), model.method, experiment.evaluation)
     save(folder, model.method, card)
     return model.method, card
 
@@ -144,6 +145,7 @@ def evaluate_model(
     Nothing is fitted. ``about`` is what the rows say of the split and the unlabeled set; ``began`` is when the work
     on this result started, by ``time.monotonic``.
     """
+    card = choose(card, method, experiment.evaluation)
     test = score_test(method, studies, loader, card.map_threshold)
     check_copies(folder / "model", test.studies, loader, about["split"])
     rows = _rows(experiment, method, card, test, about, time.monotonic() - began)
@@ -199,9 +201,13 @@ def _rows(
 
 def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, loader: Loader, folder: Path) -> None:
     """Panel, histograms and pictures of single cases; the few studies that are drawn are scored once more."""
+    score = card.ranking_score(list(method.scores))
+    scales = {name: Scale(name, *card.color_range(name)) for name in method.scores}
+    drawn = card.drawn_map(score)
     title = f"{experiment.dataset}, {method.title} {experiment.network}, seed {experiment.seed}"
+    about = f"{title}: ranked by {score}, map drawn in heatmaps and triage: {drawn}"
     ranks = "by rank in their class: 100% is where the maps find the mask best, or without masks the highest score"
-    save_panel(folder / PANEL, list(panel_cases(method, test, loader)), card.map_scale, f"{title}\n{ranks}")
+    save_panel(folder / PANEL, list(panel_cases(method, test, loader, score)), scales, f"{about}\n{ranks}")
     save_histograms(folder / HISTOGRAMS, test.labels, test.scores, title)
     save_curves(folder / CURVES, test.labels, test.scores, title)
     pictures.save_cases(
@@ -210,7 +216,9 @@ def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, 
         test.labels,
         test.scores,
         lambda index, by: picture(score_study(method, test.studies[index], loader), by, loader),
-        card.map_scale,
+        scales,
+        score,
+        drawn,
     )
 
 

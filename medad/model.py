@@ -21,14 +21,14 @@ the counters ``num_batches_tracked`` (int64) may be left out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
@@ -67,11 +67,15 @@ class ModelError(MedadError):
 class Card(Strict):
     """``model.json``: what the model is and what it was made from.
 
-    ``map_scale``: the top of each map's color scale; ``map_threshold``: above it, a pixel counts as abnormal. For each
-    score, ``percentiles`` are the 101 percentiles (0 to 100) of the studies it was trained on as normal,
-    ``calibration`` the sorted scores of the normals that were held out for calibration (empty if none were), and
+    ``score`` ranks studies and ``map`` names the score whose map is drawn, unless others are asked for; ``map_check``
+    is the pixel AUROC of each map on synthetic lesions, by which ``map`` was chosen. Above its ``map_threshold``, a
+    pixel of a map counts as abnormal and is colored; ``map_scale`` is where the color scale ends. For each score,
+    ``calibration`` holds the sorted scores of the normals that were held out for calibration (empty if none were), and
     ``thresholds`` its operating points by name: a study is flagged whose score is above. ``profile`` is what the
     training images were like: what a gate compares a new study with.
+
+    ``percentiles`` stands on the cards of earlier versions only. They are those of training normals, which every new
+    study seems to exceed, so nothing reads them.
     """
 
     format: Literal[1] = FORMAT
@@ -80,7 +84,10 @@ class Card(Strict):
     settings: dict[Name, Any] = Field(max_length=MOST_KEYS)
     seed: Seed
     trained_on: dict[Name, Any] = Field(max_length=MOST_KEYS)
-    map_scale: dict[Name, Annotated[Number, Field(gt=0)]] = Field(max_length=MOST_KEYS)
+    score: Name | Literal[""] = ""
+    map: Name | Literal[""] = ""
+    map_check: dict[Name, Annotated[Number, Field(ge=0, le=1)]] = Field(default_factory=dict, max_length=MOST_KEYS)
+    map_scale: dict[Name, Number] = Field(max_length=MOST_KEYS)
     map_threshold: dict[Name, Number] = Field(default_factory=dict, max_length=MOST_KEYS)
     percentiles: dict[Name, Annotated[Rising, Field(min_length=101, max_length=101)]] = Field(
         default_factory=dict, max_length=MOST_KEYS
@@ -90,6 +97,14 @@ class Card(Strict):
     )
     thresholds: dict[Name, dict[Name, Number]] = Field(default_factory=dict, max_length=MOST_KEYS)
     profile: dict[Name, Any] = Field(default_factory=dict, max_length=MOST_KEYS)
+
+    @model_validator(mode="after")
+    def _colors(self) -> Card:
+        """A color scale ends above its start, or above 0 on cards of earlier versions."""
+        for name, top in self.map_scale.items():
+            if top <= min(0.0, self.map_threshold.get(name, 0.0)):
+                raise ValueError(f"map_scale of {name}: {top:g} ends no color scale; it must be greater than 0")
+        return self
 
     @field_validator("trained_on")
     @classmethod
@@ -110,6 +125,26 @@ class Card(Strict):
             except ProfileError as error:
                 raise ValueError(str(error)) from None
         return profile
+
+    def ranking_score(self, scores: Sequence[str]) -> str:
+        """The one of a method's ``scores`` that ranks studies; the method's last where the card names none."""
+        return self.score or scores[-1]
+
+    def drawn_map(self, score: str) -> str:
+        """The score whose map is drawn where ``score`` ranks; that of ``score`` itself where the card names none."""
+        return self.map or score
+
+    def color_range(self, name: str) -> tuple[float, float]:
+        """The values of a map between which it is colored: below the first it is clear, above the second saturated.
+
+        The first is ``map_threshold``, which nearly all pixels of normal studies are below; where a card of an earlier
+        version holds none below the end of the scale, it is 0.
+        """
+        top = self.map_scale.get(name) or 1.0
+        floor = self.map_threshold.get(name, 0.0)
+        if floor < top:
+            return floor, top
+        return (0.0, top) if top > 0 else (2 * top, top)
 
 
 @dataclass(frozen=True)
@@ -201,6 +236,9 @@ def _check_fit(folder: Path, kind: type[Method], settings: Settings, header: Map
 
 
 def _check_scores(folder: Path, card: Card, method: Method) -> None:
+    for key, name in (("score", card.score), ("map", card.map)):
+        if name and name not in method.scores:
+            raise ModelError(f"{folder / CARD}: {key}={name!r} is none of its scores: {', '.join(method.scores)}")
     missing = [name for name in method.scores if name not in card.map_scale]
     if missing:
         raise ModelError(

@@ -13,7 +13,7 @@ import torch
 from medad.functional.bootstrap import bootstrap_intervals
 from medad.functional.delong import auc_interval
 from medad.outputs.cases import FOLDER, save_cases
-from medad.outputs.pictures import Case
+from medad.outputs.pictures import Case, Scale
 
 SHIFTS = {"rec": 0.6, "inter": 1.1}
 
@@ -66,7 +66,9 @@ def write_cell(
             labels,
             scores,
             lambda index, by: _picture(index, list(scores), masks),
-            dict.fromkeys(scores, 1.0),
+            {name: Scale(name, 0.5, 1.0) for name in scores},
+            list(scores)[-1],
+            next(iter(scores)),
         )
     return folder
 

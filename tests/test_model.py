@@ -129,3 +129,28 @@ def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / "weights.safetensors")
     with pytest.raises(ModelError, match=r"1 tensors do not fit .*'ndm\.members\.1\.encoder\.13\.bias'.*found none"):
         load(tmp_path)
+
+
+def test_a_card_of_an_earlier_version_loads_and_names_what_it_can(tmp_path: Path) -> None:
+    """Its percentiles are those of training; score and map are the method's last; colors start at its threshold."""
+    write(tmp_path, "ae")
+    before = load(tmp_path)
+    content = json.loads((tmp_path / "model.json").read_text())
+    content |= {"percentiles": {"rec": [0.0, 1.0]}, "map_scale": {"r_dual": 0.5}, "map_threshold": {"r_dual": 0.25}}
+    (tmp_path / "model.json").write_text(json.dumps(content))
+    model = load(tmp_path)
+    names = list(model.method.scores)
+    assert model.card.ranking_score(names) == model.card.drawn_map("r_dual") == names[-1] == "r_dual"
+    assert model.card.color_range("r_dual") == (0.25, 0.5)
+    images = torch.rand(2, 1, SIZE, SIZE) * 2 - 1
+    for name, scored in before.method.score(images).items():
+        assert torch.equal(scored.score, model.method.score(images)[name].score)
+
+
+@pytest.mark.parametrize("key", ["score", "map"])
+def test_a_card_that_names_no_score_of_its_method_is_refused(tmp_path: Path, key: str) -> None:
+    write(tmp_path, "ae")
+    content = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**content, key: "dual"}))
+    with pytest.raises(ModelError, match=f"{key}='dual' is none of its scores: single, rec"):
+        load(tmp_path)

@@ -15,6 +15,7 @@ from typing import Any
 from medad.bench.cells import Cell, Engine, Loaders
 from medad.data.datasets._dataset import MissingDataset
 from medad.data.splits import Pools, SplitError, compose, default_count
+from medad.evaluation.normals import check_choices
 from medad.experiment import figures, finished
 from medad.files import write_records
 from medad.outputs.plots import save_rate_curves
@@ -170,9 +171,13 @@ def _rehearse(
             raise SplitError(f"{name}: no anomaly rates can be composed, for not every unlabeled study has a label")
     for dataset, settings in {(one.dataset, one.settings) for one in experiments}:
         compose(pools[dataset], settings.anomaly_rate, settings.unlabeled)
+    built = []
     for method, settings in {(one.method, one.settings) for one in experiments}:
-        methods.get(method)(settings).rehearse(allow_download)
+        built.append(methods.get(method)(settings))
+        built[-1].rehearse(allow_download)
         loaders(settings)
+    for evaluation in {one.evaluation for one in experiments}:
+        check_choices(built, evaluation)
 
 
 def _collect(out: Path, folders: list[Path]) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ def demo(
     typer.echo(_verdict(outcome.rows))
     typer.echo("next:    look at the picture and the runs, then")
     typer.echo(f"         medad score {cell / 'model'} FOLDER --out scores")
-    typer.echo("         medad train ddad --normal DIR --unlabeled DIR --out my-model")
+    typer.echo("         medad train ddad --normal DIR --unlabeled DIR --set calibration=0.2 --out my-model")
     tracked.close(out)
 
 

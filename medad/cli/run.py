@@ -44,9 +44,12 @@ def run(
     from medad.clinical import Clinical, run_clinical
     from medad.data.loading import Loader
     from medad.data.manifest import read_manifest
+    from medad.evaluation.normals import check_choices
+    from medad.registry import methods
 
     manifest = read_manifest(Path(grid.data))
     one = replace(planned[0], dataset=manifest.name)
+    check_choices([methods.get(one.method)(one.settings)], one.evaluation)
     tracked = common.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
     name = grid.tracking.model or manifest.name
     clinical = Clinical(one, manifest, Loader(one.settings, device), out, tracked.tracker, name)

@@ -26,7 +26,10 @@ def score(
     folder: Annotated[Path, typer.Argument(help="Folder of DICOM, NIfTI and raster files, or one file.")],
     out: common.Out,
     decides: Annotated[
-        str, typer.Option("--score", help="Score that decides, and whose maps are drawn; default: the model's last.")
+        str, typer.Option("--score", help="Score that ranks and flags; default: the one that the model's card names.")
+    ] = "",
+    drawn: Annotated[
+        str, typer.Option("--map", help="Score whose map is drawn; default: the one that the model's card names.")
     ] = "",
     heatmaps: Annotated[
         Heatmaps,
@@ -62,6 +65,9 @@ def score(
 ) -> None:
     """Score every study below FOLDER; write OUT/scores.csv, scores.parquet, triage.html and pictures.
 
+    The columns NAME_percentile and NAME_p compare a study with the normals that were held out of the model's training,
+    and are not there if none were; flagged_by names the rules that flag it.
+
     Exit code 0: every file is scored or skipped; 1: some failed, each with its reason in the table, or there is no
     file; 2: wrong input, or the run had to stop; 130: interrupted. The same command goes on after an interruption,
     however it came about, and scores only what is new or has changed.
@@ -75,6 +81,7 @@ def score(
     loaded = load(common.model_folder(model, out, tracking_uri), here)
     settings = ScoreSettings(
         score=decides,
+        map=drawn,
         heatmaps=heatmaps.value,
         force=force,
         uids=uids,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medad.cli import _common as common
+
+if TYPE_CHECKING:
+    from medad.methods._method import Method
 
 
 def train(
@@ -49,10 +52,13 @@ def train(
     one = planned[0]
     device = common.start(threads, device)
     from medad.data.loading import Loader
+    from medad.evaluation.normals import check_choices
     from medad.registry import methods
     from medad.trainer import train_one, training_set
 
-    methods.get(one.method)(one.settings).rehearse(allow_download)
+    method: Method = methods.get(one.method)(one.settings)
+    method.rehearse(allow_download)
+    check_choices([method], one.evaluation)
     data, source = training_set(one, normal, unlabeled, data_root, out, own)
     tracked = common.open_tracker(out, tracking_uri, experiment, no_tracking, grid.tracking)
     folder = train_one(one, data, source, Loader(one.settings, device, skip_unreadable), out, tracked.tracker)

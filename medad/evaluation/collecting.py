@@ -91,17 +91,16 @@ def picture(one: ScoredStudy, by: str, loader: Loader, title: str = "") -> Case:
     )
 
 
-def panel_cases(method: Method, test: TestScores, loader: Loader) -> Iterator[Case]:
+def panel_cases(method: Method, test: TestScores, loader: Loader, score: str) -> Iterator[Case]:
     """Abnormal cases by quantile, not chosen by eye, and the median normal one.
 
-    Where there are masks, abnormal cases are ranked by how well their maps find the mask, else by the last score.
+    Where there are masks, abnormal cases are ranked by how well their maps find the mask, else by ``score``.
     """
-    last = list(test.scores)[-1]
-    values = test.scores[last]
+    values = test.scores[score]
     for label, word, quantiles in ((1, "abnormal", PANEL_QUANTILES), (0, "normal", (0.5,))):
         group = [index for index, study in enumerate(test.studies) if study.label == label]
         by_mask = all(test.found[index] is not None for index in group)
         ranked = sorted(group, key=lambda index: (test.found[index] or 0.0) if by_mask else values[index])
         for quantile in quantiles:
             study = test.studies[ranked[round(quantile * (len(ranked) - 1))]]
-            yield picture(score_study(method, study, loader), last, loader, f"{word}, {quantile:.0%}")
+            yield picture(score_study(method, study, loader), score, loader, f"{word}, {quantile:.0%}")

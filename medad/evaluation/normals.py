@@ -1,57 +1,97 @@
-"""What a trained model keeps of normal studies: color scales, percentiles, held-out scores, thresholds."""
+"""What a trained model keeps of normal studies: color scales, the map that is drawn, held-out scores, thresholds."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-from medad.config import Evaluation
+from medad.config import ConfigError, Evaluation
 from medad.data.loading import Loader
 from medad.data.splits import SplitError
+from medad.evaluation.mapping import Probes, best_map, check_maps
 from medad.functional.conformal import conformal_threshold, least_normals
 from medad.functional.intervals import Floats, UndefinedMetric
 from medad.functional.pixel_metrics import PixelHistogram
 from medad.functional.pooling import study_score
 from medad.methods._method import Method
+from medad.model import Card
 from medad.testset import score_studies
 from medad.types import Study
 
 log = logging.getLogger(__name__)
-SCALE_QUANTILE = 0.999  # of the maps of training normals: the top of the color scale
-LEAST_SCALE = 1e-6  # where all maps of normals are 0 or below
-MAP_QUANTILE = 0.99  # of the maps of held-out normals, or else training ones: above it, a pixel counts as abnormal
+MAP_QUANTILE = 0.99  # of the pixels of the maps of normals: above it, one counts as abnormal and is colored
+TOP_QUANTILE = 0.9995  # of the same: where the color scale ends
 
 
 def describe_normals(
     method: Method, learned: Sequence[Study], held_out: Sequence[Study], loader: Loader, evaluation: Evaluation
 ) -> dict[str, Any]:
-    """Fields of the model's card, from the normal studies that it learned from and those that it did not."""
-    scores, maps = _scored(method, learned, loader)
-    fresh, fresh_maps = _scored(method, held_out, loader) if held_out else ({}, {})
-    calibration = {name: np.sort(values) for name, values in fresh.items()}
+    """Fields of the model's card, from the normal studies ``held_out`` of training.
+
+    Where none are, the maps are described by the studies that it ``learned`` from, and no score is: a percentile among
+    them would make every new study look abnormal.
+    """
+    scores, maps, probes = _scored(method, held_out or learned, loader)
+    calibration = {name: np.sort(values) for name, values in scores.items()} if held_out else {}
+    check = check_maps(method, probes)
+    ranking = _chosen(evaluation.score, method) or list(method.scores)[-1]
     return {
-        "map_scale": {name: max(one.quantile(SCALE_QUANTILE), LEAST_SCALE) for name, one in maps.items()},
-        "map_threshold": {name: one.quantile(MAP_QUANTILE) for name, one in (fresh_maps or maps).items()},
-        "percentiles": {name: tuple(np.percentile(values, range(101)).tolist()) for name, values in scores.items()},
+        "score": ranking,
+        "map": _chosen(evaluation.map, method) or best_map(check, ranking),
+        "map_check": check,
+        "map_scale": {name: _top(histogram) for name, histogram in maps.items()},
+        "map_threshold": {name: histogram.quantile(MAP_QUANTILE) for name, histogram in maps.items()},
         "calibration": {name: tuple(values.tolist()) for name, values in calibration.items()},
         "thresholds": {name: normal_thresholds(values, evaluation) for name, values in calibration.items()},
     }
 
 
+def check_choices(built: Iterable[Method], evaluation: Evaluation) -> None:
+    """Refuse a ranking score or a map that none of the ``built`` methods has.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = list(dict.fromkeys(name for method in built for name in method.scores))
+    for key, wanted in (("score", evaluation.score), ("map", evaluation.map)):
+        if wanted is not None and wanted not in known:
+            raise ConfigError(f"settings: {key}={wanted!r} is no score here: choose from {', '.join(known)}")
+
+
+def choose(card: Card, method: Method, evaluation: Evaluation) -> Card:
+    """The card with the ranking score and the map that ``evaluation`` names, where it names one that there is."""
+    wanted = {"score": _chosen(evaluation.score, method), "map": _chosen(evaluation.map, method)}
+    return card.model_copy(update={key: name for key, name in wanted.items() if name is not None})
+
+
+def _chosen(name: str | None, method: Method) -> str | None:
+    """``name`` if the method has such a score: several methods of a bench share one setting."""
+    return name if name in method.scores else None
+
+
+def _top(histogram: PixelHistogram) -> float:
+    """The end of the color scale, above its start even where normal maps are all but constant."""
+    floor, top = histogram.quantile(MAP_QUANTILE), histogram.quantile(TOP_QUANTILE)
+    return top if top > floor else floor + (abs(floor) or 1.0)
+
+
 def _scored(
     method: Method, studies: Sequence[Study], loader: Loader
-) -> tuple[dict[str, Floats], dict[str, PixelHistogram]]:
-    """The scores (S,) of the studies, and the values of their maps, by score."""
+) -> tuple[dict[str, Floats], dict[str, PixelHistogram], list[Tensor]]:
+    """The scores (S,) of the studies and the values of their maps, by score; and some of their images."""
     scores: dict[str, list[float]] = {}
     maps: dict[str, PixelHistogram] = {}
+    probes = Probes(len(studies))
     for one in score_studies(method, studies, loader):
+        probes.add(one)
         for name in one.scores:
             scores.setdefault(name, []).append(study_score(one.scores[name].members))
             maps.setdefault(name, PixelHistogram()).add(one.maps(name))
-    return {name: np.array(values) for name, values in scores.items()}, maps
+    return {name: np.array(values) for name, values in scores.items()}, maps, probes.images
 
 
 def check_calibration(count: int, evaluation: Evaluation) -> None:

@@ -1,7 +1,8 @@
 """Pictures of the cases that a score got most right and most wrong, for whoever reads only the results folder.
 
-They are written while the images are at hand. ``FOLDER``/``INDEX`` lists them: for each case its ID, label, rank and
-score, the files of its image, of the image with its mask's outline (where there is a mask) and of its maps.
+They are written while the images are at hand. ``FOLDER``/``INDEX`` names the score that chose them and the map that is
+drawn elsewhere too, and lists them: for each case its ID, label, rank and score, the files of its image, of the image
+with its mask's outline (where there is a mask) and of the image under each of its maps.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medad.files import write_json, writing
-from medad.outputs.pictures import COLORS, Case, to_gray
+from medad.outputs.pictures import Case, Scale, overlay, to_gray, with_bar
 
 FOLDER, INDEX = "cases", "cases.json"
 EACH = 3
 OUTLINE = (0, 220, 220)
-OUTLINE_SIDE = 256  # an outline on fewer pixels hides what it surrounds
-SHADES = 64  # colors in the picture of a map
+SIDE = 256  # pixels that a picture is enlarged to, for an outline or a color bar would hide what it explains
 
 Pixels = NDArray[np.uint8]
 
@@ -66,14 +66,15 @@ def save_cases(
     labels: NDArray[np.int64],
     scores: Mapping[str, NDArray[np.float64]],
     picture: Callable[[int, str], Case],
-    tops: Mapping[str, float],
+    scales: Mapping[str, Scale],
+    by: str,
+    drawn: str,
 ) -> None:
-    """Write the pictures of the chosen cases to ``folder``; the last score chooses.
+    """Write the pictures of the cases that the score ``by`` chooses to ``folder``; ``drawn`` names the model's map.
 
     ``ids`` (N), ``labels`` (N,) and ``scores`` {name: (N,)} are those of the test set; ``picture(index, score)`` is
-    the case's slice where that score is highest, with its maps; ``tops`` are the tops of the maps' color scales.
+    the case's slice where that score is highest, with its maps; ``scales`` are their color scales.
     """
-    by = list(scores)[-1]
     folder.mkdir(parents=True, exist_ok=True)
     normals = scores[by][labels == 0]
     entries = []
@@ -87,14 +88,14 @@ def save_cases(
                 "rank": pick.rank,
                 "value": value,
                 "above_normals": float(np.mean(normals < value)) if len(normals) else None,
-                **_write_pictures(folder, f"{number:02d}", picture(pick.index, by), tops),
+                **_write_pictures(folder, f"{number:02d}", picture(pick.index, by), scales),
             }
         )
-    content = {"score": by, "rule": rule(by), "cases": entries}
+    content = {"score": by, "map": drawn, "rule": rule(by), "cases": entries}
     write_json(folder / INDEX, content, indent=1)
 
 
-def _write_pictures(folder: Path, stem: str, case: Case, tops: Mapping[str, float]) -> dict[str, Any]:
+def _write_pictures(folder: Path, stem: str, case: Case, scales: Mapping[str, Scale]) -> dict[str, Any]:
     """The files of one case, and what alternative text needs to say of them."""
     gray = (to_gray(case.image) * 255).round().astype(np.uint8)
     mask = None if case.mask is None or not bool(case.mask.any()) else case.mask.numpy() > 0
@@ -104,10 +105,11 @@ def _write_pictures(folder: Path, stem: str, case: Case, tops: Mapping[str, floa
         entry["mask_share"] = float(mask.mean())
     for name, tensor in case.maps.items():
         values: NDArray[np.float32] = tensor[0].float().numpy()
-        top = tops.get(name) or 1.0
+        colored = with_bar(_enlarged(overlay(gray, values, scales[name])), scales[name])
         entry["maps"][name] = {
-            "file": _save(folder / f"{stem}-map-{name}.png", _colored(values, top)),
-            "top": float(top),
+            "file": _save(folder / f"{stem}-map-{name}.png", colored),
+            "low": float(scales[name].low),
+            "top": float(scales[name].high),
             "highest": float(values.max()),
             "inside": None if mask is None else float(values[mask].mean()),
             "outside": None if mask is None or mask.all() else float(values[~mask].mean()),
@@ -119,22 +121,17 @@ def outlined(gray: Pixels, mask: NDArray[np.bool_]) -> Pixels:
     """A gray image (H, W) as RGB, enlarged, with the outline of ``mask`` (H, W) around what it marks: (kH, kW, 3)."""
     from scipy.ndimage import binary_dilation
 
-    factor = max(1, OUTLINE_SIDE // max(gray.shape))
-    large = np.kron(gray, np.ones((factor, factor), np.uint8))
-    marked = np.kron(mask, np.ones((factor, factor), bool)).astype(bool)
-    width = max(1, max(large.shape) // 128)
-    colored: Pixels = np.repeat(large[..., None], 3, axis=2)
+    colored = _enlarged(np.repeat(gray[..., None], 3, axis=2))
+    marked = _enlarged(mask.astype(np.uint8)).astype(bool)
+    width = max(1, max(marked.shape) // 128)
     colored[binary_dilation(marked, iterations=width) & ~marked] = OUTLINE
     return colored
 
 
-def _colored(values: NDArray[np.float32], top: float) -> Pixels:
-    """(H, W), colored from 0 to ``top`` -> RGB in few colors, which compress well: (H, W, 3)."""
-    import matplotlib
-
-    steps = np.round(np.clip(values / top, 0, 1) * (SHADES - 1)) / (SHADES - 1)
-    colors: Pixels = (matplotlib.colormaps[COLORS](steps)[..., :3] * 255).round().astype(np.uint8)
-    return colors
+def _enlarged(pixels: Pixels) -> Pixels:
+    """(H, W) or (H, W, 3) -> (kH, kW) or (kH, kW, 3), each pixel a square: about ``SIDE`` a side, or as it is."""
+    factor = max(1, SIDE // max(pixels.shape[:2]))
+    return np.repeat(np.repeat(pixels, factor, axis=0), factor, axis=1)
 
 
 def _save(path: Path, pixels: Pixels) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from medad.files import writing
 Gray = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 COLORS = "inferno"
+FIRST, LAST = 0.3, 0.92  # of that color map: what is before darkens the image under it, what is after is nearly white
 PNG_EFFORT = 1  # of 9; 6 makes a radiograph 12 % smaller and takes four times as long
-STRONGEST = 0.75  # opacity of the overlay where the map reaches the top of its scale
+LEAST_BAR = 240  # pixels: what the name and the numbers need
+STRONGEST = 0.85  # opacity of the overlay where the map reaches the top of its scale
 
 
 @dataclass(frozen=True)
@@ -39,58 +42,134 @@ def to_gray(image: Tensor) -> Gray:
     return gray
 
 
-def save_heatmap(path: Path, image: Tensor, anomaly_map: Tensor, top: float) -> None:
-    """Write a PNG: the image (C, H, W), and beside it the same under its map (1, H, W), colored from 0 to ``top``."""
+@dataclass(frozen=True)
+class Scale:
+    """What the colors of the map ``name`` mean: clear up to ``low``, strongest from ``high`` on."""
+
+    name: str
+    low: float
+    high: float
+
+
+def save_heatmap(path: Path, image: Tensor, anomaly_map: Tensor, scale: Scale) -> None:
+    """Write a PNG: the image (C, H, W), beside it the same under its map (1, H, W), and below them the color bar."""
     gray = (to_gray(image) * np.float32(255)).round().astype(np.uint8)
-    save_pair(path, gray, overlay(gray, anomaly_map[0].float().numpy(), top), compress_level=PNG_EFFORT)
+    save_pair(path, gray, overlay(gray, anomaly_map[0].float().numpy(), scale), scale, compress_level=PNG_EFFORT)
 
 
-def overlay(gray: Bytes, heat: Gray, top: float) -> Bytes:
-    """A picture, uint8 (H, W), under its map (H, W) as RGB (H, W, 3): clear at 0, most opaque from ``top`` on."""
-    level = (np.clip(heat / np.float32(top or 1.0), 0, 1) * 255).round().astype(np.uint8)
-    colors, clear = _colors()
+def overlay(gray: Bytes, heat: Gray, scale: Scale) -> Bytes:
+    """A picture, uint8 (H, W), under its map (H, W) as RGB (H, W, 3); untouched where the map is up to ``scale.low``.
+
+    So a normal study stays gray, for the scale starts where the maps of normals end.
+    """
+    level = (np.clip((heat - scale.low) / (scale.high - scale.low), 0, 1) * 255).round().astype(np.uint8)
+    colors, clear = _blending()
     return np.asarray((gray[..., None] * clear[level] + colors[level]).round(), np.uint8)
 
 
 @cache
-def _colors() -> tuple[Gray, Gray]:
+def _blending() -> tuple[Gray, Gray]:
     """For each of 256 levels of a map: its color times its opacity (256, 3), and how clear it is (256, 1)."""
+    colors, opacity = _colors()
+    return colors * opacity, 1 - opacity
+
+
+@cache
+def _colors() -> tuple[Gray, Gray]:
+    """For each of 256 levels of a map: its color, 0 to 255 (256, 3), and its opacity, 0 to 1 (256, 1)."""
     import matplotlib
 
-    heat = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
-    colors = matplotlib.colormaps[COLORS](heat[:, 0])[:, :3].astype(np.float32)
-    return colors * (255 * STRONGEST * heat), 1 - STRONGEST * heat
+    level = np.linspace(0, 1, 256, dtype=np.float32)
+    colors = matplotlib.colormaps[COLORS](FIRST + (LAST - FIRST) * level)[:, :3].astype(np.float32)
+    return colors * 255, STRONGEST * level[:, None]
 
 
-def save_pair(path: Path, gray: Bytes, colored: Bytes, **how: Any) -> None:
-    """Write a gray picture (H, W) and a colored one (H, W, 3) side by side, in the format of the file's name;
-    the caller has locked the folder."""
+def css_gradient(stops: int = 12) -> str:
+    """The colors of :func:`overlay` from low to high, as a CSS gradient for what lies on an image."""
+    colors, opacity = _colors()
+    places = np.linspace(0, 255, stops).round().astype(int)
+    listed = (f"rgb({' '.join(f'{part:.0f}' for part in colors[one])} / {opacity[one, 0]:.2f})" for one in places)
+    return f"linear-gradient(to right, {', '.join(listed)})"
+
+
+def save_pair(path: Path, gray: Bytes, colored: Bytes, scale: Scale, **how: Any) -> None:
+    """Write a gray picture (H, W) and a colored one (H, W, 3) side by side over their color bar, in the format of the
+    file's name; the caller has locked the folder."""
     from PIL import Image
 
-    pair = np.concatenate([np.repeat(gray[..., None], 3, axis=2), colored], axis=1)
+    pair = with_bar(np.concatenate([np.repeat(gray[..., None], 3, axis=2), colored], axis=1), scale)
     with writing(path, exclusive=True) as part:
         Image.fromarray(pair).save(part, **how)
 
 
-def save_panel(path: Path, cases: Sequence[Case], tops: Mapping[str, float], title: str) -> None:
-    """Write a PNG with a row for each case and a column for each map, colored from 0 to ``tops[name]``."""
+def with_bar(picture: Bytes, scale: Scale) -> Bytes:
+    """An RGB picture (H, W, 3) with its color bar below it; a narrow one is widened by black to the bar's width."""
+    bar = _bar(max(LEAST_BAR, picture.shape[1]), scale)
+    picture = np.pad(picture, ((0, 0), (0, bar.shape[1] - picture.shape[1]), (0, 0)))
+    return np.concatenate([picture, bar])
+
+
+@lru_cache(maxsize=32)
+def _bar(width: int, scale: Scale) -> Bytes:
+    """The map's name, and its colors on mid gray between the numbers that they stand for: (h, ``width``, 3)."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    height = max(20, width // 26)
+    font = ImageFont.load_default(size=round(0.6 * height))
+    bar = Image.new("RGB", (width, height))
+    draw, middle, gap = ImageDraw.Draw(bar), height / 2, height // 3
+    low, high = f"{scale.low:.3g}", f"{scale.high:.3g}"
+    length = width // 4
+    right = width - gap - round(draw.textlength(high, font))
+    left = right - gap - length
+    draw.text((gap, middle), f"map {scale.name}", "white", font, anchor="lm")
+    draw.text((right, middle), high, "white", font, anchor="lm")
+    draw.text((left - gap, middle), low, "white", font, anchor="rm")
+    ramp = np.linspace(scale.low, scale.high, length, dtype=np.float32)[None]
+    strip = overlay(
+        np.full((height - 2 * (height // 4), length), 128, np.uint8),
+        np.repeat(ramp, height - 2 * (height // 4), axis=0),
+        scale,
+    )
+    bar.paste(Image.fromarray(strip), (left, height // 4))
+    return np.asarray(bar)
+
+
+def save_panel(path: Path, cases: Sequence[Case], scales: Mapping[str, Scale], title: str) -> None:
+    """Write a PNG with a row for each case and a column for each map, which lies on the image; the numbers that the
+    colors of a column stand for are below it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     names = list(cases[0].maps)
-    figure = Figure(figsize=(1.7 * (1 + len(names)), 1.85 * len(cases) + 0.6), layout="constrained")
+    figure = Figure(figsize=(1.7 * (1 + len(names)), 1.85 * len(cases) + 0.95), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=10)
-    axes = figure.subplots(len(cases), 1 + len(names), squeeze=False)
-    for row, case in zip(axes, cases, strict=True):
-        row[0].imshow(to_gray(case.image), cmap="gray", interpolation="nearest")
+    lines = [part for line in title.splitlines() for part in wrap(line, 24 * (1 + len(names)))]
+    figure.suptitle("\n".join(lines), fontsize=9)
+    axes = figure.subplots(len(cases) + 1, 1 + len(names), squeeze=False, height_ratios=[*[1] * len(cases), 0.07])
+    for row, case in zip(axes, cases, strict=False):
+        gray = (to_gray(case.image) * 255).round().astype(np.uint8)
+        row[0].imshow(gray, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         row[0].set_title(case.title, fontsize=7)
         if case.mask is not None:
             row[0].contour(case.mask.numpy(), levels=[0.5], colors="cyan", linewidths=0.8)
         for axis, name in zip(row[1:], names, strict=True):
-            axis.imshow(case.maps[name][0].numpy(), cmap=COLORS, vmin=0, vmax=tops[name], interpolation="nearest")
+            axis.imshow(overlay(gray, case.maps[name][0].float().numpy(), scales[name]), interpolation="nearest")
             axis.set_title(name, fontsize=7)
         for axis in row:
             axis.set_axis_off()
+    axes[-1][0].set_axis_off()
+    for axis, name in zip(axes[-1][1:], names, strict=True):
+        _draw_bar(axis, scales[name])
     with writing(path) as part:
         figure.savefig(part, dpi=110)
+
+
+def _draw_bar(axis: Any, scale: Scale) -> None:
+    """The colors of a map on mid gray, with the numbers at their ends, in an axis of matplotlib."""
+    ramp = np.linspace(scale.low, scale.high, 256, dtype=np.float32)[None]
+    axis.imshow(overlay(np.full((1, 256), 128, np.uint8), ramp, scale), aspect="auto")
+    axis.set_yticks([])
+    axis.set_xticks([0, 255], [f"{scale.low:.3g}", f"{scale.high:.3g}"], fontsize=6)
+    for place, label in zip(("left", "right"), axis.get_xticklabels(), strict=True):
+        label.set_horizontalalignment(place)

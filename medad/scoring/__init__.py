@@ -52,17 +52,17 @@ def score_folder(
         LedgerError: ``out`` holds the results of another model or folder, is in use, or cannot be written.
     """
     settings = settings or ScoreSettings()
-    settings = replace(settings, score=settings.score or list(model.method.scores)[-1])
-    chosen = settings.alpha, settings.threshold, settings.point
-    verdicts = Verdicts(model.card, tuple(model.method.scores), settings.score, *chosen)
+    scores = tuple(model.method.scores)
+    score = settings.score or model.card.ranking_score(scores)
+    settings = replace(settings, score=score, map=settings.map or model.card.drawn_map(score))
+    chosen = settings.alpha, settings.threshold, settings.point, settings.map
+    verdicts = Verdicts(model.card, scores, settings.score, *chosen)
     if not settings.force:
         Gate(model.card.profile)  # a profile that is no good is said now, and not by a worker
-    if settings.heatmaps == "flagged" and not verdicts.can_flag:
-        log.warning(
-            "no study will be flagged, and no heatmap drawn: the model knows no scores of normals for %s. Give "
-            "--threshold, or --heatmaps all, or train with a share of calibration (--set calibration=0.2)",
-            verdicts.score,
-        )
+    log.info("studies are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
+    if why := verdicts.cannot_flag:
+        undrawn = ", and no heatmap drawn" if settings.heatmaps == "flagged" else ""
+        log.warning("no study will be flagged%s: %s", undrawn, why)
     if not folder.exists():
         raise ScoringError(f"{folder}: there is no such file or folder")
     ledger = Ledger(out / LEDGER, _identity(model, folder, settings), restart)
@@ -91,6 +91,7 @@ def _identity(model: Model, folder: Path, settings: ScoreSettings) -> dict[str, 
         "model": model.digest,
         "folder": str(folder.resolve()),
         "score": settings.score,
+        "map": settings.map,
         "heatmaps": settings.heatmaps,
         "force": str(settings.force),
         "uids": str(settings.uids),

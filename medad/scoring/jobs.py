@@ -21,6 +21,7 @@ from medad.data.transforms import as_slices
 from medad.io import UnreadableImage
 from medad.ledger import GATED, Entry
 from medad.model import Card
+from medad.outputs.pictures import Scale
 from medad.scoring.gate import Gate
 from medad.scoring.looks import Looked, Session, digest_of, look_into
 from medad.scoring.maps import preview, save_map, save_thumbnail
@@ -143,7 +144,7 @@ class Worker:
         self.out = out
         self.prepare = Prepare(network, split=settings.split)
         self.gate = None if settings.force else Gate(card.profile)
-        self.top = card.map_scale[settings.score]
+        self.scale = Scale(settings.map, *card.color_range(settings.map))
         self.kept: OrderedDict[str, _Kept] = OrderedDict()
 
     def __call__(self, job: Job) -> Done:
@@ -208,7 +209,7 @@ class Worker:
             kept = self.kept.pop(study.id, None) or self._read_again(study)
             shown = kept.preview[worst]
             if job.heatmap and kept.source is not None and kept.image is not None:
-                heatmap = save_map(self.out, study.id, kept.source, kept.image, maps, worst, self.top)
-        thumbnail = save_thumbnail(self.out, study.id, shown, maps[worst], self.top)
+                heatmap = save_map(self.out, study.id, kept.source, kept.image, maps, worst, self.scale)
+        thumbnail = save_thumbnail(self.out, study.id, shown, maps[worst], self.scale)
         seconds = time.monotonic() - began
         return Entry("scored", heatmap=heatmap, facts={"thumbnail": thumbnail}, seconds=seconds)

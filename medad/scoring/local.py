@@ -33,16 +33,18 @@ class _Waiting:
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn of a study: the maps of the score that decides, on the source for some studies or all."""
+    """What is drawn of a study: the map that the verdicts name, at the slice that the ranking score finds worst; on
+    the source for some studies or all."""
 
     verdicts: Verdicts
     heatmaps: str
 
     def __call__(self, study: Study, scored: dict[str, Scored], entry: Entry) -> Draw:
         """The job that draws a study, from the scores of its slices and its row."""
-        one = scored[self.verdicts.score]
+        worst = int(scored[self.verdicts.score].score.argmax())
+        maps = scored[self.verdicts.map].anomaly_map.numpy().copy()
         flagged = self.heatmaps == "flagged" and bool(self.verdicts.flagged([entry.scores])[0])
-        return Draw(study, one.anomaly_map.numpy().copy(), int(one.score.argmax()), flagged or self.heatmaps == "all")
+        return Draw(study, maps, worst, flagged or self.heatmaps == "all")
 
 
 class Local:

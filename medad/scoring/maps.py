@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from medad.data.transforms import DisplayAxes, as_slices, restore
 from medad.files import writing
-from medad.outputs.pictures import overlay, save_heatmap, save_pair, to_gray
+from medad.outputs.pictures import LEAST_BAR, Scale, overlay, save_heatmap, save_pair, to_gray
 from medad.scoring.settings import HEATMAPS
 
 THUMBNAILS = "thumbnails"
@@ -23,7 +23,7 @@ THUMBNAIL = 192  # pixels of the longer side
 
 
 def save_map(
-    out: Path, study_id: str, source: MetaTensor, image: MetaTensor, maps: Tensor, worst: int, top: float
+    out: Path, study_id: str, source: MetaTensor, image: MetaTensor, maps: Tensor, worst: int, scale: Scale
 ) -> str:
     """Write the heatmap of a study, the same bytes each time; its path below ``out``, which tells no patient.
 
@@ -31,25 +31,31 @@ def save_map(
 
     ``source`` (C, *spatial) is the study as in its files, ``image`` (C, S, S[, D]) what the network saw, with what
     undoes the geometry; ``maps`` (N, 1, S, S) are those of its slices, ``worst`` the slice with the highest score, and
-    ``top`` the end of the color scale.
+    ``scale`` says what the colors mean.
     """
     picture, volume = heatmaps_of(study_id)
     display = DisplayAxes()
     restored = restore(maps, image)
     if restored.ndim == 4:
-        save_volume(out / volume, restored)
-    save_heatmap(out / picture, as_slices(display(source))[worst], as_slices(display(restored))[worst], top)
+        save_volume(out / volume, restored, scale)
+    save_heatmap(out / picture, as_slices(display(source))[worst], as_slices(display(restored))[worst], scale)
     return picture
 
 
-def save_volume(path: Path, anomaly_map: MetaTensor) -> None:
-    """Write a map (1, X, Y, Z), in the axes of the reader, as float32 NIfTI on the source's own voxels and affine."""
+def save_volume(path: Path, anomaly_map: MetaTensor, scale: Scale) -> None:
+    """Write a map (1, X, Y, Z), in the axes of the reader, as float32 NIfTI on the source's own voxels and affine.
+
+    Its header names the map and holds the ends of the color scale, between which viewers color it.
+    """
     source = np.asarray(anomaly_map.meta["original_affine"], np.float64)
     turned = nib.Nifti1Image(anomaly_map.as_tensor()[0].float().numpy(), np.asarray(anomaly_map.affine, np.float64))
     turn = ornt_transform(io_orientation(turned.affine), io_orientation(source))
     volume = turned.as_reoriented(turn)
+    written = nib.Nifti1Image(volume.dataobj, source)
+    written.header["descrip"] = f"medad: map {scale.name}"[:79].encode("ascii", "replace")
+    written.header["cal_min"], written.header["cal_max"] = scale.low, scale.high
     with writing(path, exclusive=True) as part:
-        nib.save(nib.Nifti1Image(volume.dataobj, source), part)
+        nib.save(written, part)
 
 
 def preview(source: MetaTensor, image: MetaTensor) -> Tensor:
@@ -68,13 +74,15 @@ def preview(source: MetaTensor, image: MetaTensor) -> Tensor:
     return torch.from_numpy((to_gray(small[0]) * 255).round().astype(np.uint8))[None]
 
 
-def save_thumbnail(out: Path, study_id: str, shown: Tensor, anomaly_map: Tensor, top: float) -> str:
-    """Write a small JPEG of the slice ``shown``, uint8 (h, w), beside itself under its map (1, S, S); its path below
-    ``out``."""
+def save_thumbnail(out: Path, study_id: str, shown: Tensor, anomaly_map: Tensor, scale: Scale) -> str:
+    """Write a small JPEG of the slice ``shown``, uint8 (h, w), beside itself under its map (1, S, S), with the
+    color bar; its path below ``out``."""
     name = thumbnail_of(study_id)
+    factor = -(-LEAST_BAR // (2 * shown.shape[1]))  # a small slice is enlarged to the width of its color bar
+    shown = shown.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
     heat = interpolate(anomaly_map[None].float(), tuple(shown.shape), mode="bilinear", align_corners=False)[0, 0]
     gray = shown.numpy()
-    save_pair(out / name, gray, overlay(gray, heat.numpy(), top), quality=80)
+    save_pair(out / name, gray, overlay(gray, heat.numpy(), scale), scale, quality=80)
     return name
 
 

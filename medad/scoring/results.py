@@ -22,9 +22,10 @@ import pyarrow.parquet as pq
 
 from medad.files import writing
 from medad.ledger import Row
+from medad.outputs.pictures import Scale
 from medad.outputs.triage import About, Item, Worst, write_triage
 from medad.scoring.settings import TABLE, TIMINGS
-from medad.scoring.verdicts import FLAGS, Verdicts
+from medad.scoring.verdicts import FLAGGED_BY, FLAGS, Verdicts
 from medad.text import cell
 
 PARQUET = "scores.parquet"
@@ -74,19 +75,34 @@ def write_results(
             lines.writerows(zip(*(map(cell, columns[name]) for name in schema.names), strict=True))
             _collect(worst, chunk, columns, verdicts)
             times.writerows((cell(row.file), f"{row.entry.seconds:.3f}") for row in chunk)
-    rules = [f"Flagged where {rule}." for name, rule in verdicts.rules().items() if name in FLAGS and rule != "none"]
-    write_triage(out, worst, About(digests["model"], digests["settings"], verdicts.score, title, rules))
+    write_triage(out, worst, _about(verdicts, digests, title))
     return counts
+
+
+def _about(verdicts: Verdicts, digests: Mapping[str, str], title: str) -> About:
+    """What the page says of the run."""
+    return About(
+        model=digests["model"],
+        settings=digests["settings"],
+        score=verdicts.score,
+        title=title,
+        rules=verdicts.sentences(),
+        scale=Scale(verdicts.map, *verdicts.card.color_range(verdicts.map)),
+        chosen=verdicts.why_map,
+        normals=verdicts.normals,
+        alpha=verdicts.alpha if verdicts.normals else None,
+        limit=verdicts.limit,
+    )
 
 
 def _collect(worst: Worst, rows: Sequence[Row], columns: Mapping[str, list[Any]], verdicts: Verdicts) -> None:
     """Show a chunk of rows to the page."""
     nothing = [None] * len(rows)
     name = verdicts.score
-    scores, percentiles, p_values = (columns.get(one, nothing) for one in (name, f"{name}_percentile", f"{name}_p"))
+    scores, p_values = (columns.get(one, nothing) for one in (name, f"{name}_p"))
     flags = [columns.get(flag, nothing) for flag in FLAGS]
     for place, row in enumerate(rows):
-        said = [values[place] for values in flags if values[place] is not None]
+        hits = [values[place] for values in flags]
         item = Item(
             file=columns["file"][place],
             study=columns["study"][place],
@@ -94,9 +110,8 @@ def _collect(worst: Worst, rows: Sequence[Row], columns: Mapping[str, list[Any]]
             reason=row.entry.reason,
             slices=row.entry.slices,
             score=scores[place],
-            percentile=percentiles[place],
             p=p_values[place],
-            flag=any(said) if said else None,
+            flag=None if hits == [None, None] else sum(bool(hit) << bit for bit, hit in enumerate(hits)),
             thumbnail=str(row.entry.facts.get("thumbnail", "")),
             heatmap=row.entry.heatmap,
         )
@@ -110,7 +125,7 @@ def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _schema(verdicts: Verdicts) -> pa.Schema:
-    whole, words = ("files", "slices"), (*_BEFORE[:4], *_AFTER)
+    whole, words = ("files", "slices"), (*_BEFORE[:4], *_AFTER, FLAGGED_BY)
     names = [*_BEFORE, *verdicts.scores, *verdicts.columns(), *_AFTER]
     kinds = [
         pa.string() if name in words else pa.int32() if name in whole else pa.bool_() if name in FLAGS else pa.float64()

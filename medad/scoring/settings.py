@@ -23,11 +23,11 @@ class FolderAway(ScoringError):
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """``score`` decides what is abnormal, and its maps are drawn; "" is the model's last. ``heatmaps``: which studies
-    have one on the grid of their source, beside the thumbnail that all have. ``force`` scores what the gate would
-    refuse; ``uids`` puts the UIDs of DICOM images and series into the table in place of pseudonyms; ``split`` scores
-    each volume of a 4-D file and each page of a TIFF as a study of its own, where they are refused else.
-    ``follow_links`` takes links to files outside the folder as well.
+    """``score`` ranks studies and flags them, and the map of the score ``map`` is drawn; "" is what the model's card
+    names. ``heatmaps``: which studies have one on the grid of their source, beside the thumbnail that all have.
+    ``force`` scores what the gate would refuse; ``uids`` puts the UIDs of DICOM images and series into the table in
+    place of pseudonyms; ``split`` scores each volume of a 4-D file and each page of a TIFF as a study of its own, where
+    they are refused else. ``follow_links`` takes links to files outside the folder as well.
 
     What follows changes no score, and may differ between the runs on one output folder. ``alpha``, ``threshold`` and
     ``point`` (an operating point of the model) say what is flagged, and the heatmaps of earlier runs follow them.
@@ -38,6 +38,7 @@ class ScoreSettings:
     """
 
     score: str = ""
+    map: str = ""
     heatmaps: Literal["flagged", "all", "none"] = "flagged"
     force: bool = False
     uids: bool = False

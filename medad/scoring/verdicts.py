@@ -1,4 +1,4 @@
-"""What a score means beside the normals that the model knows: percentile, conformal p-value, flags."""
+"""What a score means beside the normals that training did not see: percentile, conformal p-value, flags."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medad.functional.conformal import p_values
+from medad.functional.conformal import least_normals, p_values
 from medad.model import Card
 from medad.scoring.settings import ScoringError
 
 Values = dict[str, NDArray[Any]]
 FLAGS = ("flag_alpha", "flag_threshold")
-UNUSUAL = 99.0  # percentile among training normals from which a study is shown where the model has no flag
+FLAGGED_BY = "flagged_by"
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """``scores`` are the model's, ``score`` the one that decides.
+    """``scores`` are the model's, ``score`` the one that ranks and flags, ``map`` the one whose map is drawn ("": the
+    map that the card names).
 
-    ``flag_alpha``: its p-value is at most ``alpha``, where the model has calibration scores. ``flag_threshold``: it is
-    above ``threshold``, or the card's operating point ``point``, or the card's first one.
+    ``flag_alpha``: the p-value of ``score`` is at most ``alpha``, where the model has calibration scores.
+    ``flag_threshold``: it is above ``threshold``, or the card's operating point ``point``, or the card's first one.
+    Percentiles and p-values are those among the normals that were held out of training; a model that has none gives
+    neither, for among the studies that it learned from, every new one looks abnormal.
     """
 
     card: Card
@@ -32,10 +35,13 @@ class Verdicts:
     alpha: float = 0.05
     threshold: float | None = None
     point: str | None = None
+    map: str = ""
 
     def __post_init__(self) -> None:
-        if self.score not in self.scores:
-            raise ScoringError(f"no score {self.score!r} in this model: choose from {', '.join(self.scores)}")
+        object.__setattr__(self, "map", self.map or self.card.drawn_map(self.score))
+        for what, name in (("score", self.score), ("map", self.map)):
+            if name not in self.scores:
+                raise ScoringError(f"no {what} {name!r} in this model: choose from {', '.join(self.scores)}")
         if not 0 < self.alpha < 1:
             raise ScoringError(f"alpha={self.alpha:g}: a share of false alarms lies between 0 and 1, such as 0.05")
         known = self.card.thresholds.get(self.score, {})
@@ -54,56 +60,107 @@ class Verdicts:
         name = self.point or next(iter(known), None)
         return None if name is None else (name, known[name])
 
-    def rules(self) -> dict[str, str]:
-        """What decides, in words."""
-        calibration = len(self.card.calibration.get(self.score, ()))
-        limit = self.limit
-        return {
-            "score": self.score,
-            "flag_alpha": f"p <= {self.alpha:g}, {calibration} calibration normals" if calibration else "none",
-            "flag_threshold": f"score > {limit[1]:.6g} ({limit[0]})" if limit else "none",
-        }
+    @property
+    def normals(self) -> int:
+        """How many held-out normals the ranking score is compared with."""
+        return len(self.card.calibration.get(self.score, ()))
+
+    @property
+    def least_alpha(self) -> float:
+        """The lowest p-value that there can be; 1 without held-out normals."""
+        return 1 / (self.normals + 1)
 
     def values(self) -> dict[str, Any]:
         """What decides, as plain JSON: a digest of it changes with the rules, and not with their wording."""
-        calibration = len(self.card.calibration.get(self.score, ()))
         return {
             "score": self.score,
-            "alpha": self.alpha if calibration else None,
-            "calibration": calibration,
+            "map": self.map,
+            "alpha": self.alpha if self.normals else None,
+            "calibration": self.normals,
             "threshold": self.limit,
         }
 
+    def sentences(self) -> list[str]:
+        """The rules as whole sentences, and what cannot be said, for whoever reads the results."""
+        said = []
+        if self.normals:
+            said.append(
+                f"False-alarm rule: flagged where p is at most alpha = {self.alpha:g}; p and percentile are among the "
+                f"{self.normals} normal studies that were held out of training, so that no p is below "
+                f"{self.least_alpha:.2g} and no percentile above {100 - 100 * self.least_alpha:.4g}."
+            )
+        else:
+            said.append(
+                "No p-value and no percentile: the model has no held-out normals, and among the studies that it "
+                "learned from, every new one would look abnormal. Train with a share of calibration (such as 0.2)."
+            )
+        if self.limit is not None:
+            name, value = self.limit
+            said.append(f"Threshold {name!r}: flagged where {self.score} is above {value:.6g}.")
+        if (why := self.cannot_flag) and self.normals:
+            said.append(f"No study can be flagged: {why}.")
+        return said
+
     @property
-    def can_flag(self) -> bool:
-        """Whether the model, or who asks, has anything that studies can be flagged by."""
-        known = self.card.calibration.get(self.score) or self.card.percentiles.get(self.score)
-        return bool(known) or self.limit is not None
+    def cannot_flag(self) -> str:
+        """Why no study can ever be flagged, and what to do; "" where one can."""
+        if self.limit is not None or (self.normals and self.least_alpha <= self.alpha):
+            return ""
+        if self.normals:
+            return (
+                f"with {self.normals} held-out normals no p-value is below {self.least_alpha:.2g}, and alpha is "
+                f"{self.alpha:g} (it needs {least_normals(self.alpha)} of them). Raise --alpha, give --threshold, or "
+                "hold out more normals (--set calibration=...)"
+            )
+        return (
+            f"the model has no held-out normals and no operating point for {self.score}. Give --threshold, or "
+            "--heatmaps all to draw everything, or train with a share of calibration (--set calibration=0.2)"
+        )
+
+    @property
+    def why_map(self) -> str:
+        """Why this map is drawn, in a sentence."""
+        marks = self.card.map_check
+        if self.map != self.card.map:
+            return f"It is that of the ranking score {self.score}." if self.map == self.score else "It was asked for."
+        if self.map not in marks:
+            return "The model names it."
+        others = ", ".join(f"{name} {value:.2f}" for name, value in marks.items() if name != self.map)
+        least = "" if marks[self.map] >= 0.6 else " That is hardly better than chance (0.5): do not trust it."
+        return (
+            f"No test label chose it: on synthetic lesions in normal studies its pixel AUROC is {marks[self.map]:.2f}"
+            f"{f' ({others})' if others else ''}.{least}"
+        )
 
     def flagged(self, rows: Sequence[Mapping[str, float]]) -> NDArray[np.bool_]:
-        """Whether each of N studies is to be looked at (N,): a flag, or where there is none, a score that normals
-        seldom reach. Without any rule, none is.
-        """
+        """Whether each of N studies is to be looked at (N,): by any rule. Without one, none is."""
         found = self.of(rows)
         flags = [found[name] for name in FLAGS if name in found]
-        if not flags and f"{self.score}_percentile" in found:
-            flags = [found[f"{self.score}_percentile"] >= UNUSUAL]
         flagged: NDArray[np.bool_] = np.any([np.zeros(len(rows), bool), *flags], axis=0)
         return flagged
 
     def of(self, rows: Sequence[Mapping[str, float]]) -> Values:
-        """Columns (N,) of what can be said about N scored studies; what the model does not know is no column."""
+        """Columns (N,) of what can be said about N scored studies; what the model does not know is no column.
+
+        NAME_p is the conformal p-value, and NAME_percentile 100 (1 - p): the share of held-out normals that score
+        lower, of n + 1, so that it has steps of 100 / (n + 1) and never reaches 100. ``flagged_by`` names the rules
+        that flag a study: "alpha", "threshold:POINT" ("threshold:given" for one that was asked for), both with ";"
+        between, or nothing.
+        """
         found: Values = {}
         for name in self.scores:
-            values = np.array([row[name] for row in rows], np.float64)
-            if known := self.card.percentiles.get(name):
-                found[f"{name}_percentile"] = np.interp(values, known, np.linspace(0, 100, len(known))).round(2)
             if known := self.card.calibration.get(name):
-                found[f"{name}_p"] = p_values(np.asarray(known), values)
-        if f"{self.score}_p" in found:
-            found["flag_alpha"] = found[f"{self.score}_p"] <= self.alpha
+                p = p_values(np.asarray(known), np.array([row[name] for row in rows], np.float64))
+                found |= {f"{name}_percentile": (100 * (1 - p)).round(2), f"{name}_p": p}
+        names = {}
+        if self.normals:
+            found["flag_alpha"], names["flag_alpha"] = found[f"{self.score}_p"] <= self.alpha, "alpha"
         if self.limit is not None:
-            found["flag_threshold"] = np.array([row[self.score] for row in rows], np.float64) > self.limit[1]
+            values = np.array([row[self.score] for row in rows], np.float64)
+            found["flag_threshold"], names["flag_threshold"] = values > self.limit[1], f"threshold:{self.limit[0]}"
+        if names:
+            hits = zip(*(np.where(found[flag], name, "").tolist() for flag, name in names.items()), strict=True)
+            found[FLAGGED_BY] = np.array([";".join(filter(None, hit)) for hit in hits], object)
         return found
 
     def columns(self) -> list[str]:

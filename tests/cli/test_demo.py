@@ -15,7 +15,7 @@ from medad.cli import app
 from medad.data.datasets import _demo_files
 from medad.data.datasets._demo_files import DemoCounts
 
-OPTIONS = [part for key, value in FAST.items() for part in ("--set", f"{key}={value}")]
+OPTIONS = [part for key, value in {**FAST, "calibration": 0.5}.items() for part in ("--set", f"{key}={value}")]
 PATIENT_TAGS = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "StudyInstanceUID")
 PATIENT_TAGS += ("SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 

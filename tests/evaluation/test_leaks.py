@@ -18,7 +18,8 @@ from medad.methods.pca import PCA
 from medad.model import CARD, WEIGHTS, load
 from medad.types import Study, TrainingSet
 
-LEARNED = ("map_scale", "map_threshold", "percentiles", "calibration", "thresholds", "profile", "settings")
+KNOWN = ("score", "map", "map_check", "map_scale", "map_threshold", "calibration", "thresholds")
+LEARNED = (*KNOWN, "profile", "settings")
 
 
 def poison(study: Study, folder: Path) -> Study:
@@ -61,7 +62,7 @@ def test_a_model_and_its_thresholds_are_the_same_whatever_the_test_set_is(
     run_one(experiment, pools, tmp_path / "one")
     run_one(experiment, poisoned(pools, tmp_path / "images"), tmp_path / "two")
     first, second = learned(tmp_path / "one"), learned(tmp_path / "two")
-    assert all(first[1][key] for key in ("map_scale", "map_threshold", "percentiles", "calibration", "thresholds"))
+    assert all(first[1][key] for key in KNOWN)
     assert equal(first, second)
     with (tmp_path / "one" / "cases.csv").open() as one, (tmp_path / "two" / "cases.csv").open() as two:
         assert one.read() != two.read(), "the poison must act where it may"

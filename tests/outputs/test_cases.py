@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from medad.outputs.cases import INDEX, OUTLINE, outlined, pick_cases, save_cases
-from medad.outputs.pictures import Case
+from medad.outputs.cases import INDEX, OUTLINE, SIDE, outlined, pick_cases, save_cases
+from medad.outputs.pictures import Case, Scale
 
 
 def test_the_most_confidently_right_and_wrong_of_each_class_are_picked() -> None:
@@ -52,7 +52,7 @@ def test_the_outline_surrounds_the_mask_and_leaves_it_visible() -> None:
     assert columns.max() >= 12 * factor
 
 
-def test_what_is_written_is_listed_and_chosen_by_the_last_score(tmp_path: Path) -> None:
+def test_what_is_written_is_listed_and_chosen_by_the_ranking_score(tmp_path: Path) -> None:
     labels = np.repeat([0, 1], 4)
     scores = {"first": -np.arange(8.0), "last": np.arange(8.0)}
     asked: list[tuple[int, str]] = []
@@ -65,17 +65,41 @@ def test_what_is_written_is_listed_and_chosen_by_the_last_score(tmp_path: Path) 
         maps = {name: torch.full((1, 16, 16), 0.5) for name in scores}
         return Case("", image, maps, mask if labels[index] else None)
 
-    save_cases(tmp_path, [f"c{index}" for index in range(8)], labels, scores, picture, {"first": 1.0, "last": 2.0})
+    scales = {"first": Scale("first", 0.0, 1.0), "last": Scale("last", 0.25, 2.0)}
+    save_cases(tmp_path, [f"c{index}" for index in range(8)], labels, scores, picture, scales, "last", "first")
     index = json.loads((tmp_path / INDEX).read_text())
-    assert index["score"] == "last"
+    assert (index["score"], index["map"]) == ("last", "first")
     assert "last" in index["rule"]
     assert {by for _, by in asked} == {"last"}
     found = next(one for one in index["cases"] if one["label"] == 1 and one["right"] and one["rank"] == 1)
     assert (found["id"], found["value"], found["above_normals"]) == ("c7", 7.0, 1.0)
     assert found["mask_share"] == 0.25
-    assert found["maps"]["last"] == {**found["maps"]["last"], "highest": 0.5, "inside": 0.5, "outside": 0.5, "top": 2.0}
+    values = {"highest": 0.5, "inside": 0.5, "outside": 0.5, "low": 0.25, "top": 2.0}
+    assert found["maps"]["last"] == {**found["maps"]["last"], **values}
     listed = {one["image"] for one in index["cases"]} | {one["mask"] for one in index["cases"] if one["mask"]}
     listed |= {found["file"] for one in index["cases"] for found in one["maps"].values()}
     assert listed == {path.name for path in tmp_path.glob("*.png")}
     assert all(Image.open(tmp_path / name).size >= (16, 16) for name in listed)
     assert [one["mask"] is None for one in index["cases"]] == [one["label"] == 0 for one in index["cases"]]
+
+
+def test_the_map_of_a_case_lies_on_its_image_and_a_normal_one_stays_gray(tmp_path: Path) -> None:
+    """Above the color bar, pixels that normals reach have no color."""
+
+    def picture(index: int, by: str) -> Case:
+        heat = torch.full((1, 16, 16), 0.3)
+        if index:
+            heat[:, :8] = 1.0
+        return Case("", torch.linspace(-1, 1, 256).reshape(1, 16, 16), {"rec": heat})
+
+    save_cases(
+        tmp_path, ["n", "a"], np.array([0, 1]), {"rec": np.arange(2.0)}, picture, {"rec": Scale("rec", 0.3, 1.0)},
+        "rec", "rec",
+    )  # fmt: skip
+    for one in json.loads((tmp_path / INDEX).read_text())["cases"]:
+        with Image.open(tmp_path / one["maps"]["rec"]["file"]) as drawn:
+            shown = np.asarray(drawn.convert("RGB")).astype(int)
+        assert shown.shape[0] > SIDE, "the bar is below"
+        colored = (shown[:SIDE].max(axis=2) - shown[:SIDE].min(axis=2)) > 30
+        assert colored[: SIDE // 2].mean() == (1.0 if one["label"] else 0.0)
+        assert not colored[SIDE // 2 :].any()

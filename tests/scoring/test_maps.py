@@ -15,10 +15,12 @@ from PIL import Image
 from medad.config import Settings
 from medad.data.loading import Prepare
 from medad.data.transforms import as_slices, to_network
+from medad.outputs.pictures import LEAST_BAR, Scale
 from medad.scoring.maps import preview, save_map, save_thumbnail
 from medad.types import Study
 
 PREPARE = Prepare(Settings(size=16))
+SCALE = Scale("rec", 0.25, 1.0)
 
 
 def prepared(*files: Path) -> tuple[MetaTensor, MetaTensor]:
@@ -44,7 +46,7 @@ def test_the_map_of_a_volume_lies_on_the_voxels_of_its_source(tmp_path: Path, ax
     volume[18:26, 8:20, 4:8] = 100
     nib.save(nib.Nifti1Image(volume, affine), tmp_path / "scan.nii")
     source, image = prepared(tmp_path / "scan.nii")
-    name = save_map(tmp_path, "scan", source, image, as_slices(image), 0, 1.0)
+    name = save_map(tmp_path, "scan", source, image, as_slices(image), 0, SCALE)
     found = nib.load(tmp_path / name.replace(".png", ".nii.gz"))
     np.testing.assert_array_equal(found.affine, nib.load(tmp_path / "scan.nii").affine)
     assert found.shape == volume.shape
@@ -62,7 +64,7 @@ def test_the_map_of_a_dicom_series_lies_where_nibabel_would_put_its_slices(tmp_p
         image = gray_image(np.random.default_rng(place), side=24)
         files.append(write_dicom(tmp_path / f"{place}", image, **position, **uids))
     source, image = prepared(*files)
-    name = save_map(tmp_path, "series", source, image, as_slices(image), 1, 1.0)
+    name = save_map(tmp_path, "series", source, image, as_slices(image), 1, SCALE)
     found = nib.load(tmp_path / name.replace(".png", ".nii.gz"))
     first = np.array([5.0, -7.0, 0.0, 1.0])  # ImagePositionPatient, from LPS to RAS
     np.testing.assert_allclose(found.affine @ [0, 0, 0, 1], first, atol=1e-5)
@@ -73,15 +75,17 @@ def test_a_heatmap_has_one_color_scale_whatever_its_own_top(tmp_path: Path) -> N
     write_dicom(tmp_path / "IM1", gray_image(np.random.default_rng(0), side=30)[:, :20].copy())
     source, image = prepared(tmp_path / "IM1")
     pictures = []
-    for level in (0.0, 0.5, 1.0, 7.0):
-        name = save_map(tmp_path, f"id{level}", source, image, torch.full((1, 1, 16, 16), level), 0, 1.0)
+    for level in (-3.0, 0.25, 0.5, 1.0, 7.0):
+        name = save_map(tmp_path, f"id{level}", source, image, torch.full((1, 1, 16, 16), level), 0, SCALE)
         with Image.open(tmp_path / name) as picture:
             pictures.append(np.asarray(picture))
-    plain, half, full, beyond = pictures
-    assert plain.shape == (30, 40, 3)
-    np.testing.assert_array_equal(plain[:, :20], plain[:, 20:])
+    below, plain, half, full, beyond = pictures
+    assert plain.shape == (50, LEAST_BAR, 3), "below the image is the color bar"
+    np.testing.assert_array_equal(plain[:30, :20], plain[:30, 20:40])
+    np.testing.assert_array_equal(plain, below)
     np.testing.assert_array_equal(full, beyond)
-    assert (half[:, 20:] != full[:, 20:]).mean() > 0.5
+    assert (half[:30, 20:40] != full[:30, 20:40]).mean() > 0.5
+    np.testing.assert_array_equal(half[30:], full[30:])
     assert not list(tmp_path.rglob("*part*"))
     assert not list(tmp_path.rglob("*.nii.gz"))
 
@@ -89,13 +93,13 @@ def test_a_heatmap_has_one_color_scale_whatever_its_own_top(tmp_path: Path) -> N
 def test_names_tell_nothing_and_are_the_same_each_time(tmp_path: Path) -> None:
     write_dicom(tmp_path / "IM1", gray_image(np.random.default_rng(1)))
     source, image = prepared(tmp_path / "IM1")
-    one = save_map(tmp_path, "DOE^JANE/IM1", source, image, torch.rand(1, 1, 16, 16), 0, 1.0)
+    one = save_map(tmp_path, "DOE^JANE/IM1", source, image, torch.rand(1, 1, 16, 16), 0, SCALE)
     first = (tmp_path / one).read_bytes()
     assert "DOE" not in one
-    two = save_map(tmp_path, "DOE^JANE/IM1", source, image, torch.rand(1, 1, 16, 16), 0, 1.0)
+    two = save_map(tmp_path, "DOE^JANE/IM1", source, image, torch.rand(1, 1, 16, 16), 0, SCALE)
     assert one == two
     assert (tmp_path / two).read_bytes() != first
-    assert one != save_map(tmp_path, "DOE^JANE/IM2", source, image, torch.rand(1, 1, 16, 16), 0, 1.0)
+    assert one != save_map(tmp_path, "DOE^JANE/IM2", source, image, torch.rand(1, 1, 16, 16), 0, SCALE)
 
 
 def test_a_thumbnail_shows_the_image_and_where_the_map_is(tmp_path: Path) -> None:
@@ -107,9 +111,9 @@ def test_a_thumbnail_shows_the_image_and_where_the_map_is(tmp_path: Path) -> Non
     assert small.dtype == torch.uint8
     heat = torch.zeros(1, 16, 16)
     heat[:, :4, :4] = 1
-    with Image.open(tmp_path / save_thumbnail(tmp_path, "x", small[0], heat, 1.0)) as picture:
-        assert picture.size == (384, 128)
-        shown = np.asarray(picture).astype(int)
+    with Image.open(tmp_path / save_thumbnail(tmp_path, "x", small[0], heat, SCALE)) as picture:
+        assert picture.size == (384, 148)
+        shown = np.asarray(picture).astype(int)[:128]
     assert abs(shown[60, 20] - 0).max() < 12
     assert abs(shown[60, 170] - 255).max() < 12
     warm = shown[:, 192:, 0] - shown[:, 192:, 2]
@@ -121,3 +125,25 @@ def test_the_preview_of_a_volume_has_its_slices(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(np.random.default_rng(2).random((20, 30, 5), np.float32), np.eye(4)), tmp_path / "v.nii")
     source, image = prepared(tmp_path / "v.nii")
     assert preview(source, image).shape == (5, 16, 16)
+
+
+def test_a_volume_names_its_map_and_holds_the_ends_of_its_scale(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.random.default_rng(2).random((20, 30, 5), np.float32), np.eye(4)), tmp_path / "v.nii")
+    source, image = prepared(tmp_path / "v.nii")
+    name = save_map(tmp_path, "v", source, image, as_slices(image), 0, Scale("r_dual", 0.125, 0.75))
+    header = nib.load(tmp_path / name.replace(".png", ".nii.gz")).header
+    assert b"r_dual" in bytes(header["descrip"])
+    assert (float(header["cal_min"]), float(header["cal_max"])) == (0.125, 0.75)
+
+
+def test_the_bar_says_which_map_and_which_values(tmp_path: Path) -> None:
+    """Another name or other numbers are other bars; a small slice is enlarged until its bar fits."""
+    bars = []
+    for scale in (SCALE, Scale("inter", 0.25, 1.0), Scale("rec", 0.5, 1.0), Scale("rec", 0.25, 3.0)):
+        path = save_thumbnail(
+            tmp_path, scale.name, torch.zeros(64, 64, dtype=torch.uint8), torch.zeros(1, 16, 16), scale
+        )
+        with Image.open(tmp_path / path) as picture:
+            assert picture.size == (256, 128 + 20)
+            bars.append(np.asarray(picture)[-20:].tobytes())
+    assert len(set(bars)) == 4

@@ -21,7 +21,6 @@ from medad.scoring.verdicts import Verdicts
 
 DIGESTS = {"model": "m" * 16, "settings": "s" * 16}
 KNOWN: dict[str, Any] = {
-    "percentiles": {"rec": tuple(range(101))},
     "calibration": {"rec": tuple(float(one) for one in range(19))},
     "thresholds": {"rec": {"youden": 40.0, "sensitivity 95%": 20.0}},
 }
@@ -29,7 +28,7 @@ KNOWN: dict[str, Any] = {
 
 def card(**known: Any) -> Card:
     made = {"method": "ddad", "settings": {}, "seed": 0, "trained_on": {}, "map_scale": {"rec": 1.0, "intra": 1.0}}
-    return Card(**made, **known)
+    return Card(**{**made, **known})
 
 
 def verdicts(known: dict[str, Any] = KNOWN, **chosen: Any) -> Verdicts:
@@ -62,13 +61,21 @@ def test_names_are_neither_computed_nor_hidden(tmp_path: Path) -> None:
 def test_every_column(tmp_path: Path) -> None:
     assert write_results(ROWS, tmp_path, verdicts(), DIGESTS) == {"scored": 2, "skipped": 1, "failed": 1}
     table = pd.read_csv(tmp_path / "scores.csv", keep_default_na=False, dtype=str)
-    scores = ["rec", "intra", "rec_percentile", "rec_p", "flag_alpha", "flag_threshold"]
+    scores = ["rec", "intra", "rec_percentile", "rec_p", "flag_alpha", "flag_threshold", "flagged_by"]
     begin, end = ["study", "file", "status", "reason", "files", "slices"], ["heatmap", "model", "settings"]
     assert list(table) == [*begin, *scores, *end]
     first, second, third, last = table.to_dict("records")
-    assert [first[name] for name in scores] == ["17.5", "-17.5", "17.5", "0.1", "false", "false"]
-    assert [third[name] for name in scores] == ["99.0", "-99.0", "99.0", "0.05", "true", "true"]
-    assert [second[name] for name in scores] == [""] * 6
+    assert [first[name] for name in scores] == ["17.5", "-17.5", "90.0", "0.1", "false", "false", ""]
+    assert [third[name] for name in scores] == [
+        "99.0",
+        "-99.0",
+        "95.0",
+        "0.05",
+        "true",
+        "true",
+        "alpha;threshold:youden",
+    ]
+    assert [second[name] for name in scores] == [""] * 7
     assert first["study"] == "1f" * 8
     assert third["study"] == pseudonym("c/d.nii.gz")
     assert (third["files"], third["slices"], first["heatmap"]) == ("30", "30", "heatmaps/ab/ab.png")
@@ -94,9 +101,11 @@ def test_the_page_has_the_rows_of_the_table(tmp_path: Path) -> None:
     text = (tmp_path / "triage.html").read_text(encoding="utf-8")
     places = [text.index(f'["{name}"') for name in ("c/d.nii.gz", "f.png", "a.dcm", "e.dcm", "b.txt")]
     assert places == sorted(places), "the worst first"
-    assert '99.0,99.0,0.05,1,"",""]' in text
-    assert '50.0,50.0,0.05,1,"thumbnails/ab/ab.jpg",""]' in text
-    assert "Flagged where p &lt;= 0.05, 19 calibration normals." in text
+    assert '99.0,0.05,3,"",""]' in text
+    assert '50.0,0.05,3,"thumbnails/ab/ab.jpg",""]' in text
+    assert "flagged where p is at most alpha = 0.05" in text
+    assert "19 normal studies that were held out of training" in text
+    assert "flagged where rec is above 40" in text
     assert "Scores of inbox" in text
 
 
@@ -106,7 +115,8 @@ def test_a_model_that_knows_little_has_fewer_columns(tmp_path: Path) -> None:
     assert [name for name in table if name.startswith(("flag", "rec_", "intra_"))] == []
     text = (tmp_path / "triage.html").read_text(encoding="utf-8")
     assert text.index('["c/d.nii.gz"') < text.index('["a.dcm"'), "the worst first"
-    assert "Flagged where" not in text
+    assert "flagged where" not in text
+    assert "No p-value and no percentile: the model has no held-out normals" in text
 
 
 def test_names_from_outside_cannot_harm(tmp_path: Path) -> None:
@@ -162,8 +172,7 @@ def test_a_table_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path) -
         (KNOWN, {"threshold": 17.0}, 17.0, False),
         (KNOWN, {"point": "sensitivity 95%", "alpha": 0.01}, 21.0, True),
         (KNOWN, {"alpha": 0.01}, 21.0, False),
-        ({"percentiles": KNOWN["percentiles"]}, {}, 98.0, False),
-        ({"percentiles": KNOWN["percentiles"]}, {}, 99.5, True),
+        ({"percentiles": {"rec": tuple(range(101))}}, {}, 99.5, False),
         ({}, {}, 9.0, False),
         ({}, {"threshold": 8.0}, 9.0, True),
     ],
@@ -171,13 +180,79 @@ def test_a_table_that_cannot_be_finished_leaves_the_one_before(tmp_path: Path) -
 def test_what_is_flagged(known: dict[str, Any], chosen: dict[str, Any], rec: float, flagged: bool) -> None:
     said = verdicts(known, **chosen)
     assert said.flagged([{"rec": rec, "intra": 0.0}]).tolist() == [flagged]
-    assert said.can_flag or not flagged
+    assert not said.cannot_flag or not flagged
+
+
+def test_percentiles_are_among_normals_that_training_did_not_see() -> None:
+    """One of n held-out normals resolves 1 / (n + 1): a score above them all is not at 100."""
+    columns = verdicts({"calibration": {"rec": (1.0, 2.0, 3.0)}}).of([{"rec": x, "intra": 0.0} for x in (0, 2.5, 9)])
+    assert columns["rec_percentile"].tolist() == [0.0, 50.0, 75.0]
+    assert columns["rec_p"].tolist() == [1.0, 0.5, 0.25]
+
+
+def test_percentiles_of_an_earlier_model_are_those_of_training_and_not_shown(tmp_path: Path) -> None:
+    old = verdicts({"percentiles": {"rec": tuple(range(101)), "intra": tuple(range(101))}})
+    assert old.columns() == []
+    assert "no held-out normals" in old.cannot_flag
+    write_results(ROWS, tmp_path, old, DIGESTS)
+    assert not [name for name in pd.read_csv(tmp_path / "scores.csv") if "percentile" in name]
+
+
+def test_too_few_held_out_normals_for_alpha_are_said() -> None:
+    few = verdicts({"calibration": {"rec": tuple(range(8))}})
+    assert "with 8 held-out normals no p-value is below 0.11" in few.cannot_flag
+    assert "it needs 19" in few.cannot_flag
+    assert any("No study can be flagged" in sentence for sentence in few.sentences())
+    assert not verdicts({"calibration": {"rec": tuple(range(8))}}, alpha=0.2).cannot_flag
+
+
+@pytest.mark.parametrize(
+    ("rec", "chosen", "by"),
+    [
+        (17.0, {}, ""),
+        (30.0, {"threshold": 29.0}, "alpha;threshold:given"),
+        (30.0, {"point": "youden"}, "alpha"),
+        (16.0, {"threshold": 15.0}, "threshold:given"),
+        (21.0, {"alpha": 0.01, "point": "sensitivity 95%"}, "threshold:sensitivity 95%"),
+    ],
+)
+def test_each_flag_names_the_rule_and_the_operating_point(rec: float, chosen: dict[str, Any], by: str) -> None:
+    said = verdicts(KNOWN, **chosen)
+    assert said.of([{"rec": rec, "intra": 0.0}])["flagged_by"].tolist() == [by]
+    assert said.flagged([{"rec": rec, "intra": 0.0}]).tolist() == [bool(by)]
+
+
+def test_the_page_names_score_and_map_and_why(tmp_path: Path) -> None:
+    known = {**KNOWN, "score": "rec", "map": "intra", "map_check": {"rec": 0.5, "intra": 0.875}}
+    known["map_threshold"] = {"intra": 0.25}
+    write_results(ROWS, tmp_path, verdicts(known), DIGESTS)
+    text = (tmp_path / "triage.html").read_text(encoding="utf-8")
+    assert "Ranked by <b>rec</b>. Map drawn: <b>intra</b>" in text
+    assert "its pixel AUROC is 0.88 (rec 0.50)" in text
+    assert '0.25<i style="background-image: linear-gradient' in text
+    assert verdicts(known, map="rec").why_map == "It is that of the ranking score rec."
+    assert verdicts().map == "rec", "a card of an earlier version names no map: that of the score is drawn"
+
+
+@pytest.mark.parametrize(
+    ("known", "ends"),
+    [
+        ({}, (0.0, 1.0)),
+        ({"map_threshold": {"rec": 0.5}}, (0.5, 1.0)),
+        ({"map_threshold": {"rec": 2.0}}, (0.0, 1.0)),
+        ({"map_threshold": {"rec": -3.0}, "map_scale": {"rec": -1.0}}, (-3.0, -1.0)),
+        ({"map_scale": {"rec": 0.0}}, (0.0, 1.0)),
+    ],
+)
+def test_colors_start_where_normals_end(known: dict[str, Any], ends: tuple[float, float]) -> None:
+    assert card(**known).color_range("rec") == ends
 
 
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [
         ({"score": "dual"}, "choose from rec, intra"),
+        ({"map": "dual"}, "no map 'dual' in this model: choose from rec, intra"),
         ({"alpha": 1.5}, "alpha=1.5"),
         ({"point": "best"}, "it has youden, sensitivity 95%"),
         ({"point": "youden", "threshold": 1.0}, "not both"),

@@ -13,10 +13,18 @@ import pytest
 from browser import Browser, needs_browser
 from PIL import Image
 
+from medad.outputs.pictures import Scale
 from medad.outputs.triage import About, Item, Worst, write_triage
 from medad.text import visible
 
-ABOUT = About("m" * 16, "s" * 16, "r_dual", "Inbox of today", ("Flagged where p <= 0.05.",))
+ABOUT = About(
+    *("m" * 16, "s" * 16, "r_dual", "Inbox of today", ("Flagged where p <= 0.05.",)),
+    scale=Scale("rec", 0.25, 1.5),
+    chosen="It marks synthetic lesions best.",
+    normals=99,
+    alpha=0.04,
+    limit=("sensitivity_90", 27.8),
+)
 NASTY = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=2>&amp;\u2028'\"`${1}.dcm"
 
 
@@ -42,7 +50,7 @@ def test_worst_first_then_failed_then_skipped(tmp_path: Path) -> None:
     items = [
         Item("t.txt", "c", "skipped", "it is text"),
         scored("a", 0.5),
-        scored("b", 2.0, flag=True),
+        scored("b", 2.0, flag=1),
         Item("x.dcm", "d", "failed", "it is truncated"),
         scored("c", 0.5),
     ]
@@ -65,8 +73,8 @@ def test_only_the_worst_are_kept_and_the_page_says_so(tmp_path: Path) -> None:
 
 def test_an_empty_run_and_values_that_json_has_not(tmp_path: Path) -> None:
     assert rows_of(page(tmp_path, [])) == []
-    row = rows_of(page(tmp_path, [scored("a", 1 / 3, percentile=float("inf"), p=0.05, flag=False)]))[0]
-    assert row[5:9] == [0.333333, None, 0.05, 0]
+    row = rows_of(page(tmp_path, [scored("a", 1 / 3, p=float("inf"), flag=0)]))[0]
+    assert row[5:8] == [0.333333, None, 0]
 
 
 def test_names_from_outside_stay_text(tmp_path: Path) -> None:
@@ -106,7 +114,7 @@ def inbox(tmp_path: Path) -> Path:
         )
         Image.fromarray(np.concatenate([ramp, warm], axis=1).clip(0, 255).astype(np.uint8)).save(tmp_path / name)
         score = float(200 - index) / 7
-        more = {"percentile": 99.5 - index / 2, "p": min(1.0, 0.01 + index / 130), "flag": index < 6}
+        more = {"p": min(1.0, 0.01 + index / 130), "flag": 2 * (index < 6) + (index < 4)}
         items.append(scored(f"ward {index % 9}/röntgen/{index:05}/IM0001.dcm", score, thumbnail=name, **more))
     items += [Item(f"broken/{i}.dcm", f"{i}", "failed", "it holds 12 of the 512 bytes (truncated)") for i in range(3)]
     items += [Item("letter.txt", "l", "skipped", "it is text"), Item(NASTY, "n", "skipped", NASTY)]
@@ -122,9 +130,24 @@ def test_in_a_browser(browser: Browser, inbox: Path) -> None:
     names = "[...document.querySelectorAll('#rows .file')].map(one => one.textContent)"
     assert browser.js(names)[:2] == ["ward 0/röntgen/00000/IM0001.dcm", "ward 1/röntgen/00001/IM0001.dcm"]
     assert browser.js("document.querySelectorAll('#rows li').length") == 50
-    assert browser.js("document.querySelectorAll('#rows .flagged').length") == 6
+    assert browser.js("document.querySelectorAll('#rows .mark.flagged').length") == 6
     settled = "new Promise(done => setTimeout(() => done(document.querySelector('#rows img').naturalWidth), 300))"
     assert browser.js(settled) == 384, "the first thumbnail is seen"
+
+    texts = "[...one.querySelectorAll('.why')].map(line => line.textContent)"
+    reasons = f"[...document.querySelectorAll('#rows li')].map(one => {texts})"
+    first, *_, sixth, seventh = browser.js(reasons)[:7]
+    assert first == [
+        "flagged by: false-alarm rule (p = 0.01 ≤ alpha 0.04)",
+        "flagged by: threshold 'sensitivity_90' (score 28.6 > 27.8)",
+    ]
+    assert sixth == [
+        "flagged by: threshold 'sensitivity_90' (score 27.9 > 27.8)",
+        "p = 0.048 > alpha 0.04: not by the false-alarm rule",
+    ]
+    assert seventh == []
+    assert "99 of 99" in browser.js("document.querySelector('#rows li').textContent")
+    assert "Map drawn: rec" in browser.js("document.querySelector('.scale').textContent")
 
     browser.key("ArrowRight")
     assert browser.js("document.getElementById('page').textContent") == "Page 2 of 3"
@@ -176,10 +199,7 @@ def test_fifty_thousand_rows_are_quick(browser: Browser, tmp_path: Path) -> None
     """A generous multiple of what a quiet machine takes (1 s to load, 0.1 s a step), for a busy one."""
     rng = np.random.default_rng(5)
     values = rng.gamma(2, size=45_000).tolist()
-    items = [
-        scored(f"ward {i % 50}/2026/{i:06}/IM{i:06}.dcm", value, percentile=50.0, p=0.5, flag=False)
-        for i, value in enumerate(values)
-    ]
+    items = [scored(f"ward {i % 50}/2026/{i:06}/IM{i:06}.dcm", value, p=0.5, flag=0) for i, value in enumerate(values)]
     items += [Item(f"lost/{i:06}.dcm", f"{i:016x}", "failed", "it ends early (truncated)") for i in range(5_000)]
     path = page(tmp_path, items)
     browser.errors.clear()

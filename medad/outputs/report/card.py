@@ -37,12 +37,25 @@ def model_card(title: str, card: Mapping[str, Any], limits: Sequence[str]) -> Mo
     settings = settings if isinstance(settings, dict) else {}
     source = source if isinstance(source, dict) else {}
     about: dict[str, Any] = {"method": card.get("method"), "seed": card.get("seed"), "medad": card.get("medad")}
+    about |= _chosen(card)
     known = {DATA.get(str(key), str(key)): value for key, value in source.items()}
     return ModelCard(
         pairs_table("settings", "Settings", title, {**about, **settings}),
         pairs_table("data", "Trained on", title, {**known, **_profile(card)}),
         limits,
     )
+
+
+def _chosen(card: Mapping[str, Any]) -> dict[str, str]:
+    """Which score ranks, which map is drawn, and by which figures it was chosen; nothing for an earlier card."""
+    marks = card.get("map_check")
+    areas = [f"{name} {value}" for name, value in marks.items()] if isinstance(marks, dict) else []
+    named = {
+        "ranked by": card.get("score"),
+        "map drawn": card.get("map"),
+        "maps on synthetic lesions in normals (pixel AUROC)": ", ".join(areas),
+    }
+    return {key: str(value) for key, value in named.items() if value}
 
 
 def _profile(card: Mapping[str, Any]) -> dict[str, str]:

@@ -65,13 +65,22 @@ def pictured(cell: Cell, budget: int) -> Pictured | None:
     kinds = {title: cases for title, cases in shown.items() if cases}
     if not kinds:
         return None
-    note = (
-        f"{(cell.pictured or {}).get('rule', '')} Seed {cell.seed}. Maps are colored from 0 to the value that 0.1% of "
-        "the pixels of training normals exceed."
-    )
+    note = f"{(cell.pictured or {}).get('rule', '')} Seed {cell.seed}.{_colors(cell, listed)}"
     if left_out:
         note += f" {left_out} more are in {cell.folder.name}/{FOLDER}: left out to bound the size of this page."
     return Pictured(note, kinds)
+
+
+def _colors(cell: Cell, entries: Sequence[Mapping[str, Any]]) -> str:
+    """What the colors mean, and which map other pictures show; nothing for pictures that have no color bar."""
+    if not any(isinstance(one, dict) and "low" in one for entry in entries for one in entry["maps"].values()):
+        return ""
+    drawn = (cell.pictured or {}).get("map")
+    return (
+        " Maps lie on the image. Color starts above what all but 1% of the pixels of normal studies reach, with one "
+        "scale for all cases of a model, so that a normal scan stays gray; the bar below each map says its values."
+        + (f" Heatmaps and triage pages show the map {drawn}." if drawn else "")
+    )
 
 
 def _is_entry(entry: object) -> bool:
@@ -100,13 +109,15 @@ def _tiles(cell: Cell, entry: Mapping[str, Any]) -> Iterator[Tile]:
     if source := _data_uri(cell, entry.get("mask")):
         share = fixed(100 * entry["mask_share"], 1) if isinstance(entry.get("mask_share"), (int, float)) else "?"
         yield Tile(source, "mask", f"The same image with its mask's outline; the mask covers {share} % of it.", True)
-    for name, found in entry["maps"].items():
+    drawn = (cell.pictured or {}).get("map")
+    for name, found in sorted(entry["maps"].items(), key=lambda item: item[0] != drawn):
         if isinstance(found, dict) and (source := _data_uri(cell, found.get("file"))):
             yield Tile(source, str(name), f"Map of {name}, {case}: {_of_map(found)}.")
 
 
 def _of_map(found: Mapping[str, Any]) -> str:
-    said = f"highest value {_significant(found.get('highest'))}, color scale to {_significant(found.get('top'))}"
+    start = f"from {_significant(found['low'])} " if "low" in found else ""
+    said = f"highest value {_significant(found.get('highest'))}, color scale {start}to {_significant(found.get('top'))}"
     if found.get("inside") is not None:
         inside, outside = _significant(found["inside"]), _significant(found.get("outside"))
         said += f", mean inside the mask {inside} and outside {outside}"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from medad import __version__
 from medad.files import writing
+from medad.outputs.pictures import Scale, css_gradient
 from medad.text import on_page, visible
 
 PAGE = "triage.html"
@@ -23,8 +24,9 @@ SCORED_MOST, OTHERS_MOST = 45_000, 5_000  # rows that a browser is given; the ta
 
 @dataclass(frozen=True)
 class Item:
-    """One row of the page. ``score`` is None unless it was scored; ``flag`` None where the model has no rule;
-    ``thumbnail`` and ``heatmap`` are paths below the page's folder, or ""."""
+    """One row of the page. ``score`` is None unless it was scored. ``flag`` is None where the model has no rule, else
+    the sum of 1, if the false-alarm rule flags it, and 2, if the threshold does. ``thumbnail`` and ``heatmap`` are
+    paths below the page's folder, or ""."""
 
     file: str
     study: str
@@ -32,9 +34,8 @@ class Item:
     reason: str = ""
     slices: int = 0
     score: float | None = None
-    percentile: float | None = None
     p: float | None = None
-    flag: bool | None = None
+    flag: int | None = None
     thumbnail: str = ""
     heatmap: str = ""
 
@@ -73,13 +74,30 @@ class Worst:
 
 @dataclass(frozen=True)
 class About:
-    """What the head of the page says. ``rules`` are sentences: how studies are flagged."""
+    """What the head of the page says.
+
+    ``rules`` are sentences: how studies are flagged. ``scale`` is that of all maps on the page, and ``chosen`` a
+    sentence that says why this map is drawn. Each row says what flagged it, from the p-value (None: no such rule) that
+    ``alpha`` allows among ``normals`` held-out studies, and from the threshold ``limit``, (name, value).
+    """
 
     model: str
     settings: str
     score: str
     title: str
     rules: Sequence[str] = ()
+    scale: Scale | None = None
+    chosen: str = ""
+    normals: int = 0
+    alpha: float | None = None
+    limit: tuple[str, float] | None = None
+
+    def for_rows(self) -> str:
+        """What the rows' words are made from, as JSON."""
+        name, value = self.limit or (None, None)
+        return json.dumps(
+            {"score": self.score, "alpha": self.alpha, "normals": self.normals, "point": name, "limit": value}
+        )
 
 
 def write_triage(out: Path, worst: Worst, about: About) -> Path:
@@ -93,6 +111,8 @@ def write_triage(out: Path, worst: Worst, about: About) -> Path:
     with writing(out / PAGE, exclusive=True) as part, part.open("w", encoding="utf-8") as file:
         before, after = page.render(
             about=about,
+            gradient=css_gradient(),
+            flags=about.alpha is not None or about.limit is not None,
             counts=worst.counts,
             total=sum(worst.counts[status] for status in ("scored", "failed", "skipped")),
             shown=len(items),
@@ -114,8 +134,7 @@ def _text(name: str) -> str:
 
 def _json(item: Item) -> str:
     """The fields as a JSON list that cannot end the script element that holds it."""
-    flag = None if item.flag is None else int(item.flag)
-    numbers = [_short(item.score), _short(item.percentile), _short(item.p), flag]
+    numbers = [_short(item.score), _short(item.p), item.flag]
     names = [visible(item.file), item.study, item.status, visible(item.reason)]
     values = [*names, item.slices, *numbers, item.thumbnail, item.heatmap]
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const [FILE, STUDY, STATUS, REASON, SLICES, SCORE, PERCENTILE, P, FLAG, THUMB, HEAT] = Array(11).keys();
+  const [FILE, STUDY, STATUS, REASON, SLICES, SCORE, P, FLAG, THUMB, HEAT] = Array(10).keys();
   const rows = JSON.parse(document.getElementById("data").textContent);
   const byId = (name) => document.getElementById(name);
   const [search, show, sort, size, list] = ["search", "show", "sort", "size", "rows"].map(byId);
@@ -8,7 +8,8 @@
   const texts = new Array(rows.length); // lower case, made when first searched
   let found = [], page = 0, here = -1;
 
-  const isFlagged = (row) => row[FLAG] === 1;
+  const rules = JSON.parse(byId("main").dataset.rules);
+  const isFlagged = (row) => row[FLAG] > 0;
   const KINDS = {
     all: ["all rows", () => true],
     flagged: ["flagged", isFlagged],
@@ -37,10 +38,38 @@
 
   function said(row) {
     const parts = [["score", number(row[SCORE]), "score"]];
-    if (row[PERCENTILE] !== null) parts.push(["percentile", row[PERCENTILE].toFixed(1), ""]);
-    if (row[P] !== null) parts.push(["p-value", number(row[P]), ""]);
+    if (row[P] !== null) {
+      const total = rules.normals;
+      const lower = Math.round((1 - row[P]) * (total + 1));
+      parts.push(["above held-out normals", `${lower} of ${total}`, ""]);
+      parts.push(["p-value", number(row[P]), ""]);
+    }
     if (row[SLICES] > 1) parts.push(["slices", String(row[SLICES]), ""]);
     return parts;
+  }
+
+  function beside(value, limit) {
+    for (const digits of [3, 4, 6]) {
+      const [one, other] = [value, limit].map((part) => String(Number(part.toPrecision(digits))));
+      if (one !== other) return [one, other];
+    }
+    return [number(value), "just as much"];
+  }
+
+  // For each rule whether it flags the row, and why, in words.
+  function reasons(row) {
+    const given = [];
+    if (row[SCORE] === null) return given;
+    if (rules.alpha !== null && row[P] !== null) {
+      const hit = (row[FLAG] & 1) > 0, p = number(Number(row[P].toPrecision(2))), alpha = `alpha ${number(rules.alpha)}`;
+      given.push([hit, hit ? `flagged by: false-alarm rule (p = ${p} ≤ ${alpha})` : `p = ${p} > ${alpha}: not by the false-alarm rule`]);
+    }
+    if (rules.limit !== null) {
+      const hit = (row[FLAG] & 2) > 0, name = `threshold '${rules.point}'`;
+      const [value, limit] = beside(row[SCORE], rules.limit);
+      given.push([hit, hit ? `flagged by: ${name} (score ${value} > ${limit})` : `score ${value} ≤ ${limit}: not by ${name}`]);
+    }
+    return given.sort((a, b) => b[0] - a[0]);
   }
 
   function drawn(index) {
@@ -63,6 +92,7 @@
     words.append(element("p", "file", row[FILE]), element("p", "reason", row[REASON] || "study " + row[STUDY]));
     const side = element("div");
     const flagged = isFlagged(row);
+    if (flagged) for (const [hit, text] of reasons(row)) words.append(element("p", hit ? "why hit" : "why soft", text));
     side.append(element("p", "mark " + (flagged ? "flagged" : row[STATUS]), flagged ? "flagged" : row[STATUS]));
     if (row[SCORE] !== null) {
       const values = element("dl", "said");
@@ -129,7 +159,7 @@
     byId("large-image").hidden = !picture;
     if (picture) byId("large-image").src = picture;
     const values = row[SCORE] === null ? [row[STATUS]] : said(row).map(([name, value]) => `${name} ${value}`);
-    byId("large-said").textContent = values.concat(row[REASON] || []).join(" · ");
+    byId("large-said").textContent = values.concat(reasons(row).map(([, text]) => text), row[REASON] || []).join(" · ");
     if (!large.open) large.showModal();
   }
 
