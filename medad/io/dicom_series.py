@@ -130,8 +130,8 @@ def _notes(part: list[Slice], parts: int, names: Sequence[str], unlike: list[str
     count = sum(image.instance in shared for image in part)
     if count:
         notes.append(
-            f"{count} of its {len(part)} files bear a SOP Instance UID that other images bear as well; their content "
-            "differs, so each counts"
+            f"{count} of its {len(part)} files bear a SOP Instance UID that other images bear as well; their places "
+            "or pixels differ, so each counts"
         )
     return tuple(notes)
 
