@@ -24,16 +24,16 @@ from medad.evaluation.normals import check_calibration, describe_normals, normal
 from medad.evaluation.ranking import judge
 from medad.methods._method import Method
 from medad.model import CARD, Card, load, save
-from medad.outputs import cases as pictures
+from medad.outputs.cases import save_cases
 from medad.outputs.pictures import save_panel
 from medad.outputs.plots import save_curves, save_histograms
 from medad.plan import Experiment
 from medad.registry import methods
+from medad.results.names import CASES, PICTURES, RESULT
 from medad.testset import score_study
 from medad.tracking import Run
 from medad.types import Study, TrainingSet
 
-RESULT, CASES = "result.json", "cases.csv"
 PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
 SETTINGS = ("anomaly_rate", "seconds", "confidence", "prevalence")  # of a row, beside its metrics
 
@@ -192,8 +192,8 @@ def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, 
     save_panel(folder / PANEL, list(panel_cases(method, test, loader)), card.map_scale, f"{title}\n{ranks}")
     save_histograms(folder / HISTOGRAMS, test.labels, test.scores, title)
     save_curves(folder / CURVES, test.labels, test.scores, title)
-    pictures.save_cases(
-        folder / pictures.FOLDER,
+    save_cases(
+        folder / PICTURES,
         [study.id for study in test.studies],
         test.labels,
         test.scores,

@@ -12,8 +12,9 @@ import torch
 
 from medad.functional.bootstrap import bootstrap_intervals
 from medad.functional.delong import auc_interval
-from medad.outputs.cases import FOLDER, save_cases
-from medad.outputs.pictures import Case
+from medad.outputs.cases import save_cases
+from medad.results.names import PICTURES
+from medad.types import Case
 
 SHIFTS = {"rec": 0.6, "inter": 1.1}
 
@@ -61,7 +62,7 @@ def write_cell(
     _write_card(folder / "model" / "model.json", {**experiment, "seed": seed}, held_out)
     if pictures:
         save_cases(
-            folder / FOLDER,
+            folder / PICTURES,
             ids,
             labels,
             scores,

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from medad.data.loading import Loader
 from medad.evaluation.localization import Localization
 from medad.methods._method import Method
-from medad.outputs.pictures import Case
 from medad.testset import ScoredStudy, score_studies, score_study
-from medad.types import Study
+from medad.types import Case, Study
 
 PANEL_QUANTILES = (1.0, 0.9, 0.75, 0.5, 0.0)
 

@@ -1,7 +1,7 @@
 """Pictures of the cases that a score got most right and most wrong, for whoever reads only the results folder.
 
-They are written while the images are at hand. ``FOLDER``/``INDEX`` lists them: for each case its ID, label, rank and
-score, the files of its image, of the image with its mask's outline (where there is a mask) and of its maps.
+They are written while the images are at hand. cases/cases.json lists them: for each case its ID, label, rank and score, the
+files of its image, of the image with its mask's outline (where there is a mask) and of its maps.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medad.outputs.pictures import COLORS, Case, to_gray
+from medad.outputs.pictures import COLORS, to_gray
+from medad.results.names import PICTURE_INDEX
+from medad.types import Case
 
-FOLDER, INDEX = "cases", "cases.json"
 EACH = 3
 OUTLINE = (0, 220, 220)
 OUTLINE_SIDE = 256  # an outline on fewer pixels hides what it surrounds
@@ -90,10 +91,10 @@ def save_cases(
                 **_write_pictures(folder, f"{number:02d}", picture(pick.index, by), tops),
             }
         )
-    part = folder / f"{INDEX}.part"
+    part = folder / f"{PICTURE_INDEX}.part"
     content = {"score": by, "rule": rule(by), "cases": entries}
     part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / INDEX)
+    part.replace(folder / PICTURE_INDEX)
 
 
 def _write_pictures(folder: Path, stem: str, case: Case, tops: Mapping[str, float]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medad.types import Case
+
 Gray = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 COLORS = "inferno"
 PNG_EFFORT = 1  # of 9; 6 makes a radiograph 12 % smaller and takes four times as long
 STRONGEST = 0.75  # opacity of the overlay where the map reaches the top of its scale
-
-
-@dataclass(frozen=True)
-class Case:
-    """One row of a panel: an image (C, H, W) in [-1, 1], its maps (1, H, W) and, where known, its mask (H, W)."""
-
-    title: str
-    image: Tensor
-    maps: Mapping[str, Tensor]
-    mask: Tensor | None = None
 
 
 def to_gray(image: Tensor) -> Gray:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from medad.outputs.cases import INDEX, OUTLINE, outlined, pick_cases, save_cases
-from medad.outputs.pictures import Case
+from medad.outputs.cases import OUTLINE, outlined, pick_cases, save_cases
+from medad.results.names import PICTURE_INDEX
+from medad.types import Case
 
 
 def test_the_most_confidently_right_and_wrong_of_each_class_are_picked() -> None:
@@ -66,7 +67,7 @@ def test_what_is_written_is_listed_and_chosen_by_the_last_score(tmp_path: Path) 
         return Case("", image, maps, mask if labels[index] else None)
 
     save_cases(tmp_path, [f"c{index}" for index in range(8)], labels, scores, picture, {"first": 1.0, "last": 2.0})
-    index = json.loads((tmp_path / INDEX).read_text())
+    index = json.loads((tmp_path / PICTURE_INDEX).read_text())
     assert index["score"] == "last"
     assert "last" in index["rule"]
     assert {by for _, by in asked} == {"last"}

@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 from medad.cli import app
 from medad.functional.delong import compare_aucs
-from medad.outputs.cases import FOLDER, INDEX
 from medad.outputs.report import write_report
 from medad.outputs.report.alarms import ALPHAS, GRID, chance_band
 from medad.outputs.report.table import guarded
+from medad.results.names import PICTURE_INDEX, PICTURES
 
 EVIL = "<script>alert(1)</script>"
 FORMULA = "=HYPERLINK(1)"
@@ -144,10 +144,10 @@ def test_comparisons_are_paired_over_all_seeds_and_holm_corrected(folder: Path) 
     values = {name: np.stack([first[name], second[name]], axis=1) for name in ("rec", "inter")}
     found = compare_aucs(first["label"].to_numpy(), values["rec"], values["inter"])
     table = twin(folder, "comparisons")
-    row = table[table["family"] == "toy, anomaly rate 0.6"].iloc[0]
+    row = table[(table["first"] == "ddad/ae, anomaly rate 0.6:rec") & (table["metric"] == "auc")].iloc[0]
     assert row["p"] == pytest.approx(found.p)
     assert row["difference"] == pytest.approx(found.difference)
-    assert row["p_holm"] == row["p"]  # a single pair needs no correction
+    assert row["tests"] == 4  # two rates, AUC and AP
 
 
 def test_holm_is_over_all_pairs_of_a_table(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_holm_is_over_all_pairs_of_a_table(tmp_path: Path) -> None:
     write_cell(tmp_path, shifts=shifts, pictures=False)
     write_report(tmp_path)
     table = twin(tmp_path, "comparisons").sort_values("p")
-    assert len(table) == len(list(combinations(shifts, 2)))
+    assert len(table) == 2 * len(list(combinations(shifts, 2)))  # AUC and AP
     steps = table["p"].to_numpy() * np.arange(len(table), 0, -1)
     assert table["p_holm"].to_numpy() == pytest.approx(np.minimum(1, np.maximum.accumulate(steps)))
 
@@ -310,7 +310,7 @@ def junked(content: object, junk: object, depth: int) -> object:
     return [junked(value, junk, depth - 1) for value in content] if isinstance(content, list) else content
 
 
-@pytest.mark.parametrize("place", ["result.json", "model/model.json", f"{FOLDER}/{INDEX}", "runs/cell.jsonl"])
+@pytest.mark.parametrize("place", ["result.json", "model/model.json", f"{PICTURES}/{PICTURE_INDEX}", "runs/cell.jsonl"])
 def test_no_content_of_a_file_stops_the_report(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for slow in ("curves", "histograms"):  # they draw from cases.csv, which stays as it is
         monkeypatch.setattr(f"medad.outputs.report.figures.{slow}", lambda group, drawing: [])
@@ -339,14 +339,14 @@ def test_no_table_of_cases_stops_the_report(tmp_path: Path, table: str) -> None:
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/hostname", "link.png", "text.png", 7, None])
 def test_only_small_pictures_right_in_the_folder_are_shown(tmp_path: Path, name: object) -> None:
     cell = write_cell(tmp_path)
-    secret = (cell / FOLDER / "00-image.png").read_bytes()[:8] + b"SECRET-4711"
+    secret = (cell / PICTURES / "00-image.png").read_bytes()[:8] + b"SECRET-4711"
     (cell / "secret.png").write_bytes(secret)
-    (cell / FOLDER / "link.png").symlink_to(cell / "secret.png")
-    (cell / FOLDER / "text.png").write_text("SECRET-4711")
-    index = json.loads((cell / FOLDER / INDEX).read_text())
+    (cell / PICTURES / "link.png").symlink_to(cell / "secret.png")
+    (cell / PICTURES / "text.png").write_text("SECRET-4711")
+    index = json.loads((cell / PICTURES / PICTURE_INDEX).read_text())
     for entry in index["cases"]:
         entry["image"] = name
-    (cell / FOLDER / INDEX).write_text(json.dumps(index))
+    (cell / PICTURES / PICTURE_INDEX).write_text(json.dumps(index))
     page = Page(write_report(tmp_path).read_text())
     assert sum(tag == "img" for tag, _ in page.tags) == 12 * 2  # the two maps of each, and no image
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medad.outputs.report.cell import Cell
-from medad.outputs.report.read import Group
 from medad.outputs.report.results import calibration_count
 from medad.outputs.report.table import Block, Column, Table, text
+from medad.results.cell import Cell
+from medad.results.read import Group
 
 FEW = 100  # cases of a class below which the intervals are wide
 DATA = {

@@ -10,20 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from medad import __version__
+from medad.evaluation.comparing import compare_entries, evaluation_of
+from medad.evaluation.entries import read_entries
 from medad.outputs.report import figures
 from medad.outputs.report.alarms import alarm_figure, alarm_table
 from medad.outputs.report.card import RESEARCH, ModelCard, cell_limits, model_card, pairs_table
-from medad.outputs.report.cell import read_records
 from medad.outputs.report.compare import comparison_tables
 from medad.outputs.report.figures import Figure
 from medad.outputs.report.measures import pixels_table, points_table
 from medad.outputs.report.pictured import Pictured, pictured
-from medad.outputs.report.read import Group, Results, read_results
 from medad.outputs.report.results import runs_table, seeds_table, seeds_text, summary_tables
 from medad.outputs.report.subgroups import subgroup_table
 from medad.outputs.report.svg import Drawing
 from medad.outputs.report.table import Table, fixed, write_csv
 from medad.progress import progress
+from medad.results.cell import read_records
+from medad.results.read import Group, Results, read_results
 
 PAGE, TWINS = "report.html", "report"
 PICTURE_BUDGET = 6 * 2**20  # bytes of all case pictures of a page
@@ -74,13 +76,16 @@ def write_report(folder: Path) -> Path:
             advance(1)
     models = [_untested(folder, place, card, drawing) for place, card in results.models]
     runs = runs_table(results) if results.groups else None
-    summaries, comparisons = summary_tables(results), comparison_tables(results.groups)
+    summaries = summary_tables(results)
+    pool, evaluation = read_entries([results]), evaluation_of(results)
+    comparisons = [compare_entries(pool, question, evaluation) for question in ("method", "score")]
+    tests = comparison_tables(comparisons)
     environment = _environment(results)
     cards = [one.card for one in sections if one.card] + [one.card for one in models]
     tables = [
         *([runs] if runs else []),
         *summaries,
-        *comparisons,
+        *tests,
         *(table for section in sections for table in section.tables),
         *(table for card in cards for table in (card.settings, card.data)),
         *([environment] if environment else []),
@@ -93,7 +98,8 @@ def write_report(folder: Path) -> Path:
         lead=_lead(results),
         runs=runs,
         summaries=summaries,
-        comparisons=comparisons,
+        comparisons=tests,
+        left_out=list(dict.fromkeys(one for each in comparisons for one in each.left_out)),
         rates=figures.rates(results.groups, drawing),
         sections=sections,
         models=models,

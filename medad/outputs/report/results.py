@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from medad.outputs.report.cell import Cell
-from medad.outputs.report.read import Group, Results
 from medad.outputs.report.table import ABSENT, Block, Column, Row, Table, fixed, interval, number, text
+from medad.results.cell import Cell
+from medad.results.read import Group, Results
 
 STUDIES = "normal + abnormal"
 
