@@ -20,8 +20,10 @@ from medad.data.profile import profile_of
 from medad.data.seen import write_marks
 from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation.collecting import TestScores, panel_cases, picture, score_test, write_cases
+from medad.evaluation.findings import finding_kinds
 from medad.evaluation.normals import check_calibration, describe_normals, normal_thresholds
 from medad.evaluation.ranking import judge
+from medad.evaluation.spread import score_spread
 from medad.methods._method import Method
 from medad.model import CARD, Card, load, save
 from medad.outputs.cases import save_cases
@@ -32,10 +34,14 @@ from medad.registry import methods
 from medad.results.names import CASES, PICTURES, RESULT
 from medad.testset import score_study
 from medad.tracking import Run
+from medad.training.history import LossHistory
 from medad.types import Study, TrainingSet
 
 PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
-SETTINGS = ("anomaly_rate", "seconds", "confidence", "prevalence")  # of a row, beside its metrics
+NO_METRICS = {  # of a row: settings, and what findings are made from
+    *("anomaly_rate", "seconds", "confidence", "prevalence"),
+    *("normal_spread", "map_contrast", "loss_fall"),
+}
 
 
 def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[str, Any]] | None:
@@ -63,7 +69,8 @@ def train_model(
     method: Method = methods.get(experiment.method)(experiment.settings)
     checkpoints = folder / "checkpoints"
     rng = torch.Generator().manual_seed(experiment.seed)
-    method.fit(learned, loader, track=run.metric, rng=rng, keep=checkpoints)
+    history = LossHistory(run.metric)
+    method.fit(learned, loader, track=history, rng=rng, keep=checkpoints)
     method.eval()
     normals = describe_normals(method, learned.normal, held_out, loader, experiment.evaluation)
     card = Card(
@@ -72,6 +79,7 @@ def train_model(
         seed=experiment.seed,
         trained_on=source,
         profile=profile_of(loader.facts(learned.normal)),  # known since the normals were read
+        loss_fall=history.falls(),
         **normals,
     )
     write_marks(folder, (*data.normal, *data.unlabeled), source["dataset"])
@@ -141,6 +149,7 @@ def evaluate_model(
         for name, value in figures(row).items():
             run.metric(f"{experiment.dataset}/{row['score']}/{name}", value)
     pd.DataFrame(rows).to_csv(folder / "results.csv", index=False)
+    run.tags(finding_tags(rows))
     run.table(folder / "results.csv")
     run.table(folder / CASES, without=("id",))
     run.artifact(folder / PANEL)
@@ -152,7 +161,13 @@ def evaluate_model(
 
 def figures(row: Mapping[str, Any]) -> dict[str, float]:
     """The metrics of a result row, by name; of what was run and how many cases there are, nothing."""
-    return {key: value for key, value in row.items() if isinstance(value, float) and key not in SETTINGS}
+    return {key: value for key, value in row.items() if isinstance(value, float) and key not in NO_METRICS}
+
+
+def finding_tags(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The findings about each score as a tag of a run: "none", or for example "rec: no_separation; loss_falling"."""
+    named = [f"{row['score']}: {kinds}" for row in rows if (kinds := finding_kinds(row))]
+    return {"medad.findings": " | ".join(named) or "none"}
 
 
 def counts(data: TrainingSet) -> dict[str, int]:
@@ -163,26 +178,42 @@ def counts(data: TrainingSet) -> dict[str, int]:
 def _rows(
     experiment: Experiment, method: Method, card: Card, test: TestScores, about: Mapping[str, Any], seconds: float
 ) -> list[dict[str, Any]]:
+    return [
+        _row(experiment, method, card, test, name, {**about, "seconds": round(seconds, 1)}) for name in test.members
+    ]
+
+
+def _row(
+    experiment: Experiment, method: Method, card: Card, test: TestScores, name: str, about: Mapping[str, Any]
+) -> dict[str, Any]:
     settings, evaluation = experiment.settings, experiment.evaluation
     patients = [study.patient for study in test.studies]
-    return [
-        {
-            "dataset": experiment.dataset,
-            "method": experiment.method,
-            "variant": experiment.variant,
-            "network": experiment.network,
-            "score": name,
-            "seed": experiment.seed,
-            **judge(test.labels, members, patients, card.thresholds.get(name, {}), evaluation),
-            **test.localization.row(name, evaluation.confidence),
-            "anomaly_rate": settings.anomaly_rate,
-            **about,
-            "epochs": getattr(settings, "epochs", 0),
-            "seconds": round(seconds, 1),
-            "title": method.scores[name],
-        }
-        for name, members in test.members.items()
-    ]
+    row = {
+        "dataset": experiment.dataset,
+        "method": experiment.method,
+        "variant": experiment.variant,
+        "network": experiment.network,
+        "score": name,
+        "seed": experiment.seed,
+        **judge(test.labels, test.members[name], patients, card.thresholds.get(name, {}), evaluation),
+        **test.localization.row(name, evaluation.confidence),
+        "anomaly_rate": settings.anomaly_rate,
+        **about,
+        "epochs": getattr(settings, "epochs", 0),
+        "title": method.scores[name],
+        "primary": name == method.primary,
+        "trivial": method.trivial,
+        "normal_spread": score_spread(test.scores[name][test.labels == 0]),
+        "map_contrast": test.map_contrast[name],
+        "loss_fall": _loss_fall(card, name),
+    }
+    return {**row, "findings": finding_kinds(row)}
+
+
+def _loss_fall(card: Card, score: str) -> float | None:
+    """The highest of the networks; one that is called like a score, as a refiner, counts for that score only."""
+    falls = [fall for network, fall in card.loss_fall.items() if network == score or network not in card.map_scale]
+    return max(falls, default=None)
 
 
 def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, loader: Loader, folder: Path) -> None:

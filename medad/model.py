@@ -53,7 +53,8 @@ class Card(Strict):
     score, ``percentiles`` are the 101 percentiles (0 to 100) of the studies it was trained on as normal,
     ``calibration`` the sorted scores of the normals that were held out for calibration (empty if none were), and
     ``thresholds`` its operating points by name: a study is flagged whose score is above. ``profile`` is what the
-    training images were like: what a gate compares a new study with.
+    training images were like: what a gate compares a new study with. ``loss_fall`` says for each network that was
+    trained how far its loss still fell at the end (medad.training.history.late_fall).
     """
 
     format: int = FORMAT
@@ -68,6 +69,7 @@ class Card(Strict):
     calibration: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     thresholds: dict[str, dict[str, float]] = Field(default_factory=dict)
     profile: dict[str, Any] = Field(default_factory=dict)
+    loss_fall: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

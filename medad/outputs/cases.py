@@ -1,7 +1,7 @@
 """Pictures of the cases that a score got most right and most wrong, for whoever reads only the results folder.
 
-They are written while the images are at hand. cases/cases.json lists them: for each case its ID, label, rank and score, the
-files of its image, of the image with its mask's outline (where there is a mask) and of its maps.
+They are written while the images are at hand. cases/cases.json lists them: for each case its ID, label, rank
+and score, the files of its image, of the image with its mask's outline (where there is a mask) and of its maps.
 """
 
 from __future__ import annotations

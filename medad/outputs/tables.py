@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from medad.evaluation.findings import MARK, finding_lines, findings
 from medad.evaluation.summary import over_classes, over_seeds
 from medad.outputs.published import Figure, beside, sources
 
@@ -35,10 +36,10 @@ def _value(row: Row, metric: str) -> str:
 
 
 def _unlabeled(row: Row) -> str:
-    """ "1600 + 2400", or "812 unknown" where nobody knows the labels."""
+    """ "1600 + 2400", or "812 unlabeled" where nobody knows the labels."""
     total, abnormal = row.get("n_unlabeled"), row.get("n_unlabeled_abnormal")
     if total is None or abnormal is None:
-        return "-" if total is None else f"{total} unknown"
+        return "-" if total is None else f"{total} unlabeled"
     return f"{total - abnormal} + {abnormal}"
 
 
@@ -51,7 +52,7 @@ def _what(row: Row) -> tuple[str, str]:
 def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Headings and cells of the printed table; "a + b" are normal and abnormal cases. Means over classes come last.
 
-    Where any of ``figures`` belongs to a cell, there is a column of published AUCs.
+    Scores are marked that :func:`warning_lines` has something to say of. Where any of ``figures`` belongs to a cell, there is a column of published AUCs.
     """
     known = sources(rows, figures)
     summaries = over_seeds(rows)
@@ -61,7 +62,7 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
             row["split"],
             *_what(row),
             _unlabeled(row),
-            row["score"],
+            f"{row['score']} {MARK}" if findings(row) else row["score"],
             _value(row, "auc"),
             _value(row, "ap"),
             row["over"],
@@ -71,6 +72,11 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
         for row in (*summaries, *over_classes(summaries))
     ]
     return (*HEADINGS, *(["published AUC"] if known else [])), lines
+
+
+def warning_lines(rows: Sequence[Row]) -> list[str]:
+    """What is found against the marked scores of the printed table, a line for each kind."""
+    return [f"{MARK} {line}" for line in finding_lines(over_seeds(rows))]
 
 
 def localization_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]]]:

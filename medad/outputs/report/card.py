@@ -36,6 +36,9 @@ def model_card(title: str, card: Mapping[str, Any], limits: Sequence[str]) -> Mo
     settings, source = card.get("settings"), card.get("trained_on")
     settings = settings if isinstance(settings, dict) else {}
     source = source if isinstance(source, dict) else {}
+    if settings.get("unlabeled", 0) is None:
+        used = source.get("unlabeled")
+        settings = {**settings, "unlabeled": "all" if used is None else f"all: {used}"}
     about: dict[str, Any] = {"method": card.get("method"), "seed": card.get("seed"), "medad": card.get("medad")}
     known = {DATA.get(str(key), str(key)): value for key, value in source.items()}
     return ModelCard(

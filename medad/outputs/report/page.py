@@ -12,6 +12,8 @@ from typing import Any
 from medad import __version__
 from medad.evaluation.comparing import compare_entries, evaluation_of
 from medad.evaluation.entries import read_entries
+from medad.evaluation.findings import MARK, finding_lines
+from medad.evaluation.headline import headline, standings
 from medad.outputs.report import figures
 from medad.outputs.report.alarms import alarm_figure, alarm_table
 from medad.outputs.report.card import RESEARCH, ModelCard, cell_limits, model_card, pairs_table
@@ -24,7 +26,7 @@ from medad.outputs.report.subgroups import subgroup_table
 from medad.outputs.report.svg import Drawing
 from medad.outputs.report.table import Table, fixed, write_csv
 from medad.progress import progress
-from medad.results.cell import read_records
+from medad.results.cell import Cell, read_records
 from medad.results.read import Group, Results, read_results
 
 PAGE, TWINS = "report.html", "report"
@@ -80,6 +82,7 @@ def write_report(folder: Path) -> Path:
     pool, evaluation = read_entries([results]), evaluation_of(results)
     comparisons = [compare_entries(pool, question, evaluation) for question in ("method", "score")]
     tests = comparison_tables(comparisons)
+    summed = [standing.summary for standing in standings(results)]
     environment = _environment(results)
     cards = [one.card for one in sections if one.card] + [one.card for one in models]
     tables = [
@@ -96,6 +99,8 @@ def write_report(folder: Path) -> Path:
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         results=results,
         lead=_lead(results),
+        headline=headline(results, comparisons[0]),
+        warnings=[f"{MARK} {line}" for line in finding_lines(summed)],
         runs=runs,
         summaries=summaries,
         comparisons=tests,
@@ -142,7 +147,7 @@ def _section(group: Group, budget: int, drawing: Drawing) -> Section:
         anchor=group.anchor,
         title=group.title,
         brief=_brief(group),
-        lead=f"Scores: {named}. Curves show all seeds; everything else is of seed {cell.seed}, the lowest.",
+        lead=f"Scores: {named}. Curves show all seeds; everything else is of seed {cell.seed}, the lowest.{_members(cell)}",
         figures=figures.curves(group, drawing),
         histograms=figures.histograms(group, drawing),
         alarms=alarm_figure(group, drawing),
@@ -151,6 +156,17 @@ def _section(group: Group, budget: int, drawing: Drawing) -> Section:
         losses=figures.losses(cell.metrics, drawing),
         card=model_card(group.title, cell.card, cell_limits(group)) if cell.card else None,
         gaps=gaps,
+    )
+
+
+def _members(cell: Cell) -> str:
+    """Which AUC is which, where a score judges several networks one by one."""
+    names = [row["score"] for row in cell.rows if row.get("auc_std") is not None]
+    if not names:
+        return ""
+    return (
+        f" {', '.join(names)}: AUC and AP, in tables and paired tests, are the mean over the networks that are judged "
+        "one by one; curves, histograms, operating points and cases are those of their mean score, whose AUC is another."
     )
 
 
