@@ -117,9 +117,8 @@ def pairs_right(labels: np.ndarray, values: np.ndarray) -> float:
 def test_the_summary_gives_each_score_with_interval_and_spread_over_seeds(folder: Path, page: Page) -> None:
     shown = next(rows for caption, rows in page.tables.items() if caption.startswith("toy: 60 + 40"))
     rows = results(folder, dataset="toy", score="inter", anomaly_rate=0.6)
-    lowest = next(row for row in rows if row["seed"] == 0)
-    aucs = [row["auc"] for row in rows]
-    expected = f"{lowest['auc']:.3f} ({lowest['auc_low']:.3f}\u2013{lowest['auc_high']:.3f})"
+    aucs, low, high = ([row[key] for row in rows] for key in ("auc", "auc_low", "auc_high"))
+    expected = f"{mean(aucs):.3f} ({mean(low):.3f}\u2013{mean(high):.3f})"
     assert ["inter", expected] in [row[:2] for row in shown]
     assert any(f"{mean(aucs):.3f} ± {stdev(aucs):.3f}" in row for row in shown)
 

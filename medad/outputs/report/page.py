@@ -147,7 +147,7 @@ def _section(group: Group, budget: int, drawing: Drawing) -> Section:
         anchor=group.anchor,
         title=group.title,
         brief=_brief(group),
-        lead=f"Scores: {named}. Curves show all seeds; everything else is of seed {cell.seed}, the lowest.{_members(cell)}",
+        lead=f"Scores: {named}. Curves show all seeds; all else is of seed {cell.seed}, the lowest.{_members(cell)}",
         figures=figures.curves(group, drawing),
         histograms=figures.histograms(group, drawing),
         alarms=alarm_figure(group, drawing),
@@ -166,7 +166,8 @@ def _members(cell: Cell) -> str:
         return ""
     return (
         f" {', '.join(names)}: AUC and AP, in tables and paired tests, are the mean over the networks that are judged "
-        "one by one; curves, histograms, operating points and cases are those of their mean score, whose AUC is another."
+        "one by one; curves, histograms, operating points and cases are those of their mean score, which has another "
+        "AUC."
     )
 
 
