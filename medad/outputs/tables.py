@@ -52,8 +52,8 @@ def _what(row: Row) -> tuple[str, str]:
 def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Headings and cells of the printed table; "a + b" are normal and abnormal cases. Means over classes come last.
 
-    A score is marked where :func:`warning_lines` says something of it. Where any of ``figures`` belongs to a cell, there
-    is a column of published AUCs.
+    A score is marked where :func:`warning_lines` says something of it. Where any of ``figures`` belongs to a cell,
+    there is a column of published AUCs.
     """
     known = sources(rows, figures)
     summaries = over_seeds(rows)

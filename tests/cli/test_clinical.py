@@ -234,7 +234,7 @@ def test_wrong_settings_are_named(tmp_path: Path, arguments: tuple[str, ...], sa
 def test_a_score_that_does_not_separate_is_said_and_may_refuse_the_model(
     hospital: Path, empty_store: Path, tmp_path: Path
 ) -> None:
-    """Test labels that have nothing to do with the images: refused by one setting, registered with a word by another."""
+    """Test labels that have nothing to do with the images: refused by one setting, registered with a warning by one."""
     out = tmp_path / "out"
     out.mkdir()
     shutil.copy(empty_store, out / "mlflow.db")
