@@ -60,7 +60,7 @@ def _recommend(out: Path, scored: Path) -> None:
     ahead = f"  # {leader.name}, ahead by the score that stands for its method" if leader else ""
     typer.echo("next:    look at the picture and the runs, then")
     typer.echo(f"         medad score {shlex.quote(str(model))} FOLDER --out scores{ahead}")
-    typer.echo("         medad train ddad --normal DIR --unlabeled DIR --out my-model")
+    typer.echo("         medad train ddad --normal DIR --unlabeled DIR --set calibration=0.2 --out my-model")
 
 
 def _fill_inbox(out: Path) -> Path:
