@@ -92,5 +92,5 @@ def _show(comparisons: Comparisons) -> None:
     )
     for note in dict.fromkeys(row["note"] for row in rows if row.get("note")):
         typer.echo(f"not tested: {note}")
-    for sentence in comparisons.left_out:
+    for sentence in (*comparisons.left_out, *comparisons.unpaired):
         typer.echo(f"left out: {sentence}")

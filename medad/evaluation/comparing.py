@@ -72,12 +72,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """The answers to one question, ``by`` which was asked, and a sentence for everything that was left out."""
+    """The answers to one question, ``by`` which was asked.
+
+    There is a sentence for everything in ``left_out``, which could not be compared, and for the scores ``unpaired``,
+    which the question is not about.
+    """
 
     by: str
     confidence: float
     answers: Sequence[Comparison]
     left_out: Sequence[str] = field(default_factory=list)
+    unpaired: Sequence[str] = field(default_factory=list)
 
     def rows(self) -> list[dict[str, Any]]:
         """As the rows of comparisons.csv."""
@@ -138,7 +143,7 @@ def compare_entries(pool: Pool, by: str, evaluation: Evaluation, baseline: str |
         ComparisonError: ``baseline`` is not there.
     """
     pairs = list(_with_baseline(pool.entries, by, baseline) if baseline else _pairs(pool.entries, by))
-    left_out = [*pool.left_out, *_unpaired(pool.entries, pairs, by)]
+    left_out = list(pool.left_out)
     answers: list[Comparison] = []
     draws = _ApDraws(evaluation)
     with progress("compare", len(pairs)) as advance:
@@ -148,7 +153,8 @@ def compare_entries(pool: Pool, by: str, evaluation: Evaluation, baseline: str |
             else:
                 left_out.append(_different_cases(first, second))
             advance(1)
-    return Comparisons(by, evaluation.confidence, _corrected(answers), left_out)
+    unpaired = list(_unpaired(pool.entries, pairs, by))
+    return Comparisons(by, evaluation.confidence, _corrected(answers), left_out, unpaired)
 
 
 def _pairs(entries: Sequence[Entry], by: str) -> Iterator[Pair]:

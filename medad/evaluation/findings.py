@@ -18,6 +18,7 @@ NORMAL_SPREAD = 0.001  # of the scores' size: below it, the scores of normals ar
 MAP_CONTRAST = 0.05  # of the maps' scale: below it, an image's map is all but constant
 CHANCE = 0.5
 MARK = "(!)"
+MOST_NAMED = 12  # scores in a sentence; results.csv names the findings of all
 
 Row = Mapping[str, Any]
 
@@ -119,7 +120,12 @@ def finding_lines(summaries: Sequence[Row]) -> list[str]:
         name = " ".join(word for word in words if word)
         for finding in findings(row):
             about.setdefault(finding.kind, []).append(f"{name} ({finding.detail})")
-    return [f"{MEANINGS[kind]}: {'; '.join(about[kind])}" for kind in MEANINGS if kind in about]
+    return [f"{MEANINGS[kind]}: {_listed(about[kind])}" for kind in MEANINGS if kind in about]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return "; ".join([*names[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])])
 
 
 def primary_findings(rows: Sequence[Row]) -> list[Finding]:

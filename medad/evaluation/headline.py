@@ -15,6 +15,8 @@ from medad.results import Group, Results
 
 LEVEL = 0.05
 MOST_METHODS = 8  # in the headline of one dataset; all are in the tables
+MOST_DATASETS = 3  # with all their sentences; of more, each has its first one
+MOST_SENTENCES = 12
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,16 @@ def standings(results: Results) -> list[Standing]:
 def headline(results: Results, by_method: Comparisons) -> list[str]:
     """Sentences for each dataset; ``by_method`` are the paired tests of the methods' chosen scores."""
     every = standings(results)
-    return [
-        sentence
-        for dataset in dict.fromkeys(group.dataset for group in results.groups)
-        for sentence in _of_dataset(dataset, [one for one in every if one.group.dataset == dataset], by_method)
+    datasets = list(dict.fromkeys(standing.group.dataset for standing in every))
+    told = [
+        list(_of_dataset(name, [one for one in every if one.group.dataset == name], by_method))
+        for name in sorted(datasets)
     ]
+    if len(datasets) <= MOST_DATASETS:
+        return [sentence for sentences in told for sentence in sentences]
+    first = [sentences[0] for sentences in told]
+    more = len(first) - MOST_SENTENCES
+    return [*first[:MOST_SENTENCES], *([f"{more} more datasets are in the tables."] if more > 0 else [])]
 
 
 def _of_dataset(dataset: str, every: Sequence[Standing], by_method: Comparisons) -> Iterator[str]:

@@ -67,6 +67,14 @@ def test_of_several_seeds_the_mean_separates_and_the_worst_training_counts() -> 
     assert finding_kinds(summary) == "loss_falling"
 
 
+def test_a_sentence_names_some_scores_and_counts_the_others() -> None:
+    rows = [{**GOOD, "score": f"s{place}", "loss_fall": 0.5} for place in range(20)]
+    (line,) = finding_lines(rows)
+    assert line.endswith("and 8 more")
+    assert "s11" in line
+    assert "s12" not in line
+
+
 def test_an_interval_of_a_mean_needs_one_of_every_seed() -> None:
     assert seed_summary([GOOD, {**GOOD, "auc_low": None, "auc_high": None}])["auc_low"] is None
 

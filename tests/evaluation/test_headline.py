@@ -63,6 +63,15 @@ def test_the_same_case_scores_give_the_headlines_p(tmp_path: Path) -> None:
     assert f"{shown} (Holm)" in sentences(tmp_path)[-1]
 
 
+def test_of_many_datasets_each_has_one_sentence(tmp_path: Path) -> None:
+    for place in range(14):
+        write_cell(tmp_path / f"part{place:02d}", dataset=f"class{place:02d}", counts=(9, 8), pictures=False)
+    told = sentences(tmp_path)
+    assert len(told) == 13
+    assert told[0].startswith("class00: the highest AUC")
+    assert told[-1] == "2 more datasets are in the tables."
+
+
 def test_a_single_method_is_held_against_chance_alone(tmp_path: Path) -> None:
     write_cell(tmp_path, shifts={"rec": 2.0}, pictures=False)
     best, chosen = sentences(tmp_path)

@@ -374,6 +374,26 @@ def test_a_folder_without_results_is_wrong_input(tmp_path: Path, made: bool) -> 
     assert str(folder) in done.output
 
 
+def test_the_page_begins_with_what_the_results_say_and_what_speaks_against_them(tmp_path: Path) -> None:
+    """Of unlabeled studies whose labels nobody knows, their number is shown, in every table that speaks of them."""
+    unknown = {"n_unlabeled": 80, "n_unlabeled_abnormal": None, "anomaly_rate": None, "loss_fall": 0.3}
+    cell = write_cell(tmp_path, shifts={"rec": 0.0}, more=unknown, pictures=False)
+    write_cell(tmp_path, method="max_intensity", network="-", shifts={"max": 2.0}, more=unknown, pictures=False)
+    card = json.loads((cell / "model" / "model.json").read_text())
+    card["settings"]["unlabeled"], card["trained_on"]["unlabeled"] = None, 80
+    (cell / "model" / "model.json").write_text(json.dumps(card))
+    page = Page(write_report(tmp_path).read_text())
+    top = page.text[: page.text.index("<nav")]
+    assert top.index("no method is better than the trivial baseline max_intensity:max") < top.index("the highest AUC")
+    assert "(!) not shown to separate normal from abnormal studies" in top
+    assert "(!) trained too little: the loss was still falling at the end: ddad/ae rec" in top
+    assert ["rec (!)"] in [row[:1] for row in page.rows("toy: 60 + 40 test studies (normal + abnormal)")]
+    runs = [row for row in page.rows("What was run on what") if "ddad" in row[0]]
+    assert runs[0][4] == "80 unlabeled"
+    assert ["unlabeled", "all: 80"] in page.rows("Settings")
+    assert "none" not in set(twin(tmp_path, "settings").query("key == 'unlabeled'")["value"])
+
+
 def test_the_command_says_where_the_page_is(folder: Path) -> None:
     done = CliRunner().invoke(app, ["report", str(folder)])
     assert (done.exit_code, done.output) == (0, f"report: {folder / 'report.html'}\n")
