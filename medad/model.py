@@ -24,7 +24,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, ValidationError
@@ -69,7 +69,7 @@ class Card(Strict):
     calibration: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     thresholds: dict[str, dict[str, float]] = Field(default_factory=dict)
     profile: dict[str, Any] = Field(default_factory=dict)
-    loss_fall: dict[str, float] = Field(default_factory=dict)
+    loss_fall: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ def seed_summary(group: Sequence[Mapping[str, Any]]) -> Row:
     """One score over its seeds: the means, and the standard deviations (NAME_std).
 
     The interval of a mean is that over cases, for these trained models: its ends are the means of the seeds' ends. That
-    is the interval of the mean if the seeds agree on which cases are hard; where they do not, it is too wide, and never
-    too narrow. What another training run would do is in the standard deviation alone.
+    is the interval of the mean if the seeds agree on which cases are hard; where they do not, it is wider than need be.
+    What another training run would do is in the standard deviation alone.
 
     With one seed, the deviation is the one over the networks that are judged one by one, where there are several; the
     column "over" says which it is. Of what findings are made from, the worst seed counts.
