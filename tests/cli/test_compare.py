@@ -109,7 +109,7 @@ def test_the_report_and_the_command_print_the_same_p_values(tmp_path: Path) -> N
         cases["patient"] = [f"p{1 + i // 2:04d}" for i in range(len(cases))]
         cases.to_csv(path, index=False)
     for path in tmp_path.glob("cells/*/result.json"):  # how they were judged is how they are compared
-        path.write_text(json.dumps({**json.loads(path.read_text()), "evaluation": {"resamples": 300}}))
+        path.write_text(json.dumps({**json.loads(path.read_text()), "evaluation": {"resamples": 100}}))
     write_report(tmp_path)
     report = pd.read_csv(tmp_path / "report" / "comparisons.csv").set_index(["first", "second", "metric"])
     columns = ["value_first", "value_second", "difference", "low", "high", "p", "p_holm", "tests", "clusters"]
