@@ -75,7 +75,7 @@ def _loss(row: Row) -> Finding | None:
     fall = number_of(row, "loss_fall")
     if fall is None or fall <= LOSS_FALL:
         return None
-    return Finding("loss_falling", f"by {fall:.0%} from the last tenth of the epochs but one to the last")
+    return Finding("loss_falling", f"by {fall:.0%} over the last tenth of the epochs")
 
 
 def _flat_maps(row: Row) -> Finding | None:

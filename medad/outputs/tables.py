@@ -36,10 +36,10 @@ def _value(row: Row, metric: str) -> str:
 
 
 def _unlabeled(row: Row) -> str:
-    """ "1600 + 2400", or "812 unlabeled" where nobody knows the labels."""
+    """ "1600 + 2400", or "812 unknown" where nobody knows the labels."""
     total, abnormal = row.get("n_unlabeled"), row.get("n_unlabeled_abnormal")
     if total is None or abnormal is None:
-        return "-" if total is None else f"{total} unlabeled"
+        return "-" if total is None else f"{total} unknown"
     return f"{total - abnormal} + {abnormal}"
 
 

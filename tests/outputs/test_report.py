@@ -389,7 +389,7 @@ def test_the_page_begins_with_what_the_results_say_and_what_speaks_against_them(
     assert "(!) trained too little: the loss was still falling at the end: ddad/ae rec" in top
     assert ["rec (!)"] in [row[:1] for row in page.rows("toy: 60 + 40 test studies (normal + abnormal)")]
     runs = [row for row in page.rows("What was run on what") if "ddad" in row[0]]
-    assert runs[0][4] == "80 unlabeled"
+    assert runs[0][4] == "80 unknown"
     assert list(twin(tmp_path, "settings").query("key == 'unlabeled'")["value"]) == ["all: 80"]
 
 

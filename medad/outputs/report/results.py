@@ -73,9 +73,9 @@ def calibration_count(cell: Cell) -> int:
 
 
 def _unlabeled(row: Row) -> str:
-    """ "32 + 48", or "80 unlabeled" where nobody knows the labels."""
+    """ "32 + 48", or "80 unknown" where nobody knows the labels."""
     known = _sum("n_unlabeled_normal", "n_unlabeled_abnormal")(row)
-    return f"{row['n_unlabeled']} unlabeled" if known == ABSENT and row["n_unlabeled"] is not None else str(known)
+    return f"{row['n_unlabeled']} unknown" if known == ABSENT and row["n_unlabeled"] is not None else str(known)
 
 
 def _sum(first: str, second: str) -> Any:
