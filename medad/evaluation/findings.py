@@ -15,7 +15,7 @@ from medad.results.row import number_of
 
 LOSS_FALL = 0.05  # of the mean loss, from the tenth of the epochs before the last to the last
 NORMAL_SPREAD = 0.001  # of the scores' size: below it, the scores of normals are all but equal
-MAP_CONTRAST = 0.05  # of the maps' scale: below it, an image's map is all but constant
+MAP_CONTRAST = 0.05  # of a map's level: below it, the map is all but constant
 CHANCE = 0.5
 MARK = "(!)"
 MOST_NAMED = 12  # scores in a sentence; results.csv names the findings of all
@@ -82,7 +82,7 @@ def _flat_maps(row: Row) -> Finding | None:
     contrast = number_of(row, "map_contrast")
     if contrast is None or contrast >= MAP_CONTRAST:
         return None
-    return Finding("flat_maps", f"the values of a map spread over {contrast:.1%} of the maps' scale")
+    return Finding("flat_maps", f"the values of a map spread over {contrast:.1%} of their level")
 
 
 def _maps(row: Row) -> Finding | None:

@@ -65,7 +65,8 @@ def test_the_same_case_scores_give_the_headlines_p(tmp_path: Path) -> None:
 
 def test_of_many_datasets_each_has_one_sentence(tmp_path: Path) -> None:
     for place in range(14):
-        write_cell(tmp_path / f"part{place:02d}", dataset=f"class{place:02d}", counts=(9, 8), pictures=False)
+        names = {"dataset": f"class{place:02d}", "network": f"n{place}"}
+        write_cell(tmp_path, **names, counts=(9, 8), pictures=False)
     told = sentences(tmp_path)
     assert len(told) == 13
     assert told[0].startswith("class00: the highest AUC")
