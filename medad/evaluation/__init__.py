@@ -21,6 +21,7 @@ Pixels, on the network's grid, where there are masks: pixel_auc, pixel_ap, pixel
     pixel_auc_each, with its _low and _high: the mean over studies with marks of the AUROC of a study's own pixels.
 What speaks against it: findings (kinds, joined by "; ", empty for none; medad.evaluation.findings says what they mean),
     made from the intervals above and from normal_spread (the span of the middle 90 % of the scores of normal studies,
-    as a share of their size), map_contrast (the span of a map's pixels as a share of their level, which
-    nine of ten slices do not exceed) and loss_fall (how far the loss still fell at the end of the training; null where nothing was trained).
+    as a share of their size), map_contrast (the span of a map's pixels as a share of their level, which nine of ten
+    slices do not exceed) and loss_fall (how far the loss still fell at the end of the training; null where nothing was
+    trained).
 """
