@@ -19,9 +19,9 @@ from medad.data._rows import ROLES
 from medad.data.loading import Loader
 from medad.data.manifest import Manifest
 from medad.data.splits import SplitError
-from medad.evaluation.findings import MARK, finding_lines, primary_findings
+from medad.evaluation.findings import MARK, finding_lines, finding_tags, primary_findings
 from medad.evaluator import evaluate_one
-from medad.experiment import counts, finding_tags, finished
+from medad.experiment import counts, finished
 from medad.model import load
 from medad.outputs.report import write_report
 from medad.plan import Experiment

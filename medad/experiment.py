@@ -20,7 +20,7 @@ from medad.data.profile import profile_of
 from medad.data.seen import write_marks
 from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation.collecting import TestScores, panel_cases, picture, score_test, write_cases
-from medad.evaluation.findings import finding_kinds
+from medad.evaluation.findings import finding_kinds, finding_tags
 from medad.evaluation.normals import check_calibration, describe_normals, normal_thresholds
 from medad.evaluation.ranking import judge
 from medad.evaluation.spread import score_spread
@@ -162,12 +162,6 @@ def evaluate_model(
 def figures(row: Mapping[str, Any]) -> dict[str, float]:
     """The metrics of a result row, by name; of what was run and how many cases there are, nothing."""
     return {key: value for key, value in row.items() if isinstance(value, float) and key not in NO_METRICS}
-
-
-def finding_tags(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The findings about each score as a tag of a run: "none", or for example "rec: no_separation; loss_falling"."""
-    named = [f"{row['score']}: {kinds}" for row in rows if (kinds := finding_kinds(row))]
-    return {"medad.findings": " | ".join(named) or "none"}
 
 
 def counts(data: TrainingSet) -> dict[str, int]:

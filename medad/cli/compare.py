@@ -10,7 +10,7 @@ import typer
 from medad.cli import _common as common
 
 if TYPE_CHECKING:
-    from medad.evaluation.comparing import Comparisons
+    from medad.evaluation.comparisons import Comparisons
 
 TABLE = "comparisons.csv"
 

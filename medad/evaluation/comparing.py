@@ -14,7 +14,7 @@ wherever the question is asked. Pairs with a baseline of the user's choice are a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ import numpy as np
 from pydantic import ValidationError
 
 from medad.config import Evaluation
+from medad.evaluation.comparisons import Comparison, Comparisons
 from medad.evaluation.entries import Entry, Pool, read_entries
 from medad.evaluation.ranking import SEED
 from medad.functional.bootstrap import Draws, ap_draws, compare_aps
 from medad.functional.delong import compare_aucs
-from medad.functional.intervals import Difference, Ints, UndefinedMetric
+from medad.functional.intervals import Ints, UndefinedMetric
 from medad.progress import progress
 from medad.results import Results, read_results
 from medad.types import MedadError
@@ -39,54 +40,6 @@ Pair = tuple[Entry, Entry]
 
 class ComparisonError(MedadError):
     """Results that cannot be compared."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A pair and a metric: what was found, corrected for ``tests`` tests of its family, or why nothing was."""
-
-    first: Entry
-    second: Entry
-    metric: str
-    found: Difference | None
-    note: str = ""
-    p_holm: float | None = None
-    tests: int = 0
-
-    def row(self) -> dict[str, Any]:
-        """As a row of comparisons.csv."""
-        first, second, labels = self.first, self.second, self.first.labels
-        row: dict[str, Any] = {"dataset": first.dataset}
-        if first.folder != second.folder:
-            row |= {"folder_first": first.folder, "folder_second": second.folder}
-        row |= {"first": first.name, "second": second.name}
-        row |= {"n_normal": int((labels == 0).sum()), "n_abnormal": int(labels.sum())}
-        row |= {"clusters": "studies" if first.clusters is None else "patients"}
-        row |= {"seeds_first": len(first.seeds), "seeds_second": len(second.seeds), "metric": self.metric}
-        if self.found is None:
-            return {**row, "p": None, "note": self.note}
-        row |= {"value_first": self.found.first, "value_second": self.found.second}
-        row |= {"difference": self.found.difference, "low": self.found.low, "high": self.found.high}
-        return {**row, "p": self.found.p, "p_holm": self.p_holm, "tests": self.tests}
-
-
-@dataclass(frozen=True)
-class Comparisons:
-    """The answers to one question, ``by`` which was asked.
-
-    There is a sentence for everything in ``left_out``, which could not be compared, and for the scores ``unpaired``,
-    which the question is not about.
-    """
-
-    by: str
-    confidence: float
-    answers: Sequence[Comparison]
-    left_out: Sequence[str] = field(default_factory=list)
-    unpaired: Sequence[str] = field(default_factory=list)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """As the rows of comparisons.csv."""
-        return [answer.row() for answer in self.answers]
 
 
 def compare_results(

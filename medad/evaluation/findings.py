@@ -103,6 +103,12 @@ def finding_kinds(row: Row) -> str:
     return "; ".join(finding.kind for finding in findings(row))
 
 
+def finding_tags(rows: Sequence[Row]) -> dict[str, str]:
+    """The findings about each score as a tag of a run: "none", or for example "rec: no_separation; loss_falling"."""
+    named = [f"{row['score']}: {kinds}" for row in rows if (kinds := finding_kinds(row))]
+    return {"medad.findings": " | ".join(named) or "none"}
+
+
 def system_of(row: Row) -> str:
     """Method, its variant and network of a row, as "ddad/ae"."""
     parts = (row.get(key, "-") for key in ("method", "variant", "network"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from medad.evaluation.comparing import Comparison, Comparisons
+from medad.evaluation.comparisons import Comparison, Comparisons
 from medad.evaluation.summary import Row, seed_summary
 from medad.results import Group, Results
 

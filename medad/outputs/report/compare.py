@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from medad.evaluation.comparing import Comparisons
+from medad.evaluation.comparisons import Comparisons
 from medad.outputs.report.table import Block, Column, Row, Table, interval, number, text
 from medad.outputs.tables import p_value
 
