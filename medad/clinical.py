@@ -6,7 +6,7 @@ What is finished is written down in OUT/clinical.json, so that the same command 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from medad.data._rows import ROLES
 from medad.data.loading import Loader
 from medad.data.manifest import Manifest
 from medad.data.splits import SplitError
+from medad.evaluation.findings import MARK, finding_lines, finding_tags, primary_findings
 from medad.evaluator import evaluate_one
-from medad.experiment import counts
+from medad.experiment import counts, finished
 from medad.files import write_json, write_records
 from medad.model import load
 from medad.outputs.report import write_report
@@ -34,7 +35,7 @@ READ_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Clinical:
-    """One experiment of stages. ``register`` is the name in the model registry."""
+    """One experiment of stages. ``register`` is the name in the model registry, ``registration`` when it is used."""
 
     experiment: Experiment
     manifest: Manifest
@@ -42,7 +43,21 @@ class Clinical:
     out: Path
     tracker: Tracker
     register: str
+    registration: str = "always"
     said: list[str] = field(default_factory=list)
+
+    def unregistered(self) -> str:
+        """Why the model is not registered, or "" if it is to be."""
+        if self.registration == "never":
+            return "the pipeline says registration=never"
+        if self.registration == "always":
+            return ""
+        rows = finished(self.out)
+        if rows is None:
+            return "registration=if_separates needs test rows of both classes, and there are none"
+        against = [finding for finding in primary_findings(rows) if not finding.separates]
+        reasons = "; ".join(f"{finding.meaning} ({finding.detail})" for finding in against)
+        return f"registration=if_separates, and the score is {reasons}" if against else ""
 
     def identity(self) -> dict[str, Any]:
         """What a folder of results belongs to."""
@@ -71,9 +86,12 @@ def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> lis
                 continue
             log.info("stage %s", stage)
             clinical.said.append(f"{stage}: {STAGES[stage](clinical, parent.journal)}")
+            if stage == "register" and clinical.unregistered():
+                continue  # not finished: with another registration, the same command registers it
             done.append(stage)
             _write_state(clinical, done)
         parent.artifact(out / STATE)
+        parent.tags(finding_tags(finished(out) or []))
     clinical.tracker.catch_up(out)
     return clinical.said
 
@@ -136,7 +154,13 @@ def _evaluate(clinical: Clinical, parent: Path) -> str:
     name, loader = clinical.manifest.name, clinical.loader
     made = (name, pools, loader, clinical.out, clinical.tracker, clinical.experiment.evaluation, parent)
     rows = evaluate_one(model, folder, *made)
-    return "AUC " + ", ".join(f"{row['score']} {row['auc']:.3f}" for row in rows)
+    aucs = ", ".join(f"{row['score']} {row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]" for row in rows)
+    return "\n".join([f"AUC {aucs}", *_warnings(rows)])
+
+
+def _warnings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each kind of finding, for below the sentence of a stage."""
+    return [f"    {MARK} {line}" for line in finding_lines(rows)]
 
 
 def _report(clinical: Clinical, parent: Path) -> str:
@@ -147,9 +171,16 @@ def _report(clinical: Clinical, parent: Path) -> str:
 
 
 def _register(clinical: Clinical, parent: Path) -> str:
+    rows = finished(clinical.out) or []
+    warnings = _warnings([row for row in rows if row.get("primary")])
+    if reason := clinical.unregistered():
+        return f"not registered: {reason}"
+    for line in warnings:
+        log.warning("the model is registered although: %s", line.strip())
     with clinical.tracker.run("register", clinical.out, parent) as run:
+        run.tags(finding_tags(rows))
         run.model(clinical.out / "model", clinical.experiment.title, register=clinical.register)
-    return f"models:/{clinical.register}@candidate"
+    return "\n".join([f"models:/{clinical.register}@candidate", *warnings])
 
 
 STAGES: dict[str, Callable[[Clinical, Path], str]] = {

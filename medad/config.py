@@ -115,6 +115,11 @@ class Pipeline(Strict):
     variants: dict[Name, dict[Name, Any]] = {}  # for an ablation: each is run with its own settings
     data: str | None = Field(None, description="the manifest of an experiment of stages")
     stages: tuple[Literal["check", "train", "evaluate", "report", "register"], ...] = ()
+    registration: Literal["always", "if_separates", "never"] = Field(
+        "always",
+        description="whether the stage register makes the model a candidate: if_separates refuses one that the test "
+        "set does not show to tell abnormal studies from normal ones",
+    )
     tracking: Tracking = Tracking()
 
 

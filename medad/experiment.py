@@ -20,25 +20,31 @@ from medad.data.seen import write_marks
 from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation.collecting import TestScores, panel_cases, picture, score_test, write_cases
 from medad.evaluation.copies import check_copies
+from medad.evaluation.findings import finding_kinds, finding_tags
 from medad.evaluation.normals import check_calibration, check_choices, choose, describe_normals, normal_thresholds
 from medad.evaluation.ranking import judge
+from medad.evaluation.spread import score_spread
 from medad.files import write_json, write_records
 from medad.methods._method import Method
 from medad.model import CARD, Card, load, save
-from medad.outputs import cases as pictures
+from medad.outputs.cases import save_cases
 from medad.outputs.pictures import Scale, save_panel
 from medad.outputs.plots import save_curves, save_histograms
 from medad.parsing import ParseError, read_json
 from medad.plan import Experiment
 from medad.registry import methods
+from medad.results.names import CASES, PICTURES, RESULT
 from medad.testset import score_study
 from medad.tracking import Run
+from medad.training.history import LossHistory
 from medad.types import Study, TrainingSet
 
 log = logging.getLogger(__name__)
-RESULT, CASES = "result.json", "cases.csv"
 PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
-SETTINGS = ("anomaly_rate", "seconds", "confidence", "prevalence")  # of a row, beside its metrics
+NO_METRICS = {  # of a row: settings, and what findings are made from
+    *("anomaly_rate", "seconds", "confidence", "prevalence"),
+    *("normal_spread", "map_contrast", "loss_fall"),
+}
 
 
 def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[str, Any]] | None:
@@ -74,7 +80,8 @@ def train_model(
     check_choices([method], experiment.evaluation)
     checkpoints = folder / "checkpoints"
     rng = torch.Generator().manual_seed(experiment.seed)
-    method.fit(learned, loader, track=run.metric, rng=rng, keep=checkpoints)
+    history = LossHistory(run.metric)
+    method.fit(learned, loader, track=history, rng=rng, keep=checkpoints)
     method.eval()
     normals = describe_normals(method, learned.normal, held_out, loader, experiment.evaluation)
     card = Card(
@@ -83,6 +90,7 @@ def train_model(
         seed=experiment.seed,
         trained_on=source,
         profile=profile_of(loader.facts(learned.normal)),  # known since the normals were read
+        loss_fall=history.falls(),
         **normals,
     )
     every = (*data.normal, *data.unlabeled)
@@ -155,6 +163,7 @@ def evaluate_model(
         for name, value in figures(row).items():
             run.metric(f"{experiment.dataset}/{row['score']}/{name}", value)
     write_records(folder / "results.csv", rows)
+    run.tags(finding_tags(rows))
     run.table(folder / "results.csv")
     run.table(folder / CASES, without=("id",))
     run.artifact(folder / PANEL)
@@ -166,7 +175,7 @@ def evaluate_model(
 
 def figures(row: Mapping[str, Any]) -> dict[str, float]:
     """The metrics of a result row, by name; of what was run and how many cases there are, nothing."""
-    return {key: value for key, value in row.items() if isinstance(value, float) and key not in SETTINGS}
+    return {key: value for key, value in row.items() if isinstance(value, float) and key not in NO_METRICS}
 
 
 def counts(data: TrainingSet) -> dict[str, int]:
@@ -177,31 +186,47 @@ def counts(data: TrainingSet) -> dict[str, int]:
 def _rows(
     experiment: Experiment, method: Method, card: Card, test: TestScores, about: Mapping[str, Any], seconds: float
 ) -> list[dict[str, Any]]:
+    return [
+        _row(experiment, method, card, test, name, {**about, "seconds": round(seconds, 1)}) for name in test.members
+    ]
+
+
+def _row(
+    experiment: Experiment, method: Method, card: Card, test: TestScores, name: str, about: Mapping[str, Any]
+) -> dict[str, Any]:
     settings, evaluation = experiment.settings, experiment.evaluation
     patients = [study.patient for study in test.studies]
-    return [
-        {
-            "dataset": experiment.dataset,
-            "method": experiment.method,
-            "variant": experiment.variant,
-            "network": experiment.network,
-            "score": name,
-            "seed": experiment.seed,
-            **judge(test.labels, members, patients, card.thresholds.get(name, {}), evaluation),
-            **test.localization.row(name, evaluation.confidence),
-            "anomaly_rate": settings.anomaly_rate,
-            **about,
-            "epochs": getattr(settings, "epochs", 0),
-            "seconds": round(seconds, 1),
-            "title": method.scores[name],
-        }
-        for name, members in test.members.items()
-    ]
+    row = {
+        "dataset": experiment.dataset,
+        "method": experiment.method,
+        "variant": experiment.variant,
+        "network": experiment.network,
+        "score": name,
+        "seed": experiment.seed,
+        **judge(test.labels, test.members[name], patients, card.thresholds.get(name, {}), evaluation),
+        **test.localization.row(name, evaluation.confidence),
+        "anomaly_rate": settings.anomaly_rate,
+        **about,
+        "epochs": getattr(settings, "epochs", 0),
+        "title": method.scores[name],
+        "primary": name == card.ranking_score(method.primary),
+        "trivial": method.trivial,
+        "normal_spread": score_spread(test.scores[name][test.labels == 0]),
+        "map_contrast": test.map_contrast[name],
+        "loss_fall": _loss_fall(card, name),
+    }
+    return {**row, "findings": finding_kinds(row)}
+
+
+def _loss_fall(card: Card, score: str) -> float | None:
+    """The highest of the networks; one that is called like a score, as a refiner, counts for that score only."""
+    falls = [fall for network, fall in card.loss_fall.items() if network == score or network not in card.map_scale]
+    return max(falls, default=None)
 
 
 def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, loader: Loader, folder: Path) -> None:
     """Panel, histograms and pictures of single cases; the few studies that are drawn are scored once more."""
-    score = card.ranking_score(list(method.scores))
+    score = card.ranking_score(method.primary)
     scales = {name: Scale(name, *card.color_range(name)) for name in method.scores}
     drawn = card.drawn_map(score)
     title = f"{experiment.dataset}, {method.title} {experiment.network}, seed {experiment.seed}"
@@ -210,8 +235,8 @@ def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, 
     save_panel(folder / PANEL, list(panel_cases(method, test, loader, score)), scales, f"{about}\n{ranks}")
     save_histograms(folder / HISTOGRAMS, test.labels, test.scores, title)
     save_curves(folder / CURVES, test.labels, test.scores, title)
-    pictures.save_cases(
-        folder / pictures.FOLDER,
+    save_cases(
+        folder / PICTURES,
         [study.id for study in test.studies],
         test.labels,
         test.scores,

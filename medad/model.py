@@ -21,7 +21,7 @@ the counters ``num_batches_tracked`` (int64) may be left out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -72,7 +72,8 @@ class Card(Strict):
     pixel of a map counts as abnormal and is colored; ``map_scale`` is where the color scale ends. For each score,
     ``calibration`` holds the sorted scores of the normals that were held out for calibration (empty if none were), and
     ``thresholds`` its operating points by name: a study is flagged whose score is above. ``profile`` is what the
-    training images were like: what a gate compares a new study with.
+    training images were like: what a gate compares a new study with. ``loss_fall`` says for each network that was
+    trained how far its loss still fell at the end (medad.training.history.late_fall).
 
     ``percentiles`` stands on the cards of earlier versions only. They are those of training normals, which every new
     study seems to exceed, so nothing reads them.
@@ -97,6 +98,7 @@ class Card(Strict):
     )
     thresholds: dict[Name, dict[Name, Number]] = Field(default_factory=dict, max_length=MOST_KEYS)
     profile: dict[Name, Any] = Field(default_factory=dict, max_length=MOST_KEYS)
+    loss_fall: dict[Name, Number] = Field(default_factory=dict, max_length=MOST_KEYS)
 
     @model_validator(mode="after")
     def _colors(self) -> Card:
@@ -126,9 +128,9 @@ class Card(Strict):
                 raise ValueError(str(error)) from None
         return profile
 
-    def ranking_score(self, scores: Sequence[str]) -> str:
-        """The one of a method's ``scores`` that ranks studies; the method's last where the card names none."""
-        return self.score or scores[-1]
+    def ranking_score(self, primary: str) -> str:
+        """The score that ranks studies: the method's ``primary`` one where the card names none."""
+        return self.score or primary
 
     def drawn_map(self, score: str) -> str:
         """The score whose map is drawn where ``score`` ranks; that of ``score`` itself where the card names none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -128,3 +128,13 @@ class Scored:
     score: Tensor
     anomaly_map: Tensor
     members: Tensor
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a panel: an image (C, H, W) in [-1, 1], its maps (1, H, W) and, where known, its mask (H, W)."""
+
+    title: str
+    image: Tensor
+    maps: Mapping[str, Tensor]
+    mask: Tensor | None = None

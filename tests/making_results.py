@@ -12,8 +12,10 @@ import torch
 
 from medad.functional.bootstrap import bootstrap_intervals
 from medad.functional.delong import auc_interval
-from medad.outputs.cases import FOLDER, save_cases
-from medad.outputs.pictures import Case, Scale
+from medad.outputs.cases import save_cases
+from medad.outputs.pictures import Scale
+from medad.results.names import PICTURES
+from medad.types import Case
 
 SHIFTS = {"rec": 0.6, "inter": 1.1}
 
@@ -55,13 +57,23 @@ def write_cell(
     experiment = {"dataset": dataset, "method": method, "network": network, "anomaly_rate": rate, "epochs": 3}
     common = {**experiment, "seed": seed, "split": "custom split", "n_normal": counts[0], "n_abnormal": counts[1]}
     common |= {"n_unlabeled": 20, "n_unlabeled_abnormal": int(20 * rate), "seconds": 12.0, **(more or {})}
-    rows = [{**common, "score": name, "title": f"the {name} score", **_judged(labels, scores[name])} for name in scores]
+    common |= {"trivial": method in ("pca", "max_intensity")}
+    rows = [
+        {
+            **common,
+            "score": name,
+            "title": f"the {name} score",
+            "primary": name == list(scores)[-1],
+            **_judged(labels, scores[name]),
+        }
+        for name in scores
+    ]
     (folder / "result.json").write_text(json.dumps({"experiment": {**experiment, "seed": seed}, "rows": rows}))
     held_out = {name: sorted(rng.normal(size=calibration).tolist()) for name in scores} if calibration else {}
     _write_card(folder / "model" / "model.json", {**experiment, "seed": seed}, held_out)
     if pictures:
         save_cases(
-            folder / FOLDER,
+            folder / PICTURES,
             ids,
             labels,
             scores,

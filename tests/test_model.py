@@ -140,7 +140,7 @@ def test_a_card_of_an_earlier_version_loads_and_names_what_it_can(tmp_path: Path
     (tmp_path / "model.json").write_text(json.dumps(content))
     model = load(tmp_path)
     names = list(model.method.scores)
-    assert model.card.ranking_score(names) == model.card.drawn_map("r_dual") == names[-1] == "r_dual"
+    assert model.card.ranking_score(names[-1]) == model.card.drawn_map("r_dual") == names[-1] == "r_dual"
     assert model.card.color_range("r_dual") == (0.25, 0.5)
     images = torch.rand(2, 1, SIZE, SIZE) * 2 - 1
     for name, scored in before.method.score(images).items():

@@ -16,11 +16,11 @@ from medad.bench.cells import Cell, Engine, Loaders
 from medad.data.datasets._dataset import MissingDataset
 from medad.data.splits import Pools, SplitError, compose, default_count
 from medad.evaluation.normals import check_choices
+from medad.evaluation.summary import over_seeds
 from medad.experiment import figures, finished
 from medad.files import write_records
 from medad.outputs.plots import save_rate_curves
 from medad.outputs.report import write_report
-from medad.outputs.tables import over_seeds
 from medad.plan import Experiment
 from medad.progress import progress
 from medad.registry import datasets, methods

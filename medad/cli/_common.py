@@ -184,7 +184,7 @@ def show_table(headings: Sequence[str], lines: Sequence[Sequence[str]], width: i
 def show_results(rows: list[dict[str, Any]]) -> None:
     """Print the result table to standard output."""
     from medad.outputs.published import published_lines, read_published
-    from medad.outputs.tables import legend, localization_lines, result_lines
+    from medad.outputs.tables import legend, localization_lines, result_lines, warning_lines
 
     figures = read_published()
     show_table(*result_lines(rows, figures))
@@ -194,9 +194,11 @@ def show_results(rows: list[dict[str, Any]]) -> None:
     for line in (*legend(rows), *published_lines(rows, figures)):
         typer.echo(line)
     typer.echo(
-        f"AUC and AP: [{rows[0]['confidence']:.0%} interval over cases] ± standard deviation over seeds or networks; "
-        '"a + b": normal + abnormal studies'
+        f"AUC and AP: mean over seeds or networks [{rows[0]['confidence']:.0%} interval over cases, of these trained "
+        'models] ± standard deviation over seeds or networks; "a + b": normal + abnormal studies'
     )
+    for line in warning_lines(rows):
+        typer.echo(line)
     if lines:
         typer.echo("pixel metrics: on the network's grid; Dice (oracle) takes the best threshold on these very masks")
         typer.echo("a published pooled Dice is our pixel F1-max; Dice (oracle) is a mean over studies, another figure")

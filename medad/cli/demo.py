@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -40,20 +40,27 @@ def demo(
     summary = score_folder(load(cell / "model"), inbox, out / "scores", ScoreSettings(heatmaps="all"))
     typer.echo(f"scored:  {summary.counts['scored']} studies of {inbox}: {out / 'scores' / TABLE}, heatmaps beside it")
     typer.echo(f"picture: {cell / 'panel.png'}")
-    typer.echo(_verdict(outcome.rows))
-    typer.echo("next:    look at the picture and the runs, then")
-    typer.echo(f"         medad score {cell / 'model'} FOLDER --out scores")
-    typer.echo("         medad train ddad --normal DIR --unlabeled DIR --set calibration=0.2 --out my-model")
+    _recommend(out, cell)
     tracked.close(out)
 
 
-def _verdict(rows: list[dict[str, Any]]) -> str:
-    """What the table says, in a sentence; no score is picked by its result."""
-    named = [f"{row['method']} {row['score']} {row['auc']:.3f}" for row in rows]
-    return (
-        f"result:  AUC of {', '.join(named)}. Minutes of training on made-up people: this shows the path, nothing "
-        "about patients."
-    )
+def _recommend(out: Path, scored: Path) -> None:
+    """Say what the table says, and what to type next with the model that is ahead in it."""
+    from medad.evaluation.comparing import compare_entries, evaluation_of
+    from medad.evaluation.entries import read_entries
+    from medad.evaluation.headline import headline, standings
+    from medad.results import read_results
+
+    results = read_results(out)
+    for sentence in headline(results, compare_entries(read_entries([results]), "method", evaluation_of(results))):
+        typer.echo(f"result:  {sentence}")
+    typer.echo("         Minutes of training on made-up people: this shows the path, nothing about patients.")
+    leader = next((one for one in standings(results) if one.chosen), None)
+    model = leader.group.first.folder / "model" if leader else scored / "model"
+    ahead = f"  # {leader.name}, ahead by the score that stands for its method" if leader else ""
+    typer.echo("next:    look at the picture and the runs, then")
+    typer.echo(f"         medad score {shlex.quote(str(model))} FOLDER --out scores{ahead}")
+    typer.echo("         medad train ddad --normal DIR --unlabeled DIR --set calibration=0.2 --out my-model")
 
 
 def _fill_inbox(out: Path) -> Path:

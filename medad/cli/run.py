@@ -27,7 +27,8 @@ def run(
     """Check, train, evaluate, report, register: as one run in MLflow. Needs --set data=MANIFEST.
 
     Interrupted and started again, it goes on at the stage it was in. The model becomes a version of a registered model
-    with the alias 'candidate'; moving an alias on from there is a person's decision.
+    with the alias 'candidate'; moving an alias on from there is a person's decision. With --set
+    registration=if_separates, a model whose score the test set does not show to separate is not registered (exit 1).
     """
     from medad.config import ConfigError, parse_overrides, read_pipeline
     from medad.plan import plan
@@ -52,11 +53,15 @@ def run(
     check_choices([methods.get(one.method)(one.settings)], one.evaluation)
     tracked = common.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
     name = grid.tracking.model or manifest.name
-    clinical = Clinical(one, manifest, Loader(one.settings, device), out, tracked.tracker, name)
+    clinical = Clinical(one, manifest, Loader(one.settings, device), out, tracked.tracker, name, grid.registration)
     for sentence in run_clinical(clinical, grid.stages, Path(pipeline).stem):
         common.say(sentence)
-    typer.echo(f"next:    medad score models:/{name}@candidate FOLDER --tracking-uri {tracked.uri} --out scores")
+    refused = clinical.unregistered() if "register" in grid.stages else ""
+    where = f"{out / 'model'} FOLDER" if refused else f"models:/{name}@candidate FOLDER --tracking-uri {tracked.uri}"
+    typer.echo(f"next:    medad score {where} --out scores")
     tracked.close(out)
+    if refused and grid.registration == "if_separates":
+        raise typer.Exit(1)
 
 
 def _given(pipeline: Pipeline, overrides: Mapping[str, Any]) -> tuple[Pipeline, dict[str, Any]]:

@@ -4,7 +4,8 @@ A row is flat, one for each score of an experiment. A key that does not apply is
 NAME_low and NAME_high, at the ``confidence`` of the row (0.95 unless set).
 
 What was run: dataset, split, method, variant (of the grid's settings, "-" without), network, score, title (what
-    tables call the score), seed, anomaly_rate, n_unlabeled, n_unlabeled_abnormal, epochs, seconds.
+    tables call the score), seed, anomaly_rate, n_unlabeled, n_unlabeled_abnormal, epochs, seconds; primary (whether the
+    score stands for its method in comparisons of methods), trivial (whether the method is a baseline to be beaten).
 The cases: n_normal, n_abnormal (studies); n_patients (null: not every study says whose it is); clusters ("patients"
     where the intervals treat the studies of one patient as one, else "studies").
 Ranking: auc, auc_low, auc_high, ap, ap_low, ap_high, f1_max, f1_max_low, f1_max_high (F1 at the threshold that is
@@ -19,4 +20,10 @@ Pixels, on the network's grid, where there are masks: pixel_auc, pixel_ap, pixel
     positive rate of 0.3), pixel_dice_oracle (best threshold on these very masks; a mean over studies), pixel_dice at
     pixel_threshold (from maps of normals, never from test), n_masks; a published Dice that pools all pixels is
     pixel_f1_max, and not pixel_dice_oracle; where masks are boxes: pointing, pointing_low, pointing_high, n_boxes.
+    pixel_auc_each, with its _low and _high: the mean over studies with marks of the AUROC of a study's own pixels.
+What speaks against it: findings (kinds, joined by "; ", empty for none; medad.evaluation.findings says what they mean),
+    made from the intervals above and from normal_spread (the span of the middle 90 % of the scores of normal studies,
+    as a share of their size), map_contrast (the span of a map's pixels as a share of their level, which nine of ten
+    slices do not exceed) and loss_fall (how far the loss still fell at the end of the training; null where nothing was
+    trained).
 """

@@ -13,21 +13,26 @@ from numpy.typing import NDArray
 
 from medad.data.loading import Loader
 from medad.evaluation.localization import Localization
+from medad.evaluation.spread import MapSpread
 from medad.files import write_csv
 from medad.methods._method import Method
-from medad.outputs.pictures import Case
+from medad.results.cases import member_columns
 from medad.testset import ScoredStudy, score_studies, score_study
-from medad.types import Study
+from medad.types import Case, Study
 
 PANEL_QUANTILES = (1.0, 0.9, 0.75, 0.5, 0.0)
 
 
 @dataclass(frozen=True)
 class TestScores:
-    """What is kept of S studies: ``members`` (S, M) by score, and how well each study's maps find its mask, if any."""
+    """What is kept of S studies: ``members`` (S, M) by score, and how well each study's maps find its mask, if any.
+
+    ``map_contrast`` says by score how far the values of a map spread, as a share of the maps' scale.
+    """
 
     studies: tuple[Study, ...]
     members: dict[str, NDArray[np.float64]]
+    map_contrast: dict[str, float]
     found: tuple[float | None, ...]
     localization: Localization
 
@@ -47,13 +52,16 @@ def score_test(method: Method, studies: Sequence[Study], loader: Loader, thresho
     localization = Localization(studies, thresholds)
     kept, found = [], []
     members: dict[str, list[NDArray[np.float64]]] = {}
+    spreads: dict[str, MapSpread] = {}
     for one in score_studies(method, studies, loader):
         kept.append(one.study)
         found.append(localization.add(one, _mask(one.study, loader)))
         for name in one.scores:
             members.setdefault(name, []).append(one.members(name))
+            spreads.setdefault(name, MapSpread()).add(one.maps(name))
     stacked = {name: np.stack(values) for name, values in members.items()}
-    return TestScores(tuple(kept), stacked, tuple(found), localization)
+    contrast = {name: spread.contrast() for name, spread in spreads.items()}
+    return TestScores(tuple(kept), stacked, contrast, tuple(found), localization)
 
 
 def _mask(study: Study, loader: Loader) -> NDArray[np.bool_] | None:
@@ -65,7 +73,8 @@ def write_cases(path: Path, test: TestScores) -> None:
     """The scores of every test case, for comparisons, reports and whoever wants to compute something else.
 
     Columns: id, label, patient (a number within this table, empty where unknown), attr:NAME for each attribute of the
-    studies, then one for each score.
+    studies, then one for each score. A score of several networks that are judged one by one is the mean of theirs,
+    which follow as NAME.0, NAME.1, ...
     """
     known = dict.fromkeys(study.patient for study in test.studies if study.patient is not None)
     numbers = {patient: f"p{place:04d}" for place, patient in enumerate(known, 1)}
@@ -76,6 +85,12 @@ def write_cases(path: Path, test: TestScores) -> None:
         "patient": ["" if study.patient is None else numbers[study.patient] for study in test.studies],
         **{f"attr:{name}": [dict(study.attributes).get(name, "") for study in test.studies] for name in attributes},
         **{name: values.tolist() for name, values in test.scores.items()},
+        **{
+            column: members[:, place].tolist()
+            for name, members in test.members.items()
+            if members.shape[1] > 1
+            for place, column in enumerate(member_columns(name, members.shape[1]))
+        },
     }
     write_csv(path, list(columns), zip(*columns.values(), strict=True))
 

@@ -1,186 +1,214 @@
-"""Paired comparisons of scores, methods or whole experiments that were tested on the same cases.
+"""The one paired test: two scores on the same cases, for ``medad compare``, the report and its headline.
 
+AUC is tested by DeLong's method and AP by a paired bootstrap, both with the studies of one patient taken together.
 Several seeds of one method are taken together: what is compared is the mean AUC (or AP) of the seeds at hand, and the
-uncertainty is that of the cases. A score of several networks that are judged one by one ("single") is compared by the
-mean of their scores, as cases.csv holds it, so its AUC here is not the mean of their AUCs.
+uncertainty is that of the cases. A score of several networks that are judged one by one ("single") counts by the mean
+over its networks too, as in the tables of results.
+
+Every comparison answers one of three questions: do the scores of a method differ (by "score"), do methods differ, each
+by the score that stands for it (by "method"), do folders differ (by "folder"). All pairs of one question on one
+dataset, AUC and AP, are one family, and its p-values are Holm corrected (Holm, 1979). So a pair has the same p-values
+wherever the question is asked. Pairs with a baseline of the user's choice are a family of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from pydantic import ValidationError
 
 from medad.config import Evaluation
+from medad.evaluation.comparisons import Comparison, Comparisons
+from medad.evaluation.entries import Entry, Pool, read_entries
 from medad.evaluation.ranking import SEED
-from medad.functional.bootstrap import compare_aps
+from medad.functional.bootstrap import Draws, ap_draws, compare_aps
 from medad.functional.delong import compare_aucs
-from medad.functional.intervals import Floats, Ints, UndefinedMetric, clusters_of
-from medad.outputs.report.read import Group, read_results
+from medad.functional.intervals import Ints, UndefinedMetric
 from medad.progress import progress
+from medad.results import Results, read_results
 from medad.types import MedadError
 
 METRICS = ("auc", "ap")
+QUESTIONS = ("score", "method", "folder")
+Pair = tuple[Entry, Entry]
 
 
 class ComparisonError(MedadError):
     """Results that cannot be compared."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One score of one method: ``cases`` (id, label, patient), in the order of IDs, and ``values`` (N, seeds)."""
-
-    folder: str
-    dataset: str
-    system: str
-    score: str
-    cases: pd.DataFrame
-    values: Floats
-
-    @property
-    def name(self) -> str:
-        """As it is printed, and as a baseline may be given."""
-        return f"{self.system}:{self.score}"
-
-
-Pair = tuple[Entry, Entry]
-
-
 def compare_results(
-    folders: Sequence[Path], by: str, baseline: str | None, evaluation: Evaluation
-) -> list[dict[str, Any]]:
-    """A row for each pair and metric (auc, ap), with p-values that are Holm corrected over all rows.
+    folders: Sequence[Path],
+    by: str,
+    baseline: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    scores: Mapping[str, str] | None = None,
+) -> Comparisons:
+    """Compare the results in ``folders``, by "score", "method" or "folder"; see the head of this module.
 
-    ``by`` "score" pairs the scores of a method, "method" the same score of two methods or networks, "folder" the same
-    score of two folders; ``baseline`` (a method, a score, or both as METHOD:SCORE) pairs all others with that.
+    Args:
+        folders: output folders of bench, demo, evaluate or run.
+        by: the question.
+        baseline: a method, a score, or both as METHOD:SCORE: all others are paired with it.
+        overrides: settings of the evaluation, in place of those that the results were judged with.
+        scores: the score that stands for a method, in place of the method's own choice.
 
     Raises:
-        ComparisonError: there is nothing to pair, or the pairs were not tested on the same cases.
+        ComparisonError: there is nothing to pair, or no pair was tested on the same cases.
+        ConfigError: ``scores`` names what is not there.
     """
-    pool = [entry for folder in folders for entry in _entries(folder)]
-    pairs = list(_with_baseline(pool, by, baseline) if baseline else _pairs(pool, by))
-    if not pairs:
+    results = [read_results(folder) for folder in folders]
+    evaluation = evaluation_of(results[0]).model_copy(update=dict(overrides or {}))
+    pool = read_entries(results, scores)
+    if not pool.entries and pool.left_out:
+        raise ComparisonError("; ".join(pool.left_out))
+    found = compare_entries(pool, by, evaluation, baseline)
+    if not found.answers:
+        reasons = [sentence for sentence in found.left_out if "not tested on the same cases" in sentence]
+        others = ", ".join(f"--by {question}" for question in QUESTIONS if question != by)
         raise ComparisonError(
-            f"nothing to compare by {by}; there are {_names(pool)}: choose another --by or --baseline"
+            "; ".join(reasons)
+            or f"nothing to compare by {by}; there are {_names(pool.entries)}: choose {others}, or a --baseline"
         )
-    rows = []
+    return found
+
+
+def evaluation_of(results: Results) -> Evaluation:
+    """How the results were judged, as the first of them says: their confidence and resamples; else the defaults."""
+    for group in results.groups:
+        recorded = group.first.evaluation
+        try:
+            return Evaluation(**{key: recorded[key] for key in ("confidence", "resamples") if key in recorded})
+        except ValidationError:
+            continue
+    return Evaluation()
+
+
+def compare_entries(pool: Pool, by: str, evaluation: Evaluation, baseline: str | None = None) -> Comparisons:
+    """The paired tests of one question on the entries of ``pool``.
+
+    Raises:
+        ComparisonError: ``baseline`` is not there.
+    """
+    pairs = list(_with_baseline(pool.entries, by, baseline) if baseline else _pairs(pool.entries, by))
+    left_out = list(pool.left_out)
+    answers: list[Comparison] = []
+    draws = _ApDraws(evaluation)
     with progress("compare", len(pairs)) as advance:
         for first, second in pairs:
-            rows += _compared(first, second, evaluation)
+            if first.cases[["id", "label"]].equals(second.cases[["id", "label"]]):
+                answers += [_tested(metric, first, second, evaluation, draws) for metric in METRICS]
+            else:
+                left_out.append(_different_cases(first, second))
             advance(1)
-    _correct(rows)
-    return rows
+    unpaired = list(_unpaired(pool.entries, pairs, by))
+    return Comparisons(by, evaluation.confidence, _corrected(answers), left_out, unpaired)
 
 
-def _entries(folder: Path) -> Iterator[Entry]:
-    for group in read_results(folder).groups:
-        first = group.first
-        if first.cases is None:
-            raise ComparisonError(f"{first.folder}: there is no readable cases.csv to compare by")
-        cases = first.cases.sort_values("id", ignore_index=True)
-        columns = [cell.cases.sort_values("id", ignore_index=True) for cell in group.cells if cell.cases is not None]
-        if not all(one[["id", "label"]].equals(cases[["id", "label"]]) for one in columns):
-            raise ComparisonError(f"{group.title}: the seeds in {folder} were tested on different cases")
-        for name in first.scores:
-            values = np.stack([one[name].to_numpy(np.float64) for one in columns], axis=1)
-            yield Entry(str(folder), str(first.rows[0]["dataset"]), _system(group), name, cases, values)
-
-
-def _system(group: Group) -> str:
-    """ "ddad/ae", and the settings that tell it from others of that name."""
-    return group.title.partition(" · ")[2].replace(" · ", "/")
+def _pairs(entries: Sequence[Entry], by: str) -> Iterator[Pair]:
+    return ((first, second) for first, second in combinations(entries, 2) if _related(first, second, by))
 
 
 def _related(first: Entry, second: Entry, by: str) -> bool:
-    same = [first.folder == second.folder, first.system == second.system, first.score == second.score]
-    wanted = {"score": [True, True, False], "method": [True, False, True], "folder": [False, True, True]}
-    return first.dataset == second.dataset and same == wanted[by]
+    """Whether two entries answer the question; methods are compared at one anomaly rate of the unlabeled set."""
+    folder, system, score = (getattr(first, key) == getattr(second, key) for key in ("folder", "system", "score"))
+    if first.dataset != second.dataset:
+        return False
+    if by == "score":
+        return folder and system and not score
+    if by == "folder":
+        return not folder and system and score
+    return first.chosen and second.chosen and not (folder and system) and first.rate == second.rate
 
 
-def _pairs(pool: Sequence[Entry], by: str) -> Iterator[Pair]:
-    return ((first, second) for first, second in combinations(pool, 2) if _related(first, second, by))
-
-
-def _with_baseline(pool: Sequence[Entry], by: str, baseline: str) -> Iterator[Pair]:
+def _with_baseline(entries: Sequence[Entry], by: str, baseline: str) -> Iterator[Pair]:
     """Every other entry with the baseline: by method, with the one that it names; else with the one related to it."""
-    chosen = [entry for entry in pool if baseline in (entry.name, entry.system, entry.score, entry.folder)]
+    chosen = [entry for entry in entries if baseline in (entry.name, entry.system, entry.score, entry.folder)]
     if not chosen:
-        raise ComparisonError(f"--baseline {baseline}: there is no such method or score; choose from {_names(pool)}")
-    for entry in pool:
-        if any(entry is one for one in chosen):
+        raise ComparisonError(f"--baseline {baseline}: there is no such method or score; choose from {_names(entries)}")
+    for entry in entries:
+        if any(entry is other for other in chosen):
             continue
-        others = [one for one in chosen if one.dataset == entry.dataset]
+        others = [other for other in chosen if other.dataset == entry.dataset]
         alone = len(others) == 1 and by == "method"
-        yield from ((entry, one) for one in others if alone or _related(entry, one, by))
+        yield from ((entry, other) for other in others if alone or _related(entry, other, by))
 
 
-def _names(pool: Sequence[Entry]) -> str:
-    return ", ".join(dict.fromkeys(entry.name for entry in pool))
+def _unpaired(entries: Sequence[Entry], pairs: Sequence[Pair], by: str) -> Iterator[str]:
+    """A sentence for each method and dataset some of whose scores are in no pair."""
+    paired = {id(entry) for pair in pairs for entry in pair}
+    several = len({entry.folder for entry in entries}) > 1
+    systems: dict[tuple[str, str, str], list[Entry]] = {}
+    for entry in entries:
+        systems.setdefault((entry.folder, entry.dataset, entry.system), []).append(entry)
+    for (folder, dataset, system), scores in systems.items():
+        unpaired = [entry.score for entry in scores if id(entry) not in paired]
+        chosen = [entry.score for entry in scores if entry.chosen and id(entry) in paired]
+        where = f"{dataset}, {system}{f' in {folder}' if several else ''}"
+        if unpaired and by == "method" and chosen:
+            option = f"--scores {scores[0].method}=SCORE"
+            yield f"{where}: {', '.join(unpaired)}; {chosen[0]} stands for it ({option} names another)"
+        elif unpaired:
+            yield f"{where}: {', '.join(unpaired)}; nothing to compare it with by {by}"
 
 
-def _compared(first: Entry, second: Entry, evaluation: Evaluation) -> list[dict[str, Any]]:
-    if not first.cases[["id", "label"]].equals(second.cases[["id", "label"]]):
-        shared = len(set(first.cases["id"]) & set(second.cases["id"]))
-        raise ComparisonError(
-            f"{first.name} in {first.folder} and {second.name} in {second.folder} were not tested on the same cases: "
-            f"{len(first.cases)} and {len(second.cases)}, {shared} of them shared"
-        )
-    labels = first.cases["label"].to_numpy(np.int64)
-    patients = first.cases["patient"] if "patient" in first.cases else [""] * len(labels)
-    clusters = clusters_of([str(patient) or None for patient in patients])
-    about = {
-        "dataset": first.dataset,
-        **({"folder_first": first.folder, "folder_second": second.folder} if first.folder != second.folder else {}),
-        "first": first.name,
-        "second": second.name,
-        "n_normal": int((labels == 0).sum()),
-        "n_abnormal": int(labels.sum()),
-        "clusters": "studies" if clusters is None else "patients",
-        "seeds_first": first.values.shape[1],
-        "seeds_second": second.values.shape[1],
-    }
-    return [
-        {**about, "metric": metric, **_tested(metric, labels, first, second, clusters, evaluation)}
-        for metric in METRICS
-    ]
+def _names(entries: Sequence[Entry]) -> str:
+    return ", ".join(dict.fromkeys(entry.name for entry in entries))
 
 
-def _tested(
-    metric: str, labels: Ints, first: Entry, second: Entry, clusters: Ints | None, evaluation: Evaluation
-) -> dict[str, Any]:
+def _different_cases(first: Entry, second: Entry) -> str:
+    shared = len(set(first.cases["id"]) & set(second.cases["id"]))
+    return (
+        f"{first.name} in {first.folder} and {second.name} in {second.folder} were not tested on the same cases: "
+        f"{len(first.cases)} and {len(second.cases)}, {shared} of them shared"
+    )
+
+
+class _ApDraws:
+    """The bootstrapped APs of entries, each drawn once: all from one seed, so that entries on the same cases pair."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._resamples = evaluation.resamples
+        self._known: dict[tuple[int, bytes], Draws] = {}
+
+    def __call__(self, entry: Entry, clusters: Ints | None) -> Draws:
+        key = (id(entry), b"" if clusters is None else clusters.tobytes())
+        if key not in self._known:
+            rng = np.random.default_rng(SEED)
+            self._known[key] = ap_draws(entry.labels, entry.values, clusters, rng=rng, resamples=self._resamples)
+        return self._known[key]
+
+
+def _tested(metric: str, first: Entry, second: Entry, evaluation: Evaluation, draws: _ApDraws) -> Comparison:
     """The values, their difference and its p-value, or a note that says why there is none."""
-    confidence, resamples = evaluation.confidence, evaluation.resamples
+    clusters, confidence = first.clusters, evaluation.confidence
     try:
         if metric == "auc":
-            found = compare_aucs(labels, first.values, second.values, clusters, confidence)
+            found = compare_aucs(first.labels, first.values, second.values, clusters, confidence)
         else:
-            found = compare_aps(
-                labels,
-                first.values,
-                second.values,
-                clusters,
-                rng=np.random.default_rng(SEED),
-                resamples=resamples,
-                confidence=confidence,
-            )
+            found = compare_aps(draws(first, clusters), draws(second, clusters), confidence)
     except UndefinedMetric as error:
-        return {"p": None, "note": str(error)}
-    values = {"value_first": found.first, "value_second": found.second, "difference": found.difference}
-    return {**values, "low": found.low, "high": found.high, "p": found.p}
+        return Comparison(first, second, metric, None, str(error))
+    return Comparison(first, second, metric, found)
 
 
-def _correct(rows: list[dict[str, Any]]) -> None:
-    """Add ``p_holm`` (Holm, 1979) over all rows that have a p-value."""
+def _corrected(answers: Sequence[Comparison]) -> list[Comparison]:
+    """The answers with ``p_holm``: the family is all of them that are about one dataset."""
     from statsmodels.stats.multitest import multipletests
 
-    tested = [row for row in rows if row["p"] is not None]
-    if tested:
-        corrected = multipletests([row["p"] for row in tested], method="holm")[1]
-        for row, p in zip(tested, corrected, strict=True):
-            row["p_holm"] = float(p)
+    corrected = list(answers)
+    for dataset in dict.fromkeys(answer.first.dataset for answer in answers):
+        family = [
+            (place, answer.found.p)
+            for place, answer in enumerate(answers)
+            if answer.first.dataset == dataset and answer.found is not None
+        ]
+        values = multipletests([p for _, p in family], method="holm")[1] if family else []
+        for (place, _), p in zip(family, values, strict=True):
+            corrected[place] = replace(answers[place], p_holm=float(p), tests=len(family))
+    return corrected

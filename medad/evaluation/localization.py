@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medad.functional.intervals import CONFIDENCE
+from medad.functional.intervals import CONFIDENCE, UndefinedMetric, clusters_of
+from medad.functional.means import mean_interval
 from medad.functional.pixel_metrics import PixelMetrics, points_into
 from medad.functional.proportions import proportion
 from medad.testset import ScoredStudy
@@ -33,9 +34,14 @@ class Localization:
         self.thresholds = thresholds
         self._pixels: dict[str, PixelMetrics] = {}
         self._hits: dict[str, list[bool]] = {}
+        self._each: dict[str, list[float]] = {}
+        self._patients: list[str | None] = []
 
     def add(self, one: ScoredStudy, mask: Mask | None) -> float | None:
-        """Count a study and its mask (N, S, S); the AUROC of its own pixels, where it has marked and unmarked ones."""
+        """Count a study and its mask (N, S, S); the AUROC of its own pixels, where it has marked and unmarked ones.
+
+        It is the mean over the scores: what cases are ranked by in the panel.
+        """
         if one.study.label and (mask is None or not mask.any()):
             if mask is not None:
                 log.warning("a mask of the test set marks nothing on the network's grid: its study is left out of it")
@@ -48,7 +54,14 @@ class Localization:
             for name, values in maps.items():
                 metrics = self._pixels.setdefault(name, PixelMetrics(self.thresholds.get(name)))
                 metrics.add(values, np.zeros(values.shape, dtype=bool) if mask is None else mask)
-        return None if mask is None or mask.all() else _of_one(mask, maps)
+        if mask is None or mask.all():
+            return None
+        areas = {name: _pixel_auc(mask, values) for name, values in maps.items()}
+        if one.study.mask_kind == "pixels":
+            self._patients.append(one.study.patient)
+            for name, area in areas.items():
+                self._each.setdefault(name, []).append(area)
+        return float(np.mean(list(areas.values())))
 
     def row(self, name: str, confidence: float = CONFIDENCE) -> dict[str, Any]:
         """The part of a result row that the maps of one score decide; see medad.evaluation."""
@@ -57,16 +70,26 @@ class Localization:
             found = self._pixels[name].result()
             row = {f"pixel_{key}": getattr(found, key) for key in ("auc", "ap", "f1_max", "aupro", "dice_oracle")}
             row |= {"pixel_dice": found.dice, "pixel_threshold": self.thresholds.get(name), "n_masks": found.n_masks}
+            row |= self._within_studies(name, confidence)
         if self._hits:
             hits = proportion(np.array(self._hits[name]), confidence=confidence)
             row |= {"pointing": hits.value, "pointing_low": hits.low, "pointing_high": hits.high}
             row["n_boxes"] = len(self._hits[name])
         return row
 
+    def _within_studies(self, name: str, confidence: float) -> dict[str, float]:
+        """The mean AUROC of a study's own pixels, with its interval over studies; nothing for a single patient."""
+        values = np.array(self._each.get(name, []))
+        try:
+            found = mean_interval(values, clusters_of(self._patients), confidence)
+        except UndefinedMetric:
+            return {}
+        low, high = max(0.0, found.low), min(1.0, found.high)
+        return {"pixel_auc_each": found.value, "pixel_auc_each_low": low, "pixel_auc_each_high": high}
 
-def _of_one(mask: Mask, maps: Mapping[str, NDArray[np.float32]]) -> float:
-    """The mean over the scores of the AUROC of one study's pixels: what cases are ranked by in the panel."""
+
+def _pixel_auc(mask: Mask, maps: NDArray[np.float32]) -> float:
+    """The AUROC of one study's own pixels."""
     from sklearn.metrics import roc_auc_score
 
-    marked = mask.ravel()
-    return float(np.mean([roc_auc_score(marked, values.ravel()) for values in maps.values()]))
+    return float(roc_auc_score(mask.ravel(), maps.ravel()))

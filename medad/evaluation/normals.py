@@ -38,7 +38,7 @@ def describe_normals(
     scores, maps, probes = _scored(method, held_out or learned, loader)
     calibration = {name: np.sort(values) for name, values in scores.items()} if held_out else {}
     check = check_maps(method, probes)
-    ranking = _chosen(evaluation.score, method) or list(method.scores)[-1]
+    ranking = _chosen(evaluation.score, method) or method.primary
     return {
         "score": ranking,
         "map": _chosen(evaluation.map, method) or best_map(check, ranking),

@@ -10,6 +10,7 @@ more, but in 88 % with 20 + 20 cases, and in 90 % at an AP of 0.97: read them wi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -83,31 +84,43 @@ def bootstrap_intervals(
     return {name: Interval(float(value[i]), float(low[i]), float(high[i])) for i, name in enumerate(NAMES)}
 
 
-def compare_aps(
+@dataclass(frozen=True)
+class Draws:
+    """An AP, and what it is in each of R resamples of the cases, (R,)."""
+
+    value: float
+    drawn: Floats
+
+
+def ap_draws(
     labels: Ints,
-    first: Floats,
-    second: Floats,
+    scores: Floats,
     clusters: Ints | None = None,
     *,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-) -> Difference:
-    """Paired bootstrap of the APs of ``first`` (N, M) and ``second`` (N, L): both see the same resamples.
+) -> Draws:
+    """The AP of ``scores`` (N, M), the mean over the columns, in resamples of the cases.
+
+    A generator of the same seed gives the same resamples, so that scores of the same cases are drawn in pairs.
+
+    Raises:
+        UndefinedMetric: only one class is there, or a score is not finite.
+    """
+    check_cases(labels, scores)
+    value = float(_metrics(labels, scores, np.ones((1, len(labels)), dtype=np.int64))[0, 0])
+    drawn = [_metrics(labels, scores, counts)[:, 0] for counts in resample_counts(labels, clusters, resamples, rng)]
+    return Draws(value, np.concatenate(drawn))
+
+
+def compare_aps(first: Draws, second: Draws, confidence: float = CONFIDENCE) -> Difference:
+    """Paired bootstrap of two APs, whose :func:`ap_draws` are from the same resamples.
 
     The p-value is twice the share of resamples in which the difference has the other sign (or is 0), counting one more
     than there are; with R resamples it is not below 2 / (R + 1).
     """
-    check_cases(labels, np.concatenate([first, second], axis=1))
-    each = np.ones((1, len(labels)), dtype=np.int64)
-    one, two = (float(_metrics(labels, scores, each)[0, 0]) for scores in (first, second))
-    drawn = np.concatenate(
-        [
-            _metrics(labels, first, counts)[:, 0] - _metrics(labels, second, counts)[:, 0]
-            for counts in resample_counts(labels, clusters, resamples, rng)
-        ]
-    )
+    drawn = first.drawn - second.drawn
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     other_side = min((drawn <= 0).sum(), (drawn >= 0).sum())
     p = min(1.0, 2 * float(other_side + 1) / (len(drawn) + 1))
-    return Difference(one, two, one - two, float(low), float(high), p)
+    return Difference(first.value, second.value, first.value - second.value, float(low), float(high), p)

@@ -25,6 +25,7 @@ class Method(nn.Module, ABC):
 
     settings_model: ClassVar[type[Settings]] = Settings
     title: ClassVar[str]
+    trivial: ClassVar[bool] = False  # a baseline: what does not beat it has shown nothing
 
     def __init__(self, settings: Any) -> None:
         super().__init__()
@@ -34,6 +35,14 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def scores(self) -> dict[str, str]:
         """The names of the scores that :meth:`score` gives, in order, and what tables call them."""
+
+    @property
+    def primary(self) -> str:
+        """The score that stands for the method where it is compared with others: the last one, unless it says else.
+
+        No test label takes part in the choice.
+        """
+        return list(self.scores)[-1]
 
     def rehearse(self, allow_download: bool = False) -> None:
         """Raise now what would end :meth:`fit` at its start, such as a file that is not there.

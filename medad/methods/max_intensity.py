@@ -18,6 +18,7 @@ class MaxIntensity(Method):
     """Scores an image by its highest intensity. A benchmark that this solves proves nothing."""
 
     title = "brightest pixel"
+    trivial = True
 
     @property
     def scores(self) -> dict[str, str]:

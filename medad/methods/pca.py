@@ -30,6 +30,7 @@ class PCA(Method):
 
     settings_model = PCASettings
     title = "PCA"
+    trivial = True
     settings: PCASettings
     center: Tensor
     basis: Tensor

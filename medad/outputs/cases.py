@@ -1,6 +1,6 @@
 """Pictures of the cases that a score got most right and most wrong, for whoever reads only the results folder.
 
-They are written while the images are at hand. ``FOLDER``/``INDEX`` names the score that chose them and the map that is
+They are written while the images are at hand. cases/cases.json names the score that chose them and the map that is
 drawn elsewhere too, and lists them: for each case its ID, label, rank and score, the files of its image, of the image
 with its mask's outline (where there is a mask) and of the image under each of its maps.
 """
@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medad.files import write_json, writing
-from medad.outputs.pictures import Case, Scale, overlay, to_gray, with_bar
+from medad.outputs.pictures import Scale, overlay, to_gray, with_bar
+from medad.results.names import PICTURE_INDEX
+from medad.types import Case
 
-FOLDER, INDEX = "cases", "cases.json"
 EACH = 3
 OUTLINE = (0, 220, 220)
 SIDE = 256  # pixels that a picture is enlarged to, for an outline or a color bar would hide what it explains
@@ -92,7 +93,7 @@ def save_cases(
             }
         )
     content = {"score": by, "map": drawn, "rule": rule(by), "cases": entries}
-    write_json(folder / INDEX, content, indent=1)
+    write_json(folder / PICTURE_INDEX, content, indent=1)
 
 
 def _write_pictures(folder: Path, stem: str, case: Case, scales: Mapping[str, Scale]) -> dict[str, Any]:

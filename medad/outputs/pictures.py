@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medad.files import writing
+from medad.types import Case
 
 Gray = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -22,16 +23,6 @@ FIRST, LAST = 0.3, 0.92  # of that color map: what is before darkens the image u
 PNG_EFFORT = 1  # of 9; 6 makes a radiograph 12 % smaller and takes four times as long
 LEAST_BAR = 240  # pixels: what the name and the numbers need
 STRONGEST = 0.85  # opacity of the overlay where the map reaches the top of its scale
-
-
-@dataclass(frozen=True)
-class Case:
-    """One row of a panel: an image (C, H, W) in [-1, 1], its maps (1, H, W) and, where known, its mask (H, W)."""
-
-    title: str
-    image: Tensor
-    maps: Mapping[str, Tensor]
-    mask: Tensor | None = None
 
 
 def to_gray(image: Tensor) -> Gray:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
-from statistics import mean, stdev
 from typing import Any
 
+from medad.evaluation.findings import MARK, finding_lines, findings
+from medad.evaluation.summary import over_classes, over_seeds
 from medad.outputs.published import Figure, beside, sources
 
-CELL = ("dataset", "split", "method", "variant", "network", "anomaly_rate", "score")
 HEADINGS = ("dataset", "split", "method", "network", "unlabeled", "score", "AUC", "AP", "± over", "test")
 LOCALIZED = {
     "f1_max": "F1-max",
@@ -21,65 +20,9 @@ LOCALIZED = {
     "pixel_dice_oracle": "Dice (oracle)",
     "pointing": "boxes hit",
 }
-METRICS = ("auc", "ap", *LOCALIZED)
 COMPARED = ("dataset", "first", "second", "metric", "first", "second", "difference", "p", "p (Holm)")
 
 Row = dict[str, Any]
-
-
-def over_seeds(rows: Sequence[Row]) -> list[Row]:
-    """One row for each dataset, method, network and score: the mean over seeds, and the standard deviation.
-
-    An interval is that of one model over cases: with several seeds there is none. With one seed, the deviation is the
-    one over the networks that are judged one by one, where there are several; the column "over" says which it is.
-    """
-    first = {_cell(row): place for place, row in reversed(list(enumerate(rows)))}
-    ordered = sorted(rows, key=lambda row: first[_cell(row)])
-    return [_summary(list(group)) for _, group in groupby(ordered, key=_cell)]
-
-
-def _cell(row: Row) -> tuple[object, ...]:
-    return tuple(row.get(key) for key in CELL)
-
-
-def _summary(group: list[Row]) -> Row:
-    several = len(group) > 1
-    summary = {**group[0], "over": f"{len(group)} seeds" if several else ""}
-    for metric in METRICS if several else ():
-        values = [row[metric] for row in group if row.get(metric) is not None]
-        summary[metric] = mean(values) if values else None
-        summary[f"{metric}_std"] = stdev(values) if len(values) > 1 else None
-        summary[f"{metric}_low"] = summary[f"{metric}_high"] = None
-    if not several and summary["auc_std"] is not None:
-        summary["over"] = "networks"
-    return summary
-
-
-def over_classes(summaries: Sequence[Row]) -> list[Row]:
-    """One row for each method, network and score on a benchmark of several classes ("NAME:CLASS"): their plain mean."""
-    groups: dict[tuple[object, ...], list[Row]] = {}
-    for row in summaries:
-        base, colon, _ = row["dataset"].partition(":")
-        if colon:
-            groups.setdefault((base, *(row.get(key) for key in CELL[2:])), []).append(row)
-    return [_class_mean(str(base), group) for (base, *_), group in groups.items() if len(group) > 1]
-
-
-def _class_mean(base: str, group: list[Row]) -> Row:
-    splits = {row["split"] for row in group}
-    counts = ("n_normal", "n_abnormal")
-    return {
-        **group[0],
-        "dataset": f"{base} (mean)",
-        "split": splits.pop() if len(splits) == 1 else "mixed",
-        "over": f"{len(group)} classes",
-        **{key: sum(row[key] for row in group) for key in counts},
-        **{
-            metric: mean(row[metric] for row in group) if all(row.get(metric) is not None for row in group) else None
-            for metric in METRICS
-        },
-        **{f"{metric}_{part}": None for metric in METRICS for part in ("std", "low", "high")},
-    }
 
 
 def _value(row: Row, metric: str) -> str:
@@ -109,7 +52,8 @@ def _what(row: Row) -> tuple[str, str]:
 def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Headings and cells of the printed table; "a + b" are normal and abnormal cases. Means over classes come last.
 
-    Where any of ``figures`` belongs to a cell, there is a column of published AUCs.
+    A score is marked where :func:`warning_lines` says something of it. Where any of ``figures`` belongs to a cell,
+    there is a column of published AUCs.
     """
     known = sources(rows, figures)
     summaries = over_seeds(rows)
@@ -119,7 +63,7 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
             row["split"],
             *_what(row),
             _unlabeled(row),
-            row["score"],
+            f"{row['score']} {MARK}" if findings(row) else row["score"],
             _value(row, "auc"),
             _value(row, "ap"),
             row["over"],
@@ -129,6 +73,11 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
         for row in (*summaries, *over_classes(summaries))
     ]
     return (*HEADINGS, *(["published AUC"] if known else [])), lines
+
+
+def warning_lines(rows: Sequence[Row]) -> list[str]:
+    """What is found against the marked scores of the printed table, a line for each kind."""
+    return [f"{MARK} {line}" for line in finding_lines(over_seeds(rows))]
 
 
 def localization_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]]]:
@@ -160,12 +109,17 @@ def comparison_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[
             continue
         difference = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
         values = (f"{row['value_first']:.3f}", f"{row['value_second']:.3f}", difference)
-        lines.append((row["dataset"], *names, row["metric"].upper(), *values, _p(row["p"]), _p(row["p_holm"])))
+        lines.append(
+            (row["dataset"], *names, row["metric"].upper(), *values, p_value(row["p"]), p_value(row["p_holm"]))
+        )
     return COMPARED, lines
 
 
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def p_value(p: float | None) -> str:
+    """ "< 0.001" or three digits; nothing where there is no p-value."""
+    if p is None:
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def legend(rows: Sequence[Row]) -> list[str]:

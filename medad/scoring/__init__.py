@@ -53,7 +53,7 @@ def score_folder(
     """
     settings = settings or ScoreSettings()
     scores = tuple(model.method.scores)
-    score = settings.score or model.card.ranking_score(scores)
+    score = settings.score or model.card.ranking_score(model.method.primary)
     settings = replace(settings, score=score, map=settings.map or model.card.drawn_map(score))
     chosen = settings.alpha, settings.threshold, settings.point, settings.map
     verdicts = Verdicts(model.card, scores, settings.score, *chosen)

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 METRICS_IN_A_BATCH = 500
 PARAMS_IN_A_BATCH = 100
 PARAM_LENGTH = 5000
+TAG_LENGTH = 5000
 RUN_TAG = "medad.run"  # the journal's own ID: by it a run is found again, and no other is
 
 
@@ -114,6 +115,7 @@ class MlflowStore:
             "begin": self._status,
             "resume": self._status,
             "end": self._status,
+            "tag": self._tag,
             "data": self._data,
             "table": self._table,
             "artifact": self._artifact,
@@ -127,6 +129,9 @@ class MlflowStore:
             self._client.set_terminated(run_id, event["status"], event["at"])
         else:
             self._client.update_run(run_id, status="RUNNING")
+
+    def _tag(self, run_id: str, event: Event, folder: Path) -> None:
+        self._client.set_tag(run_id, event["name"], event["value"][:TAG_LENGTH])
 
     def _params(self, run_id: str, events: list[Event]) -> None:
         from mlflow.entities import Param

@@ -44,6 +44,11 @@ class Run:
         for name, value in values.items():
             self._journal.add("params", name=name, value=visible(str(value)))
 
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Words about the run; the last value of each holds."""
+        for name, value in values.items():
+            self._journal.add("tag", name=name, value=value)
+
     def metric(self, name: str, value: float, step: int = 0) -> None:
         """One value of a metric."""
         self._journal.add("metric", name=name, value=float(value), step=step)

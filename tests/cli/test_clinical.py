@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 
 import medad.clinical
 from medad.cli import app
+from medad.clinical import Clinical
 from medad.tracking.client import connect
 
 PLANTED = ("Winterbottom", "Ermintrude", "HOSP4711", "19530417", "ACC998877", "1.2.826.0.1.3680043.9.7777")
@@ -228,3 +229,52 @@ def test_wrong_settings_are_named(tmp_path: Path, arguments: tuple[str, ...], sa
     refused = medad_("run", *arguments, "--out", tmp_path / "out")
     assert refused.exit_code == 2
     assert said in " ".join(refused.output.split())
+
+
+def test_a_score_that_does_not_separate_is_said_and_may_refuse_the_model(
+    hospital: Path, empty_store: Path, tmp_path: Path
+) -> None:
+    """Test labels that have nothing to do with the images: refused by one setting, registered with a warning by one."""
+    out = tmp_path / "out"
+    out.mkdir()
+    shutil.copy(empty_store, out / "mlflow.db")
+    rows = list(csv.reader((hospital / "manifest.csv").open()))
+    mixed = [
+        (str(hospital / name), role, str(place % 2) if role == "test" else label, *rest)
+        for place, (name, role, label, *rest) in enumerate(rows[1:])
+    ]
+    with (tmp_path / "manifest.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([rows[0], *mixed])
+    arguments = ["run", "clinical_experiment", "--set", f"data={tmp_path / 'manifest.csv'}", "--out", out, *OPTIONS]
+    refused = medad_(*arguments, "--set", "registration=if_separates")
+    assert refused.exit_code == 1, refused.output
+    words = " ".join(refused.output.split())
+    assert "(!) not shown to separate normal from abnormal studies: the interval of the AUC holds 0.5: pca rec" in words
+    assert "register: not registered: registration=if_separates, and the score is not shown to separate" in words
+    assert f"next: medad score {out / 'model'} FOLDER" in words
+    client = connect(f"sqlite:///{out / 'mlflow.db'}")
+    assert client.search_model_versions("name = 'clinical'") == []
+    registered = medad_(*arguments, "--set", "registration=always")
+    assert registered.exit_code == 0, registered.output
+    assert "evaluate: finished before" in registered.output
+    words = " ".join(registered.output.split())
+    assert "register: models:/clinical@candidate (!) not shown to separate" in words
+    runs = runs_of(client)
+    for name in ("clinical_experiment", "evaluate", "register"):
+        assert runs[name].data.tags["medad.findings"] == "rec: no_separation"
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.index("not shown to separate") < page.index("<nav")
+
+
+def test_what_registers_a_model_is_a_setting(tmp_path: Path) -> None:
+    def why(registration: str) -> str:
+        return Clinical(None, None, None, tmp_path, None, "ward", registration).unregistered()
+
+    assert why("always") == ""
+    assert why("never") == "the pipeline says registration=never"
+    assert "needs test rows of both classes" in why("if_separates")
+    row = {"score": "rec", "primary": True, "auc": 0.7, "auc_low": 0.4, "auc_high": 0.9}
+    (tmp_path / "result.json").write_text(json.dumps({"rows": [row]}))
+    assert "not shown to separate" in why("if_separates")
+    (tmp_path / "result.json").write_text(json.dumps({"rows": [{**row, "auc_low": 0.6}]}))
+    assert why("if_separates") == ""

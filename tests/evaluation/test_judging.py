@@ -181,6 +181,8 @@ def test_the_printed_table_shows_intervals_for_one_seed_and_deviations_for_sever
     row = cell[1]
     (line,) = result_lines([row])[1]
     assert f"{row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]" in line
-    (line,) = result_lines([row, {**row, "seed": 1, "auc": row["auc"] - 0.1}])[1]
-    assert f"{row['auc'] - 0.05:.3f} ± 0.071" in line
+    other = {key: row[key] - 0.1 for key in ("auc", "auc_low", "auc_high")}
+    (line,) = result_lines([row, {**row, "seed": 1, **other}])[1]
+    low, high = row["auc_low"] - 0.05, row["auc_high"] - 0.05
+    assert f"{row['auc'] - 0.05:.3f} [{low:.3f}, {high:.3f}] ± 0.071" in line
     assert "2 seeds" in line

@@ -11,9 +11,10 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 from statsmodels.stats.nonparametric import rank_compare_2indep
 
-from medad.functional.bootstrap import bootstrap_intervals, compare_aps, curve_metrics, resample_counts
+from medad.functional.bootstrap import ap_draws, bootstrap_intervals, compare_aps, curve_metrics, resample_counts
 from medad.functional.delong import auc_covariance, auc_interval, compare_aucs
-from medad.functional.intervals import Floats, Ints, UndefinedMetric
+from medad.functional.intervals import Difference, Floats, Ints, UndefinedMetric
+from medad.functional.means import mean_interval
 from medad.functional.proportions import predictive_values, proportion, sensitivity_threshold
 
 
@@ -35,6 +36,14 @@ def patients(n_patients: int = 25, seed: int = 0) -> tuple[Ints, Floats, Ints]:
     labels = (rng.random(len(owner)) < 0.45).astype(np.int64)
     scores = rng.normal(0, 1, n_patients)[owner] + rng.normal(0, 0.5, len(owner)) + labels
     return labels, scores[:, None], owner
+
+
+def compared_aps(labels: Ints, first: Floats, second: Floats, resamples: int, seed: int = 0) -> Difference:
+    """Both APs in the same resamples, and their difference."""
+    draws = [
+        ap_draws(labels, scores, rng=np.random.default_rng(seed), resamples=resamples) for scores in (first, second)
+    ]
+    return compare_aps(*draws)
 
 
 def pairs_right(labels: Ints, scores: Floats) -> NDArray[np.float64]:
@@ -146,7 +155,7 @@ def test_paired_tests_reject_as_often_as_they_say_when_nothing_differs() -> None
         shared = rng.normal(0, 1, (120, 1)) + labels[:, None]
         scores = shared + rng.normal(0, 0.8, (120, 2))
         aucs.append(compare_aucs(labels, scores[:, :1], scores[:, 1:]).p)
-        aps.append(compare_aps(labels, scores[:, :1], scores[:, 1:], rng=rng, resamples=300).p)
+        aps.append(compared_aps(labels, scores[:, :1], scores[:, 1:], 300, int(rng.integers(2**32))).p)
     assert 0.025 <= np.mean(np.array(aucs) < 0.05) <= 0.085
     assert 0.02 <= np.mean(np.array(aps) < 0.05) <= 0.085
 
@@ -198,10 +207,10 @@ def test_resampling_patients_widens_what_their_studies_share() -> None:
 def test_the_p_value_of_ap_is_not_below_what_the_resamples_allow() -> None:
     labels, scores = cases(40, 40)
     far = np.stack([scores[:, 0] + 9 * labels, -scores[:, 1]], axis=1)
-    found = compare_aps(labels, far[:, :1], far[:, 1:], rng=np.random.default_rng(0), resamples=199)
+    found = compared_aps(labels, far[:, :1], far[:, 1:], 199)
     assert found.p == pytest.approx(2 / 200)
     assert found.first == 1
-    same = compare_aps(labels, scores[:, :1], scores[:, :1], rng=np.random.default_rng(0), resamples=199)
+    same = compared_aps(labels, scores[:, :1], scores[:, :1], 199)
     assert (same.difference, same.p) == (0, 1)
 
 
@@ -220,7 +229,7 @@ def test_what_the_cases_do_not_define_is_an_error(labels: list[int], scores: lis
         lambda: auc_interval(known, column),
         lambda: compare_aucs(known, column, column),
         lambda: bootstrap_intervals(known, column, rng=rng),
-        lambda: compare_aps(known, column, column, rng=rng),
+        lambda: ap_draws(known, column, rng=rng),
     ):
         with pytest.raises(UndefinedMetric, match=said):
             metric()
@@ -302,3 +311,18 @@ def test_the_threshold_for_a_sensitivity_is_the_highest_that_reaches_it(level: f
     assert (abnormal > higher).mean() < level
     with pytest.raises(UndefinedMetric, match="abnormal studies in the validation set"):
         sensitivity_threshold(np.array([]), level)
+
+
+def test_the_mean_over_studies_has_the_interval_of_student() -> None:
+    values = np.random.default_rng(3).normal(0.6, 0.1, 40)
+    found = mean_interval(values)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (found.value, found.low, found.high) == pytest.approx((values.mean(), expected.low, expected.high))
+
+
+def test_the_mean_of_studies_of_one_patient_is_as_sure_as_one_study_of_each() -> None:
+    values = np.random.default_rng(3).normal(0.6, 0.1, 40)
+    alone, twice = mean_interval(values), mean_interval(np.repeat(values, 2), np.repeat(np.arange(40), 2))
+    assert (twice.low, twice.high) == pytest.approx((alone.low, alone.high))
+    with pytest.raises(UndefinedMetric, match="needs 2 patients; there are 1"):
+        mean_interval(values, np.zeros(40, np.int64))

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from medad.outputs.cases import INDEX, OUTLINE, SIDE, outlined, pick_cases, save_cases
-from medad.outputs.pictures import Case, Scale
+from medad.outputs.cases import OUTLINE, SIDE, outlined, pick_cases, save_cases
+from medad.outputs.pictures import Scale
+from medad.results.names import PICTURE_INDEX
+from medad.types import Case
 
 
 def test_the_most_confidently_right_and_wrong_of_each_class_are_picked() -> None:
@@ -67,7 +69,7 @@ def test_what_is_written_is_listed_and_chosen_by_the_ranking_score(tmp_path: Pat
 
     scales = {"first": Scale("first", 0.0, 1.0), "last": Scale("last", 0.25, 2.0)}
     save_cases(tmp_path, [f"c{index}" for index in range(8)], labels, scores, picture, scales, "last", "first")
-    index = json.loads((tmp_path / INDEX).read_text())
+    index = json.loads((tmp_path / PICTURE_INDEX).read_text())
     assert (index["score"], index["map"]) == ("last", "first")
     assert "last" in index["rule"]
     assert {by for _, by in asked} == {"last"}
@@ -96,7 +98,7 @@ def test_the_map_of_a_case_lies_on_its_image_and_a_normal_one_stays_gray(tmp_pat
         tmp_path, ["n", "a"], np.array([0, 1]), {"rec": np.arange(2.0)}, picture, {"rec": Scale("rec", 0.3, 1.0)},
         "rec", "rec",
     )  # fmt: skip
-    for one in json.loads((tmp_path / INDEX).read_text())["cases"]:
+    for one in json.loads((tmp_path / PICTURE_INDEX).read_text())["cases"]:
         with Image.open(tmp_path / one["maps"]["rec"]["file"]) as drawn:
             shown = np.asarray(drawn.convert("RGB")).astype(int)
         assert shown.shape[0] > SIDE, "the bar is below"

@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from medad.cli import app
 from medad.functional.delong import compare_aucs
-from medad.outputs.cases import FOLDER, INDEX
 from medad.outputs.report import write_report
 from medad.outputs.report.alarms import ALPHAS, GRID, chance_band
+from medad.results.names import PICTURE_INDEX, PICTURES
 
 EVIL = "<script>alert(1)</script>"
 FORMULA = "=HYPERLINK(1)"
@@ -116,9 +116,8 @@ def pairs_right(labels: np.ndarray, values: np.ndarray) -> float:
 def test_the_summary_gives_each_score_with_interval_and_spread_over_seeds(folder: Path, page: Page) -> None:
     shown = next(rows for caption, rows in page.tables.items() if caption.startswith("toy: 60 + 40"))
     rows = results(folder, dataset="toy", score="inter", anomaly_rate=0.6)
-    lowest = next(row for row in rows if row["seed"] == 0)
-    aucs = [row["auc"] for row in rows]
-    expected = f"{lowest['auc']:.3f} ({lowest['auc_low']:.3f}\u2013{lowest['auc_high']:.3f})"
+    aucs, low, high = ([row[key] for row in rows] for key in ("auc", "auc_low", "auc_high"))
+    expected = f"{mean(aucs):.3f} ({mean(low):.3f}\u2013{mean(high):.3f})"
     assert ["inter", expected] in [row[:2] for row in shown]
     assert any(f"{mean(aucs):.3f} ± {stdev(aucs):.3f}" in row for row in shown)
 
@@ -143,10 +142,10 @@ def test_comparisons_are_paired_over_all_seeds_and_holm_corrected(folder: Path) 
     values = {name: np.stack([first[name], second[name]], axis=1) for name in ("rec", "inter")}
     found = compare_aucs(first["label"].to_numpy(), values["rec"], values["inter"])
     table = twin(folder, "comparisons")
-    row = table[table["family"] == "toy, anomaly rate 0.6"].iloc[0]
+    row = table[(table["first"] == "ddad/ae, anomaly rate 0.6:rec") & (table["metric"] == "auc")].iloc[0]
     assert row["p"] == pytest.approx(found.p)
     assert row["difference"] == pytest.approx(found.difference)
-    assert row["p_holm"] == row["p"]  # a single pair needs no correction
+    assert row["tests"] == 4  # two rates, AUC and AP
 
 
 def test_holm_is_over_all_pairs_of_a_table(tmp_path: Path) -> None:
@@ -154,7 +153,7 @@ def test_holm_is_over_all_pairs_of_a_table(tmp_path: Path) -> None:
     write_cell(tmp_path, shifts=shifts, pictures=False)
     write_report(tmp_path)
     table = twin(tmp_path, "comparisons").sort_values("p")
-    assert len(table) == len(list(combinations(shifts, 2)))
+    assert len(table) == 2 * len(list(combinations(shifts, 2)))  # AUC and AP
     steps = table["p"].to_numpy() * np.arange(len(table), 0, -1)
     assert table["p_holm"].to_numpy() == pytest.approx(np.minimum(1, np.maximum.accumulate(steps)))
 
@@ -306,7 +305,7 @@ def junked(content: object, junk: object, depth: int) -> object:
     return [junked(value, junk, depth - 1) for value in content] if isinstance(content, list) else content
 
 
-@pytest.mark.parametrize("place", ["result.json", "model/model.json", f"{FOLDER}/{INDEX}", "runs/cell.jsonl"])
+@pytest.mark.parametrize("place", ["result.json", "model/model.json", f"{PICTURES}/{PICTURE_INDEX}", "runs/cell.jsonl"])
 def test_no_content_of_a_file_stops_the_report(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for slow in ("curves", "histograms"):  # they draw from cases.csv, which stays as it is
         monkeypatch.setattr(f"medad.outputs.report.figures.{slow}", lambda group, drawing: [])
@@ -335,14 +334,14 @@ def test_no_table_of_cases_stops_the_report(tmp_path: Path, table: str) -> None:
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/hostname", "link.png", "text.png", 7, None])
 def test_only_small_pictures_right_in_the_folder_are_shown(tmp_path: Path, name: object) -> None:
     cell = write_cell(tmp_path)
-    secret = (cell / FOLDER / "00-image.png").read_bytes()[:8] + b"SECRET-4711"
+    secret = (cell / PICTURES / "00-image.png").read_bytes()[:8] + b"SECRET-4711"
     (cell / "secret.png").write_bytes(secret)
-    (cell / FOLDER / "link.png").symlink_to(cell / "secret.png")
-    (cell / FOLDER / "text.png").write_text("SECRET-4711")
-    index = json.loads((cell / FOLDER / INDEX).read_text())
+    (cell / PICTURES / "link.png").symlink_to(cell / "secret.png")
+    (cell / PICTURES / "text.png").write_text("SECRET-4711")
+    index = json.loads((cell / PICTURES / PICTURE_INDEX).read_text())
     for entry in index["cases"]:
         entry["image"] = name
-    (cell / FOLDER / INDEX).write_text(json.dumps(index))
+    (cell / PICTURES / PICTURE_INDEX).write_text(json.dumps(index))
     page = Page(write_report(tmp_path).read_text())
     assert sum(tag == "img" for tag, _ in page.tags) == 12 * 2  # the two maps of each, and no image
 
@@ -369,6 +368,25 @@ def test_a_folder_without_results_is_wrong_input(tmp_path: Path, made: bool) -> 
     assert done.exit_code == 2
     assert "error:" in done.output
     assert str(folder) in done.output
+
+
+def test_the_page_begins_with_what_the_results_say_and_what_speaks_against_them(tmp_path: Path) -> None:
+    """Of unlabeled studies whose labels nobody knows, their number is shown, in every table that speaks of them."""
+    unknown = {"n_unlabeled": 80, "n_unlabeled_abnormal": None, "anomaly_rate": None}
+    cell = write_cell(tmp_path, shifts={"rec": 0.0}, more={**unknown, "loss_fall": 0.3}, pictures=False)
+    write_cell(tmp_path, method="max_intensity", network="-", shifts={"max": 2.0}, more=unknown, pictures=False)
+    card = json.loads((cell / "model" / "model.json").read_text())
+    card["settings"]["unlabeled"], card["trained_on"]["unlabeled"] = None, 80
+    (cell / "model" / "model.json").write_text(json.dumps(card))
+    page = Page(write_report(tmp_path).read_text())
+    top = page.text[: page.text.index("<nav")]
+    assert top.index("no method is better than the trivial baseline max_intensity:max") < top.index("the highest AUC")
+    assert "(!) not shown to separate normal from abnormal studies" in top
+    assert "(!) trained too little: the loss was still falling at the end: ddad/ae rec" in top
+    assert ["rec (!)"] in [row[:1] for row in page.rows("toy: 60 + 40 test studies (normal + abnormal)")]
+    runs = [row for row in page.rows("What was run on what") if "ddad" in row[0]]
+    assert runs[0][4] == "80 unknown"
+    assert list(twin(tmp_path, "settings").query("key == 'unlabeled'")["value"]) == ["all: 80"]
 
 
 def test_the_command_says_where_the_page_is(folder: Path) -> None:

@@ -6,9 +6,11 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
+from browser import Browser
 from making_results import write_cell, write_journal
 
 from medad.outputs.report import write_report
@@ -81,6 +83,25 @@ def test_the_page_fits_a_desk_and_a_phone_without_an_error(page: Path, tmp_path:
         assert one["height"] > 2000
         assert one["small"] == 0, "text in a figure is too small to read"
         assert one["unseen"] == 0, "a picture is not shown"
+
+
+def test_a_table_that_is_wider_than_the_window_says_so(page: Path, tmp_path: Path) -> None:
+    """Each table with columns out of sight has its hint on a phone, and no table has one without need."""
+    tables = """Promise.resolve([...document.querySelectorAll("section > .wide")].map(one => {
+      const hint = one.querySelector(".hint"), box = one.querySelector(".scroll");
+      return [box.scrollWidth > box.clientWidth, hint.offsetHeight > 0 && getComputedStyle(hint).opacity > 0.5];
+    }))"""
+    browser = Browser(tmp_path / "profile")
+    try:
+        for width in WIDTHS:
+            browser.open(page, width)
+            time.sleep(1)
+            shown = browser.js(tables)
+            assert shown
+            assert all(hinted == overflows for overflows, hinted in shown)
+            assert width > 390 or any(overflows for overflows, _ in shown)
+    finally:
+        browser.close()
 
 
 def test_the_measures_and_the_console_do_tell(page: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """A folder of results as one self-contained page, with its tables as CSV files beside it."""
 
 from medad.outputs.report.page import PAGE, write_report
-from medad.outputs.report.read import NoResults
+from medad.results import NoResults
 
 __all__ = ["PAGE", "NoResults", "write_report"]

@@ -14,10 +14,10 @@ from medad.functional.intervals import CONFIDENCE
 from medad.functional.proportions import proportion
 from medad.outputs import plots
 from medad.outputs.report.figures import Figure
-from medad.outputs.report.read import Group
 from medad.outputs.report.results import calibration_count
 from medad.outputs.report.svg import SERIES, Drawing
 from medad.outputs.report.table import Block, Column, Table, interval, number, text
+from medad.results.read import Group
 
 ALPHAS = (0.01, 0.05, 0.1, 0.2)
 GRID = np.round(np.arange(0, 0.505, 0.01), 2)

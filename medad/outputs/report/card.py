@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medad.outputs.report.cell import Cell
-from medad.outputs.report.read import Group
 from medad.outputs.report.results import calibration_count
 from medad.outputs.report.table import Block, Column, Table, text
+from medad.results.cell import Cell
+from medad.results.read import Group
 
 FEW = 100  # cases of a class below which the intervals are wide
 DATA = {
@@ -36,6 +36,9 @@ def model_card(title: str, card: Mapping[str, Any], limits: Sequence[str]) -> Mo
     settings, source = card.get("settings"), card.get("trained_on")
     settings = settings if isinstance(settings, dict) else {}
     source = source if isinstance(source, dict) else {}
+    if settings.get("unlabeled", 0) is None:
+        used = source.get("unlabeled")
+        settings = {**settings, "unlabeled": "all" if used is None else f"all: {used}"}
     about: dict[str, Any] = {"method": card.get("method"), "seed": card.get("seed"), "medad": card.get("medad")}
     about |= _chosen(card)
     known = {DATA.get(str(key), str(key)): value for key, value in source.items()}

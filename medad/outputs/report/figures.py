@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from medad.functional.histograms import chi2_distance, unit_scale
 from medad.outputs import plots
-from medad.outputs.report.read import Group
 from medad.outputs.report.svg import SERIES, Drawing
+from medad.results.read import Group
 
 Judged = plots.Judged
 
@@ -94,9 +94,10 @@ def rates(groups: Sequence[Group], drawing: Drawing) -> list[Figure]:
     sweeps: dict[tuple[str, ...], dict[str, dict[float, list[float]]]] = {}
     for group in groups:
         for row in (row for cell in group.cells for row in cell.rows):
-            if row.get("anomaly_rate") is not None and row["auc"] is not None:
+            rate = row.get("anomaly_rate")
+            if rate is not None and row["auc"] is not None:
                 lines = sweeps.setdefault(tuple(str(row[key]) for key in ("dataset", "method", "network")), {})
-                lines.setdefault(row["score"], {}).setdefault(row["anomaly_rate"], []).append(row["auc"])
+                lines.setdefault(row["score"], {}).setdefault(rate, []).append(row["auc"])
     return [_rate_figure(cell, lines, drawing) for cell, lines in sweeps.items() if max(map(len, lines.values())) > 1]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from medad.outputs.report.read import Group
 from medad.outputs.report.table import Block, Column, Row, Table, interval, number, text
+from medad.results.read import Group
 
 _ORACLE = (
     "The oracle threshold is the best one on these very masks: no figure to expect in use. Its Dice is a mean over "
@@ -61,7 +61,9 @@ def _point(row: Row, name: str) -> dict[str, Any]:
 
 def pixels_table(group: Group) -> Table | None:
     """How well the maps mark the abnormal pixels, or None where nothing was measured."""
-    measured = [row for row in group.first.rows if any(row.get(key) is not None for key in (*PIXELS, "pointing"))]
+    measured: list[Row] = [
+        row for row in group.first.rows if any(row.get(key) is not None for key in (*PIXELS, "pointing"))
+    ]
     if not measured:
         return None
     shown = {key: heading for key, heading in PIXELS.items() if any(row.get(key) is not None for row in measured)}

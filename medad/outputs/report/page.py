@@ -10,21 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from medad import __version__
+from medad.evaluation.comparing import compare_entries, evaluation_of
+from medad.evaluation.entries import read_entries
+from medad.evaluation.findings import MARK, finding_lines
+from medad.evaluation.headline import headline, standings
 from medad.files import write_text
 from medad.outputs.report import figures
 from medad.outputs.report.alarms import alarm_figure, alarm_table
 from medad.outputs.report.card import RESEARCH, ModelCard, cell_limits, model_card, pairs_table
-from medad.outputs.report.cell import read_records
 from medad.outputs.report.compare import comparison_tables
 from medad.outputs.report.figures import Figure
 from medad.outputs.report.measures import pixels_table, points_table
 from medad.outputs.report.pictured import Pictured, pictured
-from medad.outputs.report.read import Group, Results, read_results
 from medad.outputs.report.results import runs_table, seeds_table, seeds_text, summary_tables
 from medad.outputs.report.subgroups import subgroup_table
 from medad.outputs.report.svg import Drawing
 from medad.outputs.report.table import Table, fixed, write_csv
 from medad.progress import progress
+from medad.results.cell import Cell, read_records
+from medad.results.read import Group, Results, read_results
 from medad.text import on_page
 
 PAGE, TWINS = "report.html", "report"
@@ -76,13 +80,17 @@ def write_report(folder: Path) -> Path:
             advance(1)
     models = [_untested(folder, place, card, drawing) for place, card in results.models]
     runs = runs_table(results) if results.groups else None
-    summaries, comparisons = summary_tables(results), comparison_tables(results.groups)
+    summaries = summary_tables(results)
+    pool, evaluation = read_entries([results]), evaluation_of(results)
+    comparisons = [compare_entries(pool, question, evaluation) for question in ("method", "score")]
+    tests = comparison_tables(comparisons)
+    summed = [standing.summary for standing in standings(results)]
     environment = _environment(results)
     cards = [one.card for one in sections if one.card] + [one.card for one in models]
     tables = [
         *([runs] if runs else []),
         *summaries,
-        *comparisons,
+        *tests,
         *(table for section in sections for table in section.tables),
         *(table for card in cards for table in (card.settings, card.data)),
         *([environment] if environment else []),
@@ -93,9 +101,12 @@ def write_report(folder: Path) -> Path:
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         results=results,
         lead=_lead(results),
+        headline=headline(results, comparisons[0]),
+        warnings=[f"{MARK} {line}" for line in finding_lines(summed)],
         runs=runs,
         summaries=summaries,
-        comparisons=comparisons,
+        comparisons=tests,
+        left_out=list(dict.fromkeys(one for each in comparisons for one in each.left_out)),
         rates=figures.rates(results.groups, drawing),
         sections=sections,
         models=models,
@@ -136,7 +147,7 @@ def _section(group: Group, budget: int, drawing: Drawing) -> Section:
         anchor=group.anchor,
         title=group.title,
         brief=_brief(group),
-        lead=f"Scores: {named}. Curves show all seeds; everything else is of seed {cell.seed}, the lowest.",
+        lead=f"Scores: {named}. Curves show all seeds; all else is of seed {cell.seed}, the lowest.{_members(cell)}",
         figures=figures.curves(group, drawing),
         histograms=figures.histograms(group, drawing),
         alarms=alarm_figure(group, drawing),
@@ -145,6 +156,18 @@ def _section(group: Group, budget: int, drawing: Drawing) -> Section:
         losses=figures.losses(cell.metrics, drawing),
         card=model_card(group.title, cell.card, cell_limits(group)) if cell.card else None,
         gaps=gaps,
+    )
+
+
+def _members(cell: Cell) -> str:
+    """Which AUC is which, where a score judges several networks one by one."""
+    names = [row["score"] for row in cell.rows if row.get("auc_std") is not None]
+    if not names:
+        return ""
+    return (
+        f" {', '.join(names)}: AUC and AP, in tables and paired tests, are the mean over the networks that are judged "
+        "one by one; curves, histograms, operating points and cases are those of their mean score, which has another "
+        "AUC."
     )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medad.outputs.cases import FOLDER
-from medad.outputs.report.cell import Cell, read_picture
 from medad.outputs.report.table import fixed
+from medad.results.cell import Cell, read_picture
+from medad.results.names import PICTURES
 
 KINDS = {
     (1, True): "Found: abnormal, highest scores",
@@ -67,7 +67,7 @@ def pictured(cell: Cell, budget: int) -> Pictured | None:
         return None
     note = f"{(cell.pictured or {}).get('rule', '')} Seed {cell.seed}.{_colors(cell, listed)}"
     if left_out:
-        note += f" {left_out} more are in {cell.folder.name}/{FOLDER}: left out to bound the size of this page."
+        note += f" {left_out} more are in {cell.folder.name}/{PICTURES}: left out to bound the size of this page."
     return Pictured(note, kinds)
 
 

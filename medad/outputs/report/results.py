@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
-from medad.outputs.report.cell import Cell
-from medad.outputs.report.read import Group, Results
+from medad.evaluation.findings import MARK, findings
+from medad.evaluation.summary import seed_summary
 from medad.outputs.report.table import ABSENT, Block, Column, Row, Table, fixed, interval, number, text
+from medad.results.cell import Cell
+from medad.results.read import Group, Results
 
 STUDIES = "normal + abnormal"
 
@@ -20,7 +22,7 @@ def runs_table(results: Results) -> Table:
         Column("split", text("split"), number=False),
         Column("digest of lists", text("digest"), number=False),
         Column("known normal", text("known_normal")),
-        Column(f"unlabeled ({STUDIES})", _sum("n_unlabeled_normal", "n_unlabeled_abnormal")),
+        Column(f"unlabeled ({STUDIES})", _unlabeled),
         Column(f"test ({STUDIES})", _sum("n_normal", "n_abnormal")),
         Column("calibration", text("calibration")),
         Column("seeds", text("seeds")),
@@ -48,6 +50,7 @@ def _run(group: Group) -> dict[str, Any]:
         "split": row.get("split"),
         "digest": source.get("digest"),
         "known_normal": source.get("normal"),
+        "n_unlabeled": unlabeled if unlabeled is not None else source.get("unlabeled"),
         "n_unlabeled_normal": None if unlabeled is None or abnormal is None else unlabeled - abnormal,
         "n_unlabeled_abnormal": abnormal,
         "n_normal": row.get("n_normal"),
@@ -69,6 +72,12 @@ def calibration_count(cell: Cell) -> int:
     return max((len(values) for values in cell.held_out.values()), default=0)
 
 
+def _unlabeled(row: Row) -> str:
+    """ "32 + 48", or "80 unknown" where nobody knows the labels."""
+    known = _sum("n_unlabeled_normal", "n_unlabeled_abnormal")(row)
+    return f"{row['n_unlabeled']} unknown" if known == ABSENT and row["n_unlabeled"] is not None else str(known)
+
+
 def _sum(first: str, second: str) -> Any:
     def show(row: Row) -> str:
         return ABSENT if row.get(first) is None or row.get(second) is None else f"{row[first]} + {row[second]}"
@@ -88,35 +97,32 @@ def summary_tables(results: Results) -> list[Table]:
 def _summary(dataset: str, groups: Sequence[Group]) -> Table:
     sure = f"{groups[0].first.confidence:.0%} interval"
     columns = [
-        Column("score", text("score"), number=False),
+        Column("score", text("shown"), number=False),
         Column(f"AUC ({sure})", interval("auc", "auc_low", "auc_high")),
         Column(f"AP ({sure})", interval("ap", "ap_low", "ap_high")),
         Column("AUC over seeds", _spread("auc")),
         Column("AP over seeds", _spread("ap")),
     ]
     blocks = [
-        Block(group.title, [_over_seeds(group, row) for row in group.first.rows], group.anchor) for group in groups
+        Block(group.title, [_over_seeds(group, row["score"]) for row in group.first.rows], group.anchor)
+        for group in groups
     ]
     tested = dict.fromkeys(_sum("n_normal", "n_abnormal")(group.first.rows[0]) for group in groups)
     caption = f"{dataset}: {' or '.join(tested)} test studies ({STUDIES})"
     return Table("summary", caption, columns, blocks, bars=("auc", "auc_low", "auc_high"))
 
 
-def _over_seeds(group: Group, row: Row) -> dict[str, Any]:
-    """The row of the lowest seed, with mean and standard deviation over all seeds."""
-    alike = [one for cell in group.cells for one in cell.rows if one["score"] == row["score"]]
-    summary: dict[str, Any] = {"group": group.title, **row, "seeds": len(alike)}
-    for key in ("auc", "ap"):
-        values = [one[key] for one in alike]
-        summary[f"{key}_seeds_mean"] = mean(values) if len(values) > 1 else None
-        summary[f"{key}_seeds_std"] = stdev(values) if len(values) > 1 else None
-    return summary
+def _over_seeds(group: Group, name: str) -> dict[str, Any]:
+    """The summary of a score over all seeds, marked where something is found against it."""
+    summary = seed_summary([row for cell in group.cells for row in cell.rows if row["score"] == name])
+    marked = f"{name} {MARK}" if findings(summary) else name
+    return {"group": group.title, **summary, "shown": marked, "seeds": len(group.cells)}
 
 
 def _spread(key: str) -> Any:
     def show(row: Row) -> str:
-        average = fixed(row[f"{key}_seeds_mean"])
-        return average if average == ABSENT else f"{average} ± {fixed(row[f'{key}_seeds_std'])}"
+        several = row["seeds"] > 1 and row.get(f"{key}_std") is not None
+        return f"{fixed(row[key])} ± {fixed(row[f'{key}_std'])}" if several else ABSENT
 
     return show
 

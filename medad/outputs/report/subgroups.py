@@ -9,9 +9,10 @@ import pandas as pd
 
 from medad.functional.delong import auc_interval
 from medad.functional.intervals import UndefinedMetric
-from medad.outputs.report.cell import ATTRIBUTE, Cell, patients
-from medad.outputs.report.read import Group
 from medad.outputs.report.table import Block, Column, Row, Table, interval, number, text
+from medad.results.cases import ATTRIBUTE, patients, scores_of
+from medad.results.cell import Cell
+from medad.results.read import Group
 
 VALUES = 12  # subgroups of an attribute; the rest are put together
 QUARTERED = 8  # a numeric attribute with more values is cut at its quartiles
@@ -99,7 +100,7 @@ def _row(cell: Cell, attribute: str, subgroup: str, members: np.ndarray[tuple[in
     }
     for name in cell.scores:
         try:
-            found = auc_interval(labels, own[[name]].to_numpy(np.float64), patients(own), cell.confidence)
+            found = auc_interval(labels, scores_of(own, name), patients(own), cell.confidence)
         except UndefinedMetric:
             row |= {name: None, f"{name}_low": None, f"{name}_high": None}
         else:

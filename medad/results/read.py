@@ -1,4 +1,4 @@
-"""A folder of results -> what a report shows."""
+"""A folder of results -> groups of finished experiments that differ in nothing but their seed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medad.outputs.report.cell import Cell, read_cell, read_json
+from medad.results.cell import Cell, read_cell, read_json
+from medad.results.names import RESULT
 from medad.types import MedadError
 
 ELSEWHERE = {"data", "inbox", "scores", "runs", "mlflow-artifacts", "mlruns", "report"}  # never folders of results
@@ -32,6 +33,16 @@ class Group:
     def first(self) -> Cell:
         """The cell with the lowest seed."""
         return self.cells[0]
+
+    @property
+    def dataset(self) -> str:
+        """What it was tested on."""
+        return self.first.rows[0]["dataset"]
+
+    @property
+    def system(self) -> str:
+        """Method and network, as "ddad/ae", with the settings that tell it from others of that name."""
+        return self.title.removeprefix(f"{self.dataset} · ").replace(" · ", "/")
 
     @property
     def place(self) -> dict[str, Any]:
@@ -59,14 +70,14 @@ def read_results(folder: Path) -> Results:
         raise NoResults(f"{folder}: there is no such folder")
     cells, unfinished = [], []
     for place in _places(folder):
-        if (place / "result.json").is_file():
+        if (place / RESULT).is_file():
             cell, problem = read_cell(place)
             if cell is None:
                 unfinished.append((str(place.relative_to(folder)), problem))
             else:
                 cells.append(cell)
         elif place.parent.name == "cells":
-            unfinished.append((str(place.relative_to(folder)), "not finished: it has no result.json"))
+            unfinished.append((str(place.relative_to(folder)), f"not finished: it has no {RESULT}"))
     taken = {cell.folder / "model" for cell in cells}
     models = [
         (place, card) for place in _places(folder) if place not in taken and (card := read_json(place / "model.json"))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from medad.outputs.tables import over_classes, over_seeds, result_lines
+from medad.evaluation.summary import over_classes, over_seeds
+from medad.outputs.tables import result_lines
 
 
 def row(dataset: str, auc: float, score: str = "rec", seed: int = 0, **more: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medad.functional.intervals import CONFIDENCE, clusters_of
-from medad.outputs import cases as pictures
+from medad.functional.intervals import CONFIDENCE
 from medad.parsing import JSON_BYTES, ParseError, parse_json, read_text
-from medad.text import unguarded
+from medad.results.cases import read_cases
+from medad.results.names import CASES, PICTURE_INDEX, PICTURES, RESULT
+from medad.results.row import ResultRow, checked_row, finite
 
-ATTRIBUTE = "attr:"
-TEXTS = ("dataset", "split", "method", "network", "score", "title", "clusters")
-FIXED = ("id", "label", "patient")
 PNG = b"\x89PNG\r\n\x1a\n"
 PICTURE_BYTES = 2**20  # a picture of a case is far smaller
 
@@ -29,18 +26,19 @@ class Cell:
 
     ``cases`` is the table of test cases, ``card`` the model's card, ``pictured`` the index of the case pictures; each
     is None where there is none, and ``gaps`` says why. ``metrics`` (step, value) and ``facts`` are from the records
-    of its runs.
+    of its runs. ``evaluation`` is how the result was judged.
     """
 
     folder: Path
     experiment: dict[str, Any]
-    rows: list[dict[str, Any]]
+    rows: list[ResultRow]
     cases: pd.DataFrame | None
     card: dict[str, Any] | None
     pictured: dict[str, Any] | None
     metrics: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
+    evaluation: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -71,8 +69,21 @@ class Cell:
         known = () if self.cases is None else self.cases.columns
         return [row["score"] for row in self.rows if row["score"] in known]
 
+    @property
+    def primary(self) -> str:
+        """The score that stands for the method: the one marked in its rows, else the one that chose its pictures."""
+        marked = [row["score"] for row in self.rows if row.get("primary")]
+        pictured = (self.pictured or {}).get("score")
+        names = [row["score"] for row in self.rows]
+        return (marked or [name for name in names if name == pictured] or names)[-1]
+
+    @property
+    def trivial(self) -> bool:
+        """Whether the method is a baseline that any other one has to beat."""
+        return any(row.get("trivial") for row in self.rows)
+
     def judged(self, score: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Labels and scores (N,) of the cases that have both."""
+        """Labels and scores (N,) of the cases that have both; of several networks, their mean score."""
         if self.cases is None:
             return np.empty(0, np.int64), np.empty(0)
         kept = self.cases[self.cases["label"].isin([0, 1]) & np.isfinite(self.cases[score])]
@@ -89,30 +100,26 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def read_cell(folder: Path) -> tuple[Cell | None, str]:
     """The cell in ``folder``, or why it cannot be read."""
-    result = read_json(folder / "result.json")
+    result = read_json(folder / RESULT)
     found = result.get("rows") if result else None
-    rows = [_checked(row) for row in found] if isinstance(found, list) else []
-    if not result or not rows or not all(rows):
+    checked = [checked_row(row) for row in found] if isinstance(found, list) else []
+    rows = [row for row in checked if row is not None]
+    if not result or not rows or len(rows) < len(checked):
         return None, "damaged: its result.json cannot be read"
     gaps: list[str] = []
-    cases = _read_cases(folder / "cases.csv", [row["score"] for row in rows])
+    cases = read_cases(folder / CASES, [row["score"] for row in rows])
     if cases is None:
         gaps.append("There is no readable cases.csv: no curves, histograms, subgroups or comparisons.")
     card = read_json(folder / "model" / "model.json") or read_json(folder / "model.json")
     if card is None:
         gaps.append("There is no model folder beside the results: no model card.")
-    index = read_json(folder / pictures.FOLDER / pictures.INDEX)
-    experiment = result.get("experiment")
-    experiment = experiment if isinstance(experiment, dict) else {}
-    return Cell(folder, experiment, rows, cases, card, index, *read_records(folder), gaps), ""
+    index = read_json(folder / PICTURES / PICTURE_INDEX)
+    experiment, evaluation = (_mapping(result.get(key)) for key in ("experiment", "evaluation"))
+    return Cell(folder, experiment, rows, cases, card, index, *read_records(folder), gaps, evaluation), ""
 
 
-def _checked(row: object) -> dict[str, Any]:
-    """A result row in which text is text and a number a finite number or None; empty if it is none."""
-    if not isinstance(row, dict) or not {"dataset", "method", "score", "auc", "ap"} <= row.keys():
-        return {}
-    known = {**dict.fromkeys(TEXTS, "-"), **row}
-    return {str(key): str(value) if key in TEXTS else _number(value) for key, value in known.items()}
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _numbers(values: object) -> NDArray[np.float64]:
@@ -124,11 +131,6 @@ def _numbers(values: object) -> NDArray[np.float64]:
     return array if array.ndim == 1 and np.isfinite(array).all() else np.empty(0)
 
 
-def _number(value: object) -> float | int | None:
-    numeric = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return value if numeric else None  # type: ignore[return-value]  # numeric says which it is
-
-
 def read_records(folder: Path) -> tuple[dict[str, list[tuple[int, float]]], dict[str, str]]:
     """Metrics by step, and what made the run, as the records in ``folder``/runs tell; a line that is none is left."""
     metrics: dict[str, dict[int, float]] = {}
@@ -137,7 +139,7 @@ def read_records(folder: Path) -> tuple[dict[str, list[tuple[int, float]]], dict
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 event = parse_json(line, str(path), finite=False)
-                if event["kind"] == "metric" and _number(event["value"]) is not None:
+                if event["kind"] == "metric" and finite(event["value"]) is not None:
                     metrics.setdefault(str(event["name"]), {})[int(event["step"])] = event["value"]
                 elif event["kind"] == "begin":
                     facts |= {str(key): str(value) for key, value in event["tags"].items()}
@@ -146,33 +148,11 @@ def read_records(folder: Path) -> tuple[dict[str, list[tuple[int, float]]], dict
     return {name: sorted(line.items()) for name, line in metrics.items()}, facts
 
 
-def _read_cases(path: Path, scores: list[str]) -> pd.DataFrame | None:
-    """The table of cases, text as text and scores as numbers, or None."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError):
-        return None
-    if not {"id", "label"} <= set(table.columns):
-        return None
-    table = table.map(unguarded)
-    table["label"] = pd.to_numeric(table["label"], errors="coerce")
-    for name in scores:
-        if name in table.columns and name not in FIXED:
-            table[name] = pd.to_numeric(table[name], errors="coerce").astype(float)
-    return table
-
-
-def patients(cases: pd.DataFrame) -> NDArray[np.int64] | None:
-    """A number for the patient of each case (N,), or None if no two cases are known to share one."""
-    named = cases["patient"] if "patient" in cases.columns else [""] * len(cases)
-    return clusters_of([str(name) or None for name in named])
-
-
 def read_picture(cell: Cell, name: object) -> bytes | None:
     """A picture that the index of ``cell`` names, or None if it is not a small PNG right in the folder of pictures."""
     if not isinstance(name, str) or Path(name).name != name:
         return None
-    path = cell.folder / pictures.FOLDER / name
+    path = cell.folder / PICTURES / name
     if path.is_symlink() or not path.is_file() or path.stat().st_size > PICTURE_BYTES:
         return None
     content = path.read_bytes()

@@ -1,0 +1,135 @@
+"""What can be compared: one score of one method with its seeds, on the cases that it was tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from medad.config import ConfigError
+from medad.functional.intervals import Floats, Ints
+from medad.results import Cell, Group, Results
+from medad.results.cases import patients, scores_of
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One score of one method and its settings (``system``) on one dataset.
+
+    ``cases`` (id, label, patient) are sorted by ID; ``values`` (N, M) hold a column for each seed, and for each network
+    that is judged by itself. ``chosen`` marks the score that stands for its method, ``trivial`` a baseline method.
+    """
+
+    folder: str
+    dataset: str
+    method: str
+    system: str
+    score: str
+    rate: float | None
+    chosen: bool
+    trivial: bool
+    seeds: tuple[int, ...]
+    cases: pd.DataFrame
+    values: Floats
+
+    @property
+    def name(self) -> str:
+        """As it is printed, and as a baseline may be given."""
+        return f"{self.system}:{self.score}"
+
+    @property
+    def labels(self) -> Ints:
+        """0 or 1 for each case, (N,)."""
+        return self.cases["label"].to_numpy(np.int64)
+
+    @property
+    def clusters(self) -> Ints | None:
+        """The patient of each case, (N,), or None where no two cases share one."""
+        return patients(self.cases)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The entries of some folders, and a sentence for everything in them that cannot be compared."""
+
+    entries: Sequence[Entry]
+    left_out: Sequence[str]
+
+
+def read_entries(folders: Sequence[Results], scores: Mapping[str, str] | None = None) -> Pool:
+    """All scores in ``folders``; ``scores`` names the one that stands for a method or a system, as {"ddad": "rec"}.
+
+    Raises:
+        ConfigError: ``scores`` names a method or a score that is not there.
+    """
+    groups = [(str(results.folder), group) for results in folders for group in results.groups]
+    wanted = dict(scores or {})
+    _check_names(wanted, [group for _, group in groups])
+    entries: list[Entry] = []
+    left_out: list[str] = []
+    for folder, group in groups:
+        chosen = wanted.get(group.system) or wanted.get(group.first.rows[0]["method"]) or group.first.primary
+        alike, others = _same_cases(group)
+        left_out += others
+        entries += _entries(folder, group, alike, chosen)
+    return Pool(entries, left_out)
+
+
+def _check_names(wanted: Mapping[str, str], groups: Sequence[Group]) -> None:
+    for name, score in wanted.items():
+        matching = [group for group in groups if name in (group.system, group.first.rows[0]["method"])]
+        if not matching:
+            there = dict.fromkeys(group.system for group in groups)
+            raise ConfigError(f"--scores {name}={score}: there is no method {name!r}; choose from {', '.join(there)}")
+        for group in matching:
+            if score not in group.first.scores:
+                names = ", ".join(group.first.scores) or "none with a readable cases.csv"
+                raise ConfigError(
+                    f"--scores {name}={score}: {group.system} has no score {score!r}; choose from {names}"
+                )
+
+
+def _same_cases(group: Group) -> tuple[list[tuple[Cell, pd.DataFrame]], list[str]]:
+    """The seeds that were tested on the cases of the lowest one, and a sentence for each other seed."""
+    alike: list[tuple[Cell, pd.DataFrame]] = []
+    left_out = []
+    for cell in group.cells:
+        cases = _sorted(cell.cases)
+        if cases is None:
+            left_out.append(f"{group.title}, seed {cell.seed}: it has no readable cases.csv to compare by")
+        elif alike and not cases[["id", "label"]].equals(alike[0][1][["id", "label"]]):
+            left_out.append(
+                f"{group.title}, seed {cell.seed}: it was tested on other cases than seed {alike[0][0].seed}"
+            )
+        else:
+            alike.append((cell, cases))
+    return alike, left_out
+
+
+def _sorted(cases: pd.DataFrame | None) -> pd.DataFrame | None:
+    """The cases that have a label, by ID; None where there are none."""
+    if cases is None:
+        return None
+    labeled = cases[cases["label"].isin([0, 1])].sort_values("id", kind="stable", ignore_index=True)
+    return labeled if len(labeled) else None
+
+
+def _entries(folder: str, group: Group, seeds: Sequence[tuple[Cell, pd.DataFrame]], chosen: str) -> Iterator[Entry]:
+    for name in dict.fromkeys(name for cell, _ in seeds for name in cell.scores):
+        having = [(cell, cases) for cell, cases in seeds if name in cell.scores]
+        cell, cases = having[0]
+        yield Entry(
+            folder=folder,
+            dataset=group.dataset,
+            method=cell.rows[0]["method"],
+            system=group.system,
+            score=name,
+            rate=cell.rows[0].get("anomaly_rate"),
+            chosen=name == chosen,
+            trivial=cell.trivial,
+            seeds=tuple(one.seed for one, _ in having),
+            cases=cases.reindex(columns=["id", "label", "patient"], fill_value=""),
+            values=np.concatenate([scores_of(table, name) for _, table in having], axis=1),
+        )

@@ -1,0 +1,87 @@
+"""Result rows put together: over the seeds of an experiment, and over the classes of a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from statistics import mean, stdev
+from typing import Any
+
+CELL = ("dataset", "split", "method", "variant", "network", "anomaly_rate", "score")
+METRICS = (
+    *("auc", "ap", "f1_max", "pixel_auc", "pixel_ap", "pixel_f1_max", "pixel_aupro", "pixel_dice"),
+    *("pixel_dice_oracle", "pointing", "pixel_auc_each"),
+)
+WORST: dict[str, Callable[..., float]] = {"loss_fall": max, "normal_spread": min, "map_contrast": min}
+
+Row = dict[str, Any]
+
+
+def over_seeds(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """One row for each dataset, method, network and score: :func:`seed_summary` of its rows."""
+    first = {_cell(row): place for place, row in reversed(list(enumerate(rows)))}
+    ordered = sorted(rows, key=lambda row: first[_cell(row)])
+    return [seed_summary(list(group)) for _, group in groupby(ordered, key=_cell)]
+
+
+def _cell(row: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple(row.get(key) for key in CELL)
+
+
+def seed_summary(group: Sequence[Mapping[str, Any]]) -> Row:
+    """One score over its seeds: the means, and the standard deviations (NAME_std).
+
+    The interval of a mean is that over cases, for these trained models: its ends are the means of the seeds' ends. That
+    is the interval of the mean if the seeds agree on which cases are hard; where they do not, it is wider than need be.
+    What another training run would do is in the standard deviation alone.
+
+    With one seed, the deviation is the one over the networks that are judged one by one, where there are several; the
+    column "over" says which it is. Of what findings are made from, the worst seed counts.
+    """
+    several = len(group) > 1
+    summary: Row = {**group[0], "over": f"{len(group)} seeds" if several else ""}
+    if several:
+        for metric in METRICS:
+            values = _numbers(group, metric)
+            summary[metric] = mean(values) if values else None
+            summary[f"{metric}_std"] = stdev(values) if len(values) > 1 else None
+            for end in (f"{metric}_low", f"{metric}_high"):
+                ends = _numbers(group, end)
+                summary[end] = mean(ends) if ends and len(ends) == len(values) else None
+        for key, worst in WORST.items():
+            if values := _numbers(group, key):
+                summary[key] = worst(values)
+    elif group[0].get("auc_std") is not None:
+        summary["over"] = "networks"
+    return summary
+
+
+def _numbers(group: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    return [row[key] for row in group if row.get(key) is not None]
+
+
+def over_classes(summaries: Sequence[Row]) -> list[Row]:
+    """One row for each method, network and score on a benchmark of several classes ("NAME:CLASS"): their plain mean."""
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in summaries:
+        base, colon, _ = row["dataset"].partition(":")
+        if colon:
+            groups.setdefault((base, *(row.get(key) for key in CELL[2:])), []).append(row)
+    return [_class_mean(str(base), group) for (base, *_), group in groups.items() if len(group) > 1]
+
+
+def _class_mean(base: str, group: list[Row]) -> Row:
+    splits = {row["split"] for row in group}
+    counts = ("n_normal", "n_abnormal")
+    return {
+        **group[0],
+        "dataset": f"{base} (mean)",
+        "split": splits.pop() if len(splits) == 1 else "mixed",
+        "over": f"{len(group)} classes",
+        **{key: sum(row[key] for row in group) for key in counts},
+        **{
+            metric: mean(row[metric] for row in group) if all(row.get(metric) is not None for row in group) else None
+            for metric in METRICS
+        },
+        **{f"{metric}_{part}": None for metric in METRICS for part in ("std", "low", "high")},
+    }

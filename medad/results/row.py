@@ -1,0 +1,76 @@
+"""A result row: one score of one experiment, as result.json and results.csv hold it."""
+
+from __future__ import annotations
+
+import math
+from typing import TypedDict, cast
+
+TEXTS = ("dataset", "split", "method", "variant", "network", "score", "title", "clusters", "findings")
+FLAGS = ("primary", "trivial")
+
+
+class _What(TypedDict):
+    dataset: str
+    method: str
+    score: str
+    auc: float
+    ap: float
+
+
+class ResultRow(_What, total=False):
+    """What is in every row, and what is where it applies; see medad.evaluation for what each key means.
+
+    A row may hold more: NAME_threshold, NAME_sensitivity, ... for each operating point, and the pixel metrics. Read
+    those by :func:`number_of`.
+    """
+
+    split: str
+    variant: str
+    network: str
+    title: str
+    seed: int
+    anomaly_rate: float | None
+    n_unlabeled: int | None
+    n_unlabeled_abnormal: int | None
+    n_normal: int
+    n_abnormal: int
+    n_patients: int | None
+    clusters: str
+    confidence: float
+    prevalence: float | None
+    epochs: int
+    seconds: float
+    auc_low: float | None
+    auc_high: float | None
+    auc_std: float | None
+    ap_low: float | None
+    ap_high: float | None
+    ap_std: float | None
+    primary: bool
+    trivial: bool
+    findings: str
+
+
+def number_of(row: object, key: str) -> float | None:
+    """The finite number that a row holds under ``key``, or None."""
+    return finite(cast("dict[str, object]", row).get(key))
+
+
+def finite(value: object) -> float | int | None:
+    """``value`` if it is a finite number, else None."""
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return cast("float | int", value) if numeric else None
+
+
+def checked_row(row: object) -> ResultRow | None:
+    """A row in which text is text, a flag a flag and a number a finite number or None; None if it is no row."""
+    if not isinstance(row, dict) or not {"dataset", "method", "score", "auc", "ap"} <= row.keys():
+        return None
+    known = {**dict.fromkeys(TEXTS, "-"), "findings": "", **row}
+    return cast("ResultRow", {str(key): _checked(str(key), value) for key, value in known.items()})
+
+
+def _checked(key: str, value: object) -> object:
+    if key in TEXTS:
+        return str(value)
+    return value is True if key in FLAGS else finite(value)
