@@ -102,6 +102,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     card = _read_card(folder / CARD)
     try:
         kind = methods.get(card.method)
+        card = card.model_copy(update={"settings": kind.settings_model.of_card(card.settings)})
         method: Method = kind(build(kind.settings_model, card.settings, str(folder / CARD)))
         tensors = load_file(folder / WEIGHTS)
     except (UnknownName, ConfigError) as error:
