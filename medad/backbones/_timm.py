@@ -69,7 +69,7 @@ class HRNet(Backbone):
         if not upsamplings:
             raise BackboneError(
                 f"{self.title}: this timm builds it without upsampling layers that could be made bilinear: install "
-                "another timm (1.0 was written for), or take its own form (--set fusion=nearest)"
+                "timm 1.0, for which this was written, or take its own form (--set fusion=nearest)"
             )
         for part in upsamplings:
             part.mode, part.align_corners = "bilinear", True

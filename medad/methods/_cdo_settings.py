@@ -30,8 +30,8 @@ class CDOSettings(Settings):
     )
     resize: Resampling = Field(
         "plain",
-        description='"plain", bilinear without antialiasing, is the paper\'s; "two_steps" that of 2025: bicubic to four '
-        'times the size, then "antialiased"',
+        description='"plain", bilinear without antialiasing, is the paper\'s; "two_steps" that of 2025: bicubic to '
+        'four times the size, then "antialiased"',
     )
     rectangles: int = Field(
         MOST_RECTANGLES, ge=0, le=64, description="at most so many synthetic anomalies in an image (MOM); 0: none"

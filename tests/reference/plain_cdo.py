@@ -26,7 +26,7 @@ def corners_on_corners(image: Array, height: int, width: int) -> Array:
 
 
 def centers_on_centers(image: Array, height: int, width: int) -> Array:
-    """(C, h, w) -> (C, height, width), bilinear; pixels are squares that are laid upon each other ("no align corners")."""
+    """(C, h, w) -> (C, height, width), bilinear; pixels are squares laid upon each other ("no align corners")."""
     made = np.zeros((len(image), height, width), dtype=image.dtype)
     for row in range(height):
         for column in range(width):
@@ -116,7 +116,7 @@ def gradients(expert: Sequence[Array], apprentice: Sequence[Array], masks: Array
 
 
 def gaussian(image: Array, sigma: float) -> Array:
-    """(H, W) smoothed: weights to four sigma, of sum 1; beyond the border comes the mirror image, border pixel first."""
+    """(H, W) smoothed: weights to four sigma, of sum 1; beyond the border its mirror image, border pixel first."""
     reach = int(4 * sigma + 0.5)
     weights = np.array([np.exp(-(step**2) / (2 * sigma**2)) for step in range(-reach, reach + 1)])
     weights = weights / weights.sum()

@@ -15,13 +15,12 @@ from medad.functional.synthesis import white_noise
 from medad.methods.cdo import CDO
 
 TOLERANCE = 1e-5
-SHAPES = ((4, 8, 8), (3, 4, 4), (5, 2, 2))  # of the scales
+SHAPES = ((3, 6, 6), (2, 3, 3), (4, 2, 2))  # of the scales
 RELEASES = {
     2023: {"noise_grain": 1, "maps": "features"},
     2025: {"noise_grain": 4, "maps": "cosine"},
 }
 releases = pytest.mark.parametrize("release", RELEASES)
-precisions = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 
 
 def relative(ours: Tensor | np.ndarray, expected: np.ndarray | float) -> float:
@@ -29,15 +28,15 @@ def relative(ours: Tensor | np.ndarray, expected: np.ndarray | float) -> float:
     return float(np.abs(np.asarray(ours, dtype=np.float64) - expected).max() / np.abs(expected).max())
 
 
-def drawn_features(seed: int, dtype: torch.dtype = torch.float64, images: int = 2) -> list[Tensor]:
+def drawn_features(seed: int) -> list[Tensor]:
     rng = Generator().manual_seed(seed)
-    return [torch.randn(images, *shape, generator=rng).to(dtype) for shape in SHAPES]
+    return [torch.randn(2, *shape, generator=rng, dtype=torch.float64) for shape in SHAPES]
 
 
 def nearly(features: list[Tensor], share: float) -> list[Tensor]:
     """Features in almost the same direction, of another length, as a trained apprentice has them."""
     rng = Generator().manual_seed(4)
-    return [(one + share * torch.randn(one.shape, generator=rng)) * 1.7 for one in features]
+    return [(one + share * torch.randn(one.shape, generator=rng, dtype=one.dtype)) * 1.7 for one in features]
 
 
 def images(count: int = 2, side: int = 32) -> Tensor:
@@ -48,27 +47,27 @@ def arrays(tensors: list[Tensor]) -> list[np.ndarray]:
     return [one.detach().double().numpy() for one in tensors]
 
 
-@precisions
-@pytest.mark.parametrize("share", [1.0, 0.05], ids=["untrained", "trained"])
-@pytest.mark.parametrize("gamma", [0.0, 2.0])
-@pytest.mark.parametrize("most", [4, 0], ids=["with rectangles", "without"])
+@pytest.mark.parametrize("share", [1.0, 0.2], ids=["untrained", "trained"])
+@pytest.mark.parametrize(("most", "gamma"), [(4, 2.0), (4, 0.0), (0, 2.0)], ids=str)
 @releases
-def test_loss_and_the_gradients_of_every_scale(
-    release: int, most: int, gamma: float, share: float, dtype: torch.dtype
-) -> None:
-    expert = drawn_features(0, dtype)
-    apprentice = [one.to(dtype).requires_grad_() for one in nearly(expert, share)]
-    grain = RELEASES[release]["noise_grain"]
-    method = cdo_with(expert, apprentice, gamma=gamma, rectangles=most, **RELEASES[release])
-    _, masks = white_noise(images(), Generator().manual_seed(8), most, grain)
+def test_loss_and_the_gradients_of_every_scale(release: int, most: int, gamma: float, share: float) -> None:
+    expert = drawn_features(0)
+    apprentice = nearly(expert, share)
+    _, masks = white_noise(images(), Generator().manual_seed(8), most, RELEASES[release]["noise_grain"])
     assert bool(masks.any()) == bool(most)
-    loss = method._loss(Generator().manual_seed(8), images())
-    loss.backward()
-    given = arrays(expert), arrays(apprentice), masks[:, 0].numpy(), gamma
-    assert relative(loss.detach(), plain_cdo.loss(*given)) < TOLERANCE
-    expected = plain_cdo.gradients(*given)
-    for ours, plain in zip(apprentice, expected, strict=True):
-        assert relative(ours.grad, plain) < TOLERANCE
+    for dtype in (torch.float64, torch.float32):
+        known, learned = ([one.to(dtype, copy=True) for one in network] for network in (expert, apprentice))
+        for one in learned:
+            one.requires_grad_()
+        method = cdo_with(known, learned, gamma=gamma, rectangles=most, **RELEASES[release])
+        loss = method._loss(Generator().manual_seed(8), images())
+        loss.backward()
+        given = arrays(known), arrays(learned), masks[:, 0].numpy(), gamma
+        assert relative(loss.detach(), plain_cdo.loss(*given)) < TOLERANCE
+        if dtype == torch.float64:
+            expected = plain_cdo.gradients(*given)
+        for ours, plain in zip(learned, expected, strict=True):
+            assert relative(ours.grad, plain) < TOLERANCE
 
 
 @pytest.fixture(scope="module")
@@ -142,12 +141,12 @@ def test_noise_on_an_image(grain: int) -> None:
 
 @pytest.mark.parametrize("grain", [1, 4])
 def test_contrast_of_the_noise(grain: int) -> None:
-    """In units of the image's range: 1 / sqrt(12) = 0.289 as it is drawn, 0.047 once it is resized from 1024 to 256."""
+    """In units of the image's range: 1 / sqrt(12) = 0.289 as it is drawn, 0.047 resized from four times the size."""
     weights = plain_cdo.shrinking(16 * grain, 16)[8] if grain > 1 else np.ones(1)
     expected = 12**-0.5 * np.sum(weights**2)  # independent pixels, both axes
     assert expected == pytest.approx(0.289 if grain == 1 else 0.047, abs=6e-4)
-    made, masks = white_noise(torch.full((150, 3, 64, 64), 9.0), Generator().manual_seed(0), 4, grain)
-    inner = -torch.nn.functional.max_pool2d(-masks, 3, 1, 1) == 1
+    made, masks = white_noise(torch.full((80, 3, 128, 128), 9.0), Generator().manual_seed(0), 1, grain)
+    inner = torch.nn.functional.avg_pool2d(masks, 5, 1, 2) == 1  # away from the rim
     noise = made[inner.expand_as(made)]
     assert noise.std().item() / 2 == pytest.approx(expected, rel=0.02)
 
