@@ -115,7 +115,7 @@ def test_a_checkpoint_of_another_release_is_refused(key: str, tmp_path: Path, mo
         other.restore(task.state(), tmp_path)
     earlier = task.state()
     earlier["of"] = {name: value for name, value in earlier["of"].items() if name not in ("fusion", "foreground")}
-    with pytest.raises(TrainingError, match="other fusion, foreground.*remove the folder"):
+    with pytest.raises(TrainingError, match=r"other fusion, foreground.*remove the folder"):
         task.restore(earlier, tmp_path)
 
 
