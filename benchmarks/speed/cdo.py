@@ -2,12 +2,13 @@
 
     python benchmarks/speed/cdo.py [--threads 1] [--busy] [--seconds 3] [--rounds 3] [--networks resnet18] [--size 256]
 
-"network" is expert, apprentice and the discrepancy of each scale on the grid of the first; "score" adds all that makes it
-an answer: their sum, brought to the image's size, the Gaussian, the maximum and the mean of the top 1 %, on the device.
-The plain loop takes one image at a time, upsamples the features of each scale, moves its map to the host by itself, and
-smooths and pools with SciPy and NumPy. Images are on the device already. Latency is of one image, after warming up, until the device has finished; the
-best batch is the quickest of --batches. Timed in turns. The weights are random: the time does not depend on them. Ends
-with 1 if a score differs by more than 1e-4 of itself.
+"network" is expert, apprentice and the discrepancy of each scale, on the grid of the first; "score" adds all that makes
+it an answer: their sum, brought to the image's size, the Gaussian, the maximum and the mean of the top 1 %, on the
+device. The plain loop takes one image at a time, upsamples the features of each scale, moves its map to the host by
+itself, and smooths and pools with SciPy and NumPy. Images are on the device already. Latency is of one image, after
+warming up, until the device has finished; the best batch is the quickest of --batches. Timed in turns. The weights are
+random: the time does not depend on them. Ends with 1 if a score differs by more than 1e-4 of itself. What the training
+loss costs: cdo_loss.py.
 """
 
 from __future__ import annotations
