@@ -16,6 +16,8 @@ from medad.parsing import SHOWN, ParseError, parse_yaml, quoted, read_yaml
 from medad.text import visible
 from medad.types import MedadError
 
+Resampling = Literal["antialiased", "plain", "two_steps"]  # what ResizePlane in data/transforms.py knows
+
 
 class ConfigError(MedadError):
     """A setting that does not exist, or a value that it does not take."""
@@ -65,6 +67,16 @@ class Settings(Strict):
     def architecture(self) -> str:
         """What tables call the network; "-" for a method without one."""
         return str(getattr(self, "network", "-"))
+
+    @property
+    def resampling(self) -> Resampling:
+        """How images are resized to the network's grid."""
+        return "antialiased"
+
+    @classmethod
+    def of_card(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings in the card of a model, with the former behavior for those that are younger than the card."""
+        return dict(stored)
 
 
 class Evaluation(Strict):

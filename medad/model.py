@@ -183,6 +183,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     try:
         card = read_card(folder)
         kind = methods.get(card.method)
+        card = card.model_copy(update={"settings": kind.settings_model.of_card(card.settings)})
         settings = build(kind.settings_model, card.settings, str(folder / CARD))
         header = read_header(folder / WEIGHTS)
         _check_fit(folder, kind, settings, header)

@@ -101,3 +101,6 @@ def test_the_paper_and_its_re_release_as_pipelines() -> None:
     assert [getattr(later, key) for key in keys] == [256, 3, "hrnet_w32", 2, 4, 4, 100, 32, "adam"]
     assert (paper.learning_rate, paper.weight_decay, paper.decay, paper.decay_every) == (4e-4, 1e-4, 0.95, 1)
     assert (later.learning_rate, later.decay, later.decay_every, later.top_share) == (1e-3, 0.1, 80, 0.01)
+    keys = ("resize", "noise_grain", "clip", "maps", "fusion", "foreground", "weight_decay")
+    assert [getattr(paper, key) for key in keys] == ["plain", 1, 0, "features", "bilinear", False, 1e-4]
+    assert [getattr(later, key) for key in keys] == ["two_steps", 4, 5, "cosine", "bilinear", False, 0]

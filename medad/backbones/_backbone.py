@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Generator, Tensor, default_generator, nn, random
 
 from medad.types import MedadError
 
 Tensors = Mapping[str, Tensor]
+Fusion = Literal["bilinear", "nearest"]
 
 
 class BackboneError(MedadError):
@@ -48,6 +50,13 @@ class Backbone(ABC):
         Raises:
             BackboneError: a package is missing, or ``tensors`` are not the weights of this architecture.
         """
+
+    def with_fusion(self, fusion: Fusion) -> Backbone:
+        """The backbone whose branches are upsampled so where they meet; most have no branches and stay as they are.
+
+        The weights are the same.
+        """
+        return self
 
     def part(self, name: str) -> Backbone:
         """What "FAMILY:name" stands for, such as "timm:convnext_tiny.fb_in1k"; most backbones are no family."""

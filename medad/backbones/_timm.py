@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from medad.backbones._backbone import Backbone, BackboneError, Source, Tensors, fill
+from medad.backbones._backbone import Backbone, BackboneError, Fusion, Source, Tensors, fill
 
 FINEST, COARSEST = 4, 16  # strides of the maps that are used, where an architecture offers more
 
@@ -36,10 +36,19 @@ def published(model: str) -> Source:
 
 @dataclass(frozen=True)
 class HRNet(Backbone):
-    """The first three of the four branches after HRNet's stage 4 (Wang et al., TPAMI 2020): strides 4, 8 and 16."""
+    """The first three of the four branches after HRNet's stage 4 (Wang et al., TPAMI 2020): strides 4, 8 and 16.
+
+    Coarse branches are upsampled before they are added to fine ones: bilinear with corners on corners, as HRNet and CDO
+    were published, or "nearest", as timm does.
+    """
 
     title: str
     model: str
+    fusion: Fusion = "bilinear"
+
+    def with_fusion(self, fusion: Fusion) -> Backbone:
+        """The same model and weights."""
+        return replace(self, fusion=fusion)
 
     def source(self) -> Source:
         """timm's file."""
@@ -50,8 +59,20 @@ class HRNet(Backbone):
         network: nn.Module = timm().create_model(
             self.model, features_only=True, feature_location="", out_indices=(1, 2, 3)
         )
+        if self.fusion == "bilinear":
+            self._fuse_bilinearly(network)
         head = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.")
         return network if tensors is None else fill(network, tensors, self.title, head)
+
+    def _fuse_bilinearly(self, network: nn.Module) -> None:
+        upsamplings = [part for part in network.modules() if isinstance(part, nn.Upsample)]
+        if not upsamplings:
+            raise BackboneError(
+                f"{self.title}: this timm builds it without upsampling layers that could be made bilinear: install "
+                "timm 1.0, for which this was written, or take its own form (--set fusion=nearest)"
+            )
+        for part in upsamplings:
+            part.mode, part.align_corners = "bilinear", True
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Loaders:
 
     def __call__(self, settings: Settings) -> Loader:
         """The loader for these settings."""
-        sees = (settings.size, settings.channels, settings.preset)
+        sees = (settings.size, settings.channels, settings.preset, settings.resampling)
         return self._made.setdefault(sees, Loader(settings, self.device, keep_bytes=self.keep_bytes))
 
 

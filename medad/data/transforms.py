@@ -1,7 +1,7 @@
 """From a file's pixels to the network's grid and back, as MONAI transforms.
 
 A preset says how intensities reach [-1, 1]; geometry is the same for all: gray or color, display axes (rows, columns
-and, for a volume, slices), and an antialiased bilinear resize in the plane. Geometry can be undone (`restore`).
+and, for a volume, slices), and a resize in the plane, as the method's settings say. Geometry can be undone (`restore`).
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ from typing import Any, Literal
 
 import torch
 from monai.data import MetaTensor
-from monai.transforms import Compose, InvertibleTransform, Orientation, Transform
+from monai.transforms import Compose, InvertibleTransform, Orientation
 from monai.transforms.utils import create_scale
+from monai.utils.enums import TraceKeys
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from medad.config import ConfigError, Settings
+from medad.config import ConfigError, Resampling, Settings
+from medad.data.intensities import Bounded, ToSigned, extremes, percentiles, window
 from medad.io import ReadSettings, UnreadableImage
 
 Intensity = Callable[[MetaTensor], MetaTensor]
+FINER = 4  # "two_steps" goes to 256 by way of 1024
 
 
 def match_channels(image: MetaTensor, channels: int) -> MetaTensor:
@@ -67,81 +70,60 @@ class DisplayAxes(InvertibleTransform):
         return MetaTensor(moved).copy_meta_from(meta)
 
 
+DISPLAY_AXES = DisplayAxes()  # one for every geometry: an instance undoes only what it has done
+
+
 class ResizePlane(InvertibleTransform):
-    """Rows and columns to size x size, bilinear and antialiased: what Pillow's BILINEAR gives, before rounding.
+    """Rows and columns to size x size.
+
+    "antialiased" is bilinear: what Pillow's BILINEAR gives, before rounding. "plain" is bilinear between the four
+    nearest pixels, however much the image shrinks. "two_steps" goes by way of a grid ``FINER`` times finer, bicubic
+    (Pillow's BICUBIC) and clipped to the image's range, and from there by "antialiased".
 
     The inverse interpolates back to the rows and columns that there were, bilinearly.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, resampling: Resampling = "antialiased") -> None:
         self.size = size
+        self.resampling = resampling
 
     def __call__(self, image: MetaTensor) -> MetaTensor:
         """(C, H, W) or (C, H, W, D) -> (C, size, size) or (C, size, size, D)."""
-        return self._resized(image, (self.size, self.size), self.get_transform_info())
+        return self._resized(image, (self.size, self.size), self._info(), self.resampling)
 
     def inverse(self, image: MetaTensor) -> MetaTensor:
         """Back to the rows and columns of the source."""
         info = self.pop_transform(image)
         rows, columns = info["orig_size"][:2]
-        return self._resized(image, (int(rows), int(columns)), None)
+        return self._resized(image, (int(rows), int(columns)), None, "antialiased")
 
-    def _resized(self, image: MetaTensor, plane: tuple[int, int], info: Any) -> MetaTensor:
+    def _info(self) -> Any:
+        """Without the instance: any other can undo it."""
+        return {**self.get_transform_info(), TraceKeys.ID: TraceKeys.NONE}
+
+    def _resized(self, image: MetaTensor, plane: tuple[int, int], info: Any, resampling: Resampling) -> MetaTensor:
         before = image.shape[1:3]
         scale = torch.as_tensor(create_scale(3, [before[0] / plane[0], before[1] / plane[1], 1.0]))
         for axis in (0, 1):  # centers of the corner pixels move with the pixel size
             scale[axis, 3] = (before[axis] / plane[axis] - 1) / 2
         meta = self.track_transform_meta(image, sp_size=plane, affine=scale, transform_info=info)
         slices = as_slices(image)
-        if tuple(before) != plane:
-            slices = interpolate(slices, plane, mode="bilinear", antialias=True, align_corners=False)
+        if resampling == "two_steps":
+            bounds = image.meta.get("bounds", (None, None))
+            slices = torch.cat([_by_a_finer_grid(one, plane, bounds) for one in torch.split(slices, 1)])
+        elif tuple(before) != plane:
+            antialias = resampling == "antialiased"
+            slices = interpolate(slices, plane, mode="bilinear", antialias=antialias, align_corners=False)
         moved = slices[0] if image.ndim == 3 else slices.movedim(0, -1)
         return MetaTensor(moved.contiguous()).copy_meta_from(meta)
 
 
-class Bounded(Transform):
-    """Finds the range of an image: the file's nominal one where it has one, else by ``measure`` of the image itself."""
-
-    def __init__(self, measure: Callable[[Tensor], tuple[float, float]]) -> None:
-        self.measure = measure
-
-    def __call__(self, image: MetaTensor) -> MetaTensor:
-        """Clipped to the range, which is in ``meta["bounds"]``; no reader goes beyond a nominal one."""
-        nominal = image.meta.get("reading", {}).get("value_range")
-        low, high = nominal or self.measure(image.as_tensor())
-        pixels = image.as_tensor() if nominal else image.as_tensor().clamp(low, high)
-        bounded = MetaTensor(pixels).copy_meta_from(image)
-        bounded.meta["bounds"] = (low, high)
-        return bounded
-
-
-class ToSigned(Transform):
-    """The range in ``meta["bounds"]`` to [-1, 1]. It comes after the resize, with which it commutes, since there is
-    less to do then."""
-
-    def __call__(self, image: MetaTensor) -> MetaTensor:
-        """2 (x - low) / (high - low) - 1; a constant image becomes -1."""
-        low, high = image.meta["bounds"]
-        signed = image.as_tensor().sub(low).mul_(2 / ((high - low) or 1.0)).sub_(1).clamp_(-1, 1)
-        return MetaTensor(signed).copy_meta_from(image)
-
-
-def extremes(pixels: Tensor) -> tuple[float, float]:
-    """Minimum and maximum."""
-    return float(pixels.min()), float(pixels.max())
-
-
-def percentiles(pixels: Tensor) -> tuple[float, float]:
-    """0.5th and 99.5th percentile, of at most a million evenly spaced pixels."""
-    flat = pixels.flatten()
-    flat = flat[:: max(1, len(flat) // 1_000_000)]
-    low, high = torch.quantile(flat[:2_000_000].float(), torch.tensor([0.005, 0.995])).tolist()
-    return low, high
-
-
-def window(center: float, width: float) -> Callable[[Tensor], tuple[float, float]]:
-    """The fixed range of a window, in the file's units."""
-    return lambda pixels: (center - width / 2, center + width / 2)
+def _by_a_finer_grid(one: Tensor, plane: tuple[int, int], bounds: tuple[float | None, float | None]) -> Tensor:
+    """A slice (1, C, H, W) to a grid ``FINER`` times finer than ``plane``, within ``bounds``, and then to ``plane``."""
+    finer = tuple(FINER * side for side in plane)
+    fine = interpolate(one, finer, mode="bicubic", antialias=True, align_corners=False)
+    fine = fine if None in bounds else fine.clamp(*bounds)
+    return interpolate(fine, plane, mode="bilinear", antialias=True, align_corners=False)
 
 
 @dataclass(frozen=True)
@@ -174,15 +156,15 @@ def read_settings(settings: Settings) -> ReadSettings:
 
 
 @cache
-def geometry(size: int) -> Compose:
-    """The invertible part of :func:`to_network`."""
-    return Compose([DisplayAxes(), ResizePlane(size)])
+def geometry(size: int, resampling: Resampling = "antialiased") -> Compose:
+    """The invertible part of :func:`to_network`; the inverse is the same for every ``resampling``."""
+    return Compose([DISPLAY_AXES, ResizePlane(size, resampling)])
 
 
 def to_network(settings: Settings) -> Compose:
     """The transforms from an image of the right channels, (C, *spatial), to (C, S, S) or (C, S, S, D) in [-1, 1]."""
     bounded = Bounded(PRESETS[settings.preset].measure)
-    return Compose([bounded, *geometry(settings.size).transforms, ToSigned()])
+    return Compose([bounded, *geometry(settings.size, settings.resampling).transforms, ToSigned()])
 
 
 def as_slices(image: Tensor) -> Tensor:

@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn.functional import normalize
+from typing import Any
 
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.linalg import vector_norm
+
+from medad.functional.upsampling import Size, upsampled_products
+
+SHORTEST = 1e-12  # no feature vector counts as shorter where its length divides
 TINY = 1e-6  # no discrepancy is taken for smaller where it divides
 
 
-def feature_discrepancy(expert: Tensor, apprentice: Tensor) -> Tensor:
-    """Squared distance of the features, each of length 1 at every position: two (B, C, h, w) -> (B, 1, h, w).
+def feature_discrepancy(expert: Tensor, apprentice: Tensor, size: Size | None = None) -> Tensor:
+    """Squared distance of the features, each of length 1 at every position: two (B, C, h, w) -> (B, 1, H, W).
 
-    It lies between 0 and 4, and is twice 1 - cosine similarity.
+    It lies between 0 and 4, and is twice 1 - cosine similarity. ``size`` is (H, W): the features are upsampled to it
+    (bilinear, corners on corners) before they are brought to length 1; without it they stay on their own grid. The
+    expert gets no gradient.
     """
-    difference = normalize(expert.float(), dim=1) - normalize(apprentice.float(), dim=1)
-    return difference.square().sum(dim=1, keepdim=True)
+    expert, apprentice = (one if one.dtype == torch.float64 else one.float() for one in (expert, apprentice))
+    if size is None or size == tuple(expert.shape[-2:]):
+        distance: Tensor = _Distance.apply(expert, apprentice)  # type: ignore[no-untyped-call]  # PyTorch's stubs lack it
+        return distance
+    both, of_expert, of_apprentice = upsampled_products(expert, apprentice, size)
+    lengths = [products.clamp(min=SHORTEST**2).sqrt() for products in (of_expert, of_apprentice)]
+    squares = of_expert / lengths[0] ** 2 + of_apprentice / lengths[1] ** 2
+    return (squares - 2 * both / (lengths[0] * lengths[1]))[:, None].to(expert.dtype)
+
+
+class _Distance(Function):
+    """Distance on the grid of the features; the gradient by its formula, in a quarter of the time of autograd's."""
+
+    @staticmethod
+    def forward(ctx: Any, expert: Tensor, apprentice: Tensor) -> Tensor:
+        """Two (B, C, h, w) -> (B, 1, h, w)."""
+        lengths = [vector_norm(one, dim=1, keepdim=True).clamp(min=SHORTEST) for one in (expert, apprentice)]
+        directions = expert / lengths[0], apprentice / lengths[1]
+        distance: Tensor = (directions[0] - directions[1]).square().sum(dim=1, keepdim=True)
+        ctx.save_for_backward(*directions, lengths[1], distance)
+        return distance
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
+        """-2 (f - cos g) / |a| for the directions f of the expert and g of the apprentice a."""
+        of_expert, of_apprentice, length, distance = ctx.saved_tensors
+        factor = -2 * gradients[0] / length
+        return None, torch.addcmul(of_expert * factor, of_apprentice, factor * (distance / 2 - 1))
 
 
 def overlap_weights(discrepancy: Tensor, synthetic: Tensor, gamma: float) -> Tensor:

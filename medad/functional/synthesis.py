@@ -44,37 +44,52 @@ def _square(height: int, width: int, generator: Generator) -> tuple[slice, slice
     )
 
 
-def white_noise(images: Tensor, generator: Generator, most: int = 4, grain: int = 1) -> tuple[Tensor, Tensor]:
+def white_noise(
+    images: Tensor, generator: Generator, most: int = 4, grain: int = 1, foreground: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Put 0 to ``most`` rectangles of white noise on each image: (B, C, H, W) -> new images and masks (B, 1, H, W).
 
-    Half-sides are integers from H/40 to H/10, centers uniform over the image, each pixel and channel uniform in
-    [-1, 1]. All this is drawn on a grid that is ``grain`` times finer and then resized as images are (bilinear,
-    antialiased); pixels that are half covered or more are marked. ``images`` are left as they were. CDO, IEEE TII 2023.
+    Rectangles lie wholly inside the image, with half-sides uniform among the integers from H / 40 to below H / 10; each
+    pixel and channel is uniform in [-1, 1]. With a 0/1 mask ``foreground`` (B, 1, H, W) only pixels of it get noise.
+
+    All is drawn on a grid that is ``grain`` times finer and then resized (bilinear, antialiased), where what lay under
+    a rectangle counts as even: pixels on its rim mix the noise with the pixel of the image. Every pixel that noise
+    reaches is marked. ``images`` are left as they were. CDO, IEEE TII 2023.
     """
     images = images.clone()
     masks = torch.zeros_like(images[:, :1])
-    channels, *sides = images.shape[1:]
-    for image, mask in zip(images, masks, strict=True):
+    allowed = [None] * len(images) if foreground is None else list(foreground)
+    for image, mask, inside in zip(images, masks, allowed, strict=True):
         count = int(torch.randint(most + 1, (), generator=generator))
-        canvas = images.new_zeros(1, channels + 1, *(grain * side for side in sides))
-        for _ in range(count):
-            place = _rectangle(canvas.shape[-2], canvas.shape[-1], generator)
-            shape = canvas[(0, slice(channels), *place)].shape
-            canvas[(0, slice(channels), *place)] = torch.rand(shape, generator=generator).to(canvas) * 2 - 1
-            canvas[(0, channels, *place)] = 1
         if count:
-            drawn = interpolate(canvas, sides, mode="bilinear", antialias=True) if grain > 1 else canvas
-            covered = drawn[0, channels:]
-            image.mul_(1 - covered).add_(drawn[0, :channels])
-            mask.copy_(covered >= 0.5)
+            drawn = _drawn(image, count, grain, generator, inside)
+            covered = drawn[-1:]
+            image.mul_(1 - covered).add_(drawn[:-1])
+            mask.copy_(covered > 0)
     return images, masks
 
 
+def _drawn(image: Tensor, count: int, grain: int, generator: Generator, inside: Tensor | None) -> Tensor:
+    """Noise and, as the last channel, how much of each pixel it covers: (C, H, W) -> (C + 1, H, W)."""
+    channels, *sides = image.shape
+    canvas = image.new_zeros(channels + 1, *(grain * side for side in sides))
+    for _ in range(count):
+        rows, columns = _rectangle(canvas.shape[-2], canvas.shape[-1], generator)
+        shape = canvas[:channels, rows, columns].shape
+        canvas[:channels, rows, columns] = torch.rand(shape, generator=generator).to(canvas) * 2 - 1
+        canvas[channels, rows, columns] = 1
+    if inside is not None:
+        canvas *= inside.repeat_interleave(grain, dim=1).repeat_interleave(grain, dim=2)
+    return interpolate(canvas[None], sides, mode="bilinear", antialias=True)[0] if grain > 1 else canvas
+
+
 def _rectangle(height: int, width: int, generator: Generator) -> tuple[slice, slice]:
-    lowest, highest = max(1, height // 40), max(1, height // 10)
-    halves = torch.randint(lowest, highest + 1, (2,), generator=generator).tolist()
-    centers = [int(torch.randint(side, (), generator=generator)) for side in (height, width)]
-    return (
-        slice(max(centers[0] - halves[0], 0), min(centers[0] + halves[0], height)),
-        slice(max(centers[1] - halves[1], 0), min(centers[1] + halves[1], width)),
-    )
+    """A half-side h around a center from h to below side - h: of a rectangle on 1024 pixels, 0.2 % touch the border."""
+    lowest = max(1, height // 40)
+    halves = torch.randint(lowest, max(lowest + 1, height // 10), (2,), generator=generator).tolist()
+    centers = [
+        int(torch.randint(half, side - half, (), generator=generator))
+        for half, side in zip(halves, (height, width), strict=True)
+    ]
+    rows, columns = (slice(center - half, center + half) for center, half in zip(centers, halves, strict=True))
+    return rows, columns

@@ -17,8 +17,11 @@ log = logging.getLogger(__name__)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's RGB images in [0, 1]
 
 
+Features = list[Tensor]  # (B, C, h, w) for each scale, fine to coarse
+
+
 class Pair(nn.Module):
-    """Images (B, 1 or 3, S, S) in [-1, 1] -> for each scale, fine to coarse, their discrepancy (B, 1, h, w).
+    """Images (B, 1 or 3, S, S) in [-1, 1] -> for each scale, fine to coarse, their discrepancy.
 
     Gray is repeated to three channels; then ImageNet's normalization, whatever the modality: what was a 16-bit image
     has been brought to [-1, 1] by the reader and the preset, as for every method.
@@ -44,11 +47,24 @@ class Pair(nn.Module):
         return self
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """What the apprentice is trained by; the expert gets no gradient."""
+        """What the apprentice is trained by, (B, 1, H, W) on the grid of the first scale; the expert gets no gradient.
+
+        The features are upsampled, then brought to length 1, then compared.
+        """
+        known, learned = self.features(images)
+        height, width = known[0].shape[-2:]
+        return [feature_discrepancy(*pair, (height, width)) for pair in zip(known, learned, strict=True)]
+
+    def on_own_grids(self, images: Tensor) -> list[Tensor]:
+        """The discrepancy of each scale on the grid of its features, (B, 1, h, w)."""
+        return [feature_discrepancy(*pair) for pair in zip(*self.features(images), strict=True)]
+
+    def features(self, images: Tensor) -> tuple[Features, Features]:
+        """Of the expert, without gradient, and of the apprentice."""
         normalized = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.std
         with torch.no_grad():
             known = self.expert(normalized)
-        return [feature_discrepancy(*pair) for pair in zip(known, self.apprentice(normalized), strict=True)]
+        return known, self.apprentice(normalized)
 
     def restart(self, backbone: Backbone, expert: Mapping[str, Tensor], generator: Generator) -> None:
         """The expert's weights, and a new apprentice drawn from ``generator``."""

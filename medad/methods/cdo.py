@@ -1,5 +1,8 @@
 """CDO: collaborative discrepancy optimization (Cao et al., IEEE Transactions on Industrial Informatics 19(11), 2023).
 
+The authors' two releases differ; the settings tell them apart. Those of the paper (2023) are the defaults and
+pipelines/cdo.yaml, those of 2025 are pipelines/cdo_2025.yaml.
+
 The expert's weights are stored in the model folder beside the apprentice's, so that a model scores wherever it is
 copied to, with no other file and no download, and its digest covers both networks; the folder is twice as large for it.
 """
@@ -10,77 +13,33 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator
 from torch import Generator, Tensor, nn
-from torch.nn.functional import adaptive_max_pool2d, interpolate
+from torch.nn.functional import interpolate
 from torch.optim import Optimizer
 
 from medad.backbones._backbone import Backbone
 from medad.backbones._weights import NONE
-from medad.config import MOST_EPOCHS, MOST_IMAGES, MOST_RATE, Settings
 from medad.functional.collaboration import collaborative_loss
+from medad.functional.foreground import foreground
 from medad.functional.histograms import overlap
 from medad.functional.pooling import top_mean
 from medad.functional.smoothing import gaussian
 from medad.functional.synthesis import white_noise
 from medad.methods._cdo_expert import Pair, expert_weights, find_expert
+from medad.methods._cdo_settings import MOST_RECTANGLES, CDOSettings
 from medad.methods._method import Load, Method
 from medad.methods._shares import score_in_shares
-from medad.registry import UnknownName, backbones, methods
+from medad.registry import backbones, methods
 from medad.training import Decay, Task, Track, adam, adamw, spawn, train
 from medad.types import Scored, TrainingSet
 
 log = logging.getLogger(__name__)
 OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], Optimizer]] = {"adamw": adamw, "adam": adam}
 PROBES = 32  # training normals whose synthetic anomalies say how far the two distributions lie apart
-MOST_RECTANGLES = 4
-
-
-class CDOSettings(Settings):
-    """The paper's settings are the defaults."""
-
-    size: int = Field(256, ge=32, le=2048, multiple_of=32, description="side of the network's grid, in pixels")
-    channels: Literal[1, 3] = Field(3, description="1 for gray, repeated for the backbone; 3 for color")
-    batch_size: int = Field(16, ge=2, le=MOST_IMAGES, description="images in a training batch, and in a scoring batch")
-    backbone: str = Field(
-        "hrnet_w32", max_length=1000, description=f"{', '.join(backbones.names())}; timm:NAME for any model of timm"
-    )
-    weights: str = Field(
-        "imagenet", max_length=4000, description='of the expert: "imagenet", "none" (tests only), or a file'
-    )
-    rectangles: int = Field(
-        MOST_RECTANGLES, ge=0, le=64, description="at most so many synthetic anomalies in an image (MOM); 0: none"
-    )
-    noise_grain: int = Field(
-        4, ge=1, le=16, description="they are drawn on a grid so many times finer: 4 x 256 is the paper's 1024"
-    )
-    gamma: float = Field(2.0, ge=0, le=10, description="how much the overlap counts (OOM); 0: as much as all else")
-    epochs: int = Field(50, ge=1, le=MOST_EPOCHS, description="epochs of the apprentice")
-    optimizer: Literal["adamw", "adam"] = Field("adamw", description="of the apprentice; adam has betas (0.5, 0.999)")
-    learning_rate: float = Field(4e-4, gt=0, le=MOST_RATE, description="of the apprentice")
-    weight_decay: float = Field(1e-4, ge=0, le=MOST_RATE, description="of the apprentice")
-    decay: float = Field(0.95, gt=0, le=1, description="the learning rate is multiplied by it")
-    decay_every: int = Field(1, ge=1, le=MOST_EPOCHS, description="epochs between two such steps")
-    sigma: float = Field(4.0, ge=0, le=64, description="of the Gaussian that smooths the maps, in pixels; 0: none")
-    top_share: float = Field(0.01, gt=0, le=1, description='share of the pixels whose mean is the score "top"')
-    amp: bool = Field(False, description="compute in bfloat16 where that is safe, on a GPU that has it; not published")
-
-    @field_validator("backbone")
-    @classmethod
-    def _backbone(cls, name: str) -> str:
-        try:
-            return backbones.check(name)
-        except UnknownName as error:
-            raise ValueError(str(error)) from None
-
-    @property
-    def architecture(self) -> str:
-        """The backbone; one without trained weights is called so in every row."""
-        return self.backbone.replace(":", "-") + ("-random" if self.weights == NONE else "")
+DECISIVE = {"backbone", "fusion", "rectangles", "noise_grain", "foreground", "gamma"}  # of what is learned
 
 
 @methods.register("cdo")
@@ -96,7 +55,7 @@ class CDO(Method):
 
     def __init__(self, settings: CDOSettings) -> None:
         super().__init__(settings)
-        self._backbone: Backbone = backbones.get(settings.backbone)
+        self._backbone: Backbone = backbones.get(settings.backbone).with_fusion(settings.fusion)
         self.pair = Pair(self._backbone)
 
     @property
@@ -135,35 +94,32 @@ class CDO(Method):
             settings.epochs,
             generator,
             decay=Decay(settings.decay, settings.decay_every),
-            also={"expert": origin, **settings.model_dump(include={"backbone", "rectangles", "noise_grain", "gamma"})},
+            keep_last=True,
+            clip=settings.clip or None,
+            also={"expert": origin, **settings.model_dump(include=DECISIVE)},
         )
         train([task], "train the apprentice", track=track, keep=keep, amp=settings.amp)
         self.eval()
         self._tell(track, before, self._separation(*probe))
 
     def _with_noise(self, images: Tensor, generator: Generator, most: int) -> tuple[Tensor, Tensor]:
-        return white_noise(images, generator, most, self.settings.noise_grain)
+        inside = foreground(images) if self.settings.foreground else None
+        return white_noise(images, generator, most, self.settings.noise_grain, inside)
 
     def _loss(self, generator: Generator, batch: Tensor) -> Tensor:
-        """The sum over the scales, each brought to the size of the first."""
+        """The sum over the scales, all on the grid of the first."""
         images, masks = self._with_noise(batch, generator, self.settings.rectangles)
         maps = self.pair(images)
-        synthetic = self._on_grid_of(maps, masks)
-        losses = [collaborative_loss(_resized(one, maps[0]), synthetic, self.settings.gamma) for one in maps]
-        return torch.stack(losses).sum()
-
-    @staticmethod
-    def _on_grid_of(maps: list[Tensor], masks: Tensor) -> Tensor:
-        """A position is synthetic if one of its pixels is."""
-        return adaptive_max_pool2d(masks, maps[0].shape[-2:])
+        synthetic = _on_grid_of(maps[0], masks)
+        return torch.stack([collaborative_loss(one, synthetic, self.settings.gamma) for one in maps]).sum()
 
     @torch.no_grad()
     def _separation(self, images: Tensor, masks: Tensor) -> tuple[float, float] | None:
         """Margin and overlap of the discrepancies at synthetic and at normal positions, summed over the scales."""
         self.eval()
         maps = self.pair(images)
-        synthetic = self._on_grid_of(maps, masks).bool()
-        total = torch.stack([_resized(one, maps[0]) for one in maps]).sum(dim=0)
+        synthetic = _on_grid_of(maps[0], masks).bool()
+        total = torch.stack(maps).sum(dim=0)
         far, near = (total[mask].double().cpu().numpy() for mask in (synthetic, ~synthetic))
         if not len(far):  # none of the few images got a rectangle
             return None
@@ -186,15 +142,30 @@ class CDO(Method):
         return score_in_shares(self._score, images)
 
     def _score(self, images: Tensor) -> dict[str, Scored]:
-        """The maps: 1 - cosine similarity, brought to the image's size, the mean over the scales, smoothed."""
-        maps = torch.stack([_resized(one / 2, images) for one in self.pair(images)]).mean(dim=0)
-        maps = gaussian(maps, self.settings.sigma)
+        maps = gaussian(MAPS[self.settings.maps](self.pair, images), self.settings.sigma)
         highest, top = maps.amax(dim=(1, 2, 3)), top_mean(maps, self.settings.top_share)
         return {"max": Scored(highest, maps, highest[:, None]), "top": Scored(top, maps, top[:, None])}
 
 
-def _resized(maps: Tensor, like: Tensor) -> Tensor:
-    """Maps (B, 1, h, w) with the rows and columns of ``like``."""
-    if maps.shape[-2:] == like.shape[-2:]:
-        return maps
-    return interpolate(maps, like.shape[-2:], mode="bilinear", align_corners=True)
+def _on_grid_of(maps: Tensor, masks: Tensor) -> Tensor:
+    """Masks (B, 1, H, W) -> 0/1 on the grid of ``maps`` (B, 1, h, w) by nearest neighbor.
+
+    Position i is the pixel floor(i * H / h): synthetic where that pixel is not 0.
+    """
+    return (interpolate(masks, maps.shape[-2:], mode="nearest") != 0).to(maps.dtype)
+
+
+def _from_features(pair: Pair, images: Tensor) -> Tensor:
+    """2023: the sum over the scales of the discrepancies that training takes, (B, 1, S, S)."""
+    total = torch.stack(pair(images)).sum(dim=0)
+    return interpolate(total, images.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _from_cosines(pair: Pair, images: Tensor) -> Tensor:
+    """2025: the mean over the scales of 1 - cosine similarity, each upsampled from its own grid, (B, 1, S, S)."""
+    size = images.shape[-2:]
+    scales = [interpolate(one / 2, size, mode="bilinear", align_corners=True) for one in pair.on_own_grids(images)]
+    return torch.stack(scales).mean(dim=0)
+
+
+MAPS: dict[str, Callable[[Pair, Tensor], Tensor]] = {"features": _from_features, "cosine": _from_cosines}

@@ -140,6 +140,8 @@ def _crews(
                 len(task.losses),
                 str(task.optimizer),
                 task.decay,
+                task.keep_last,
+                task.clip,
             )
             groups.setdefault(task.name if task.kin is None or not together else shared, []).append(task)
     return [
@@ -178,6 +180,8 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
         with torch.autocast(device.type, torch.bfloat16, enabled=session.bfloat16):
             losses = stepper.losses(batches)
         losses.sum().backward()  # type: ignore[no-untyped-call]
+        if tasks[0].clip is not None:
+            stepper.clip(tasks[0].clip)
         stepper.optimizer.step()
         seen.append(losses.detach())
 

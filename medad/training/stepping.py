@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 Loss = Callable[[Tensor], Tensor]  # batch (B, C, H, W) -> scalar
@@ -20,6 +21,9 @@ class Stepper(Protocol):
 
     def losses(self, batches: Tensor) -> Tensor:
         """A batch for each network, (K, B, C, H, W) -> the loss of each, (K,)."""
+
+    def clip(self, most: float) -> None:
+        """Scale the gradient of each network down to the 2-norm ``most`` where it is longer."""
 
     def give_back(self) -> None:
         """Bring the networks and their own optimizers to where the training is."""
@@ -35,6 +39,10 @@ class Alone:
     def losses(self, batches: Tensor) -> Tensor:
         """One batch, (1, B, C, H, W) -> its loss, (1,)."""
         return self._loss(batches[0])[None]
+
+    def clip(self, most: float) -> None:
+        """Scale the gradient of the network."""
+        clip_grad_norm_([value for group in self.optimizer.param_groups for value in group["params"]], most)
 
     def give_back(self) -> None:
         """Nothing: the network itself is what learns."""
@@ -71,6 +79,15 @@ class Together:
 
         losses: Tensor = vmap(one)(self._weights, self._buffers, batches)
         return losses
+
+    @torch.no_grad()
+    def clip(self, most: float) -> None:
+        """Scale the gradient of each of the stacked networks by its own norm."""
+        gradients = [value.grad for value in self._weights.values() if value.grad is not None]
+        norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
+        factors = (most / (norms + 1e-6)).clamp(max=1)  # as clip_grad_norm_
+        for gradient in gradients:
+            gradient.mul_(factors.view(-1, *[1] * (gradient.ndim - 1)))
 
     @torch.no_grad()
     def give_back(self) -> None:

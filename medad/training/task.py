@@ -37,7 +37,8 @@ class Task:
     """One network to train. ``loss`` maps a batch (B, C, H, W) to a scalar; ``generator`` is the only randomness.
 
     ``images`` (N, C, H, W) stay where they are, in memory; each epoch visits them in a new order and drops the
-    incomplete last batch. Batches are moved to the network's device if the images are elsewhere.
+    incomplete last batch, unless ``keep_last``. Batches are moved to the network's device if the images are elsewhere.
+    ``clip`` is the largest 2-norm that the gradient of the network keeps; a longer one is scaled down to it.
 
     Tasks of equal ``kin`` may be trained together: their networks have one architecture, and the loss depends on the
     network's weights and on the batch alone.
@@ -57,10 +58,12 @@ class Task:
     losses: list[float] = field(default_factory=list)
     kin: Hashable = None
     decay: Decay = Decay()
+    keep_last: bool = False
+    clip: float | None = None
     also: Mapping[str, str | int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.images) < self.batch_size:
+        if len(self.images) < self.batch_size and not self.keep_last:
             raise TrainingError(
                 f"{self.name}: {len(self.images)} training images do not fill one batch of {self.batch_size}; "
                 f"lower the batch size (--set batch_size={max(2, len(self.images) // 2)}) or give more studies"
@@ -68,7 +71,8 @@ class Task:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return len(self.images) // self.batch_size
+        complete, rest = divmod(len(self.images), self.batch_size)
+        return complete + (1 if rest and self.keep_last else 0)
 
     @property
     def device(self) -> torch.device:
@@ -87,14 +91,16 @@ class Task:
             "seed": self.generator.initial_seed(),
             "batch size": self.batch_size,
             "optimizer": f"{type(self.optimizer).__name__} {self.optimizer.defaults} {self.decay}",
+            **({"last batch": "kept"} if self.keep_last else {}),
+            **({} if self.clip is None else {"clip": self.clip}),
             **self.also,
             "images": f"{tuple(self.images.shape)} {zlib.crc32(some.numpy().tobytes())}",
         }
 
-    def order(self) -> Tensor:
-        """Which images are in each batch of the next epoch, (batches, batch size)."""
+    def order(self) -> tuple[Tensor, ...]:
+        """Which images are in each batch of the next epoch: indices (batch size,), fewer in a last batch."""
         order = torch.randperm(len(self.images), generator=self.generator)
-        return order[: len(self) * self.batch_size].view(len(self), -1)
+        return torch.split(order[: len(self) * self.batch_size], self.batch_size)
 
     def state(self) -> State:
         """What :meth:`restore` needs to go on after the last epoch."""
@@ -108,7 +114,8 @@ class Task:
 
     def restore(self, state: State, source: Path) -> None:
         """Go back to a state, which comes from the folder ``source``. That of another training is refused."""
-        other = [what for what, value in self._identity().items() if state["of"].get(what) != value]
+        own, stored = self._identity(), state["of"]
+        other = [what for what in {**own, **stored} if own.get(what) != stored.get(what)]
         if other or len(state["losses"]) > self.epochs:
             raise TrainingError(
                 f"{source} holds a checkpoint of {self.name} with other {', '.join(other) or 'epochs'}: "
@@ -149,8 +156,8 @@ class Batches:
         return len(self._tasks[0])
 
     def __iter__(self) -> Iterator[Tensor]:
-        orders = torch.stack([task.order() for task in self._tasks], dim=1).to(self._images.device)
-        for chosen in orders:
+        orders = torch.stack([torch.cat(task.order()) for task in self._tasks]).to(self._images.device)
+        for chosen in torch.split(orders, self._tasks[0].batch_size, dim=1):
             yield _moved(self._images[chosen], self._device)
 
 

@@ -23,6 +23,7 @@ class Model(nn.Module):
         super().__init__()
         self.places = places
         self.conv1 = nn.Conv2d(3, 4, 3, 2, 1)
+        self.fuse = nn.Upsample(scale_factor=2, mode="nearest")  # timm's, between branches
         self.feature_info = SimpleNamespace(reduction=lambda: [STRIDES[place] for place in places])
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -60,6 +61,25 @@ def test_hrnet_gives_the_first_three_branches_after_stage_4(width: int, calls: l
     asked = {"name": f"hrnet_w{width}", "features_only": True, "feature_location": "", "out_indices": (1, 2, 3)}
     assert calls == [asked]
     assert [one.shape[-1] for one in network(torch.zeros(1, 3, 64, 64))] == [16, 8, 4]
+
+
+@pytest.mark.parametrize(
+    ("fusion", "expected"),
+    [(None, ("bilinear", True)), ("bilinear", ("bilinear", True)), ("nearest", ("nearest", None))],
+)
+def test_how_hrnet_s_branches_meet(fusion: Any, expected: tuple[str, bool], calls: list[dict[str, Any]]) -> None:
+    backbone = backbones.get("hrnet_w32")
+    network = (backbone if fusion is None else backbone.with_fusion(fusion)).build(weights())
+    assert (network.fuse.mode, network.fuse.align_corners) == expected
+    assert torch.equal(network.conv1.weight, weights()["conv1.weight"])
+    assert backbones.get("timm:hrnet_w32").with_fusion("bilinear").build().fuse.mode == "nearest"  # timm's own form
+
+
+def test_a_timm_whose_branches_cannot_be_changed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=lambda *_, **__: nn.Conv2d(3, 4, 1)))
+    with pytest.raises(BackboneError, match=r"HRNet-w32: this timm builds it without.*fusion=nearest"):
+        backbones.get("hrnet_w32").build()
+    assert backbones.get("hrnet_w32").with_fusion("nearest").build()
 
 
 def test_hrnet_s_weights_fit_to_the_last_name(calls: list[dict[str, Any]]) -> None:

@@ -174,3 +174,36 @@ def test_intensities_are_clipped_before_the_resize_and_scaled_as_if_they_had_bee
     expected = geometry(32)(signed)
     image = to_network(Settings(size=32, preset=preset))(source)
     torch.testing.assert_close(image.as_tensor(), expected.as_tensor(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("resampling", ["antialiased", "plain", "two_steps"])
+@pytest.mark.parametrize("shape", [(48, 80), (30, 20, 3)])
+def test_every_resampling_returns_to_the_source_grid(resampling: str, shape: tuple[int, ...]) -> None:
+    source = volume(shape)
+    image = geometry(32, resampling)(source)
+    back = restore(as_slices(image), image)
+    assert back.shape == source.shape
+    torch.testing.assert_close(back.affine, source.affine)
+    antialiased = geometry(32)(source)
+    torch.testing.assert_close(image.affine, antialiased.affine)
+    assert torch.equal(image, antialiased) == (resampling == "antialiased")
+
+
+def test_two_steps_are_those_of_pillow() -> None:
+    """Bicubic to four times the size, bilinear from there; Pillow rounds between."""
+    pixels = np.random.default_rng(0).integers(70, 180, (100, 90)).astype(np.uint8)  # so that nothing is clipped
+    source = MetaTensor(torch.tensor(pixels)[None].float().transpose(1, 2), meta={"bounds": (0.0, 255.0)})
+    ours = geometry(32, "two_steps")(source)[0].numpy()
+    fine = Image.fromarray(pixels).resize((128, 128), Image.Resampling.BICUBIC)
+    expected = np.asarray(fine.resize((32, 32), Image.Resampling.BILINEAR), dtype=float)
+    assert np.abs(ours - expected).max() <= 1.5
+
+
+def test_what_bicubic_overshoots_is_clipped_to_the_range() -> None:
+    pixels = torch.zeros(1, 32, 32)
+    pixels[..., ::2] = 1
+    within = geometry(32, "two_steps")(MetaTensor(pixels, meta={"bounds": (0.0, 1.0)}))
+    beyond = geometry(32, "two_steps")(MetaTensor(pixels))
+    assert within.min() >= 0
+    assert within.max() <= 1
+    assert not torch.equal(within, beyond)

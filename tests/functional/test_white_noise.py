@@ -57,15 +57,30 @@ def test_the_noise_is_white_and_uniform() -> None:
 
 
 def test_rectangles_are_as_large_as_published() -> None:
-    """Half-sides from H/40 = 2 to H/10 = 8, so sides of 4 to 16; smaller only where the border cuts them."""
+    """Half-sides from H/40 = 2 to below H/10 = 8, so sides of 4 to 14, and none is cut by the border."""
     _, masks = drawn(count=400, most=1)
     sizes = set()
-    for mask in masks[:, 0]:
+    for mask in masks[masks.flatten(1).any(dim=1), 0]:
         rows, columns = (mask.any(dim=axis).nonzero().flatten() for axis in (1, 0))
-        if len(rows) and rows[0] > 0 and columns[0] > 0 and rows[-1] < 79 and columns[-1] < 79:
-            sizes |= {len(rows), len(columns)}
-            assert mask.sum() == len(rows) * len(columns)
-    assert sizes == set(range(4, 17, 2))
+        sizes |= {len(rows), len(columns)}
+        assert mask.sum() == len(rows) * len(columns)
+    assert sizes == set(range(4, 15, 2))
+
+
+def test_noise_on_the_foreground_only() -> None:
+    images = torch.full((100, 3, 80, 80), FLAT)
+    inside = torch.zeros(100, 1, 80, 80)
+    inside[:, :, 20:50, 30:70] = 1
+    made, masks = white_noise(images, Generator().manual_seed(0), foreground=inside)
+    every, drawn_masks = white_noise(images, Generator().manual_seed(0))
+    assert torch.equal(masks, drawn_masks * inside)
+    assert torch.equal(made, torch.where(inside.bool(), every, images))
+    assert masks.any()
+    fine, fine_masks = white_noise(images, Generator().manual_seed(0), grain=2, foreground=inside)
+    beyond = torch.nn.functional.max_pool2d(inside, 3, 1, 1) == 0
+    assert not fine_masks[beyond].any()
+    assert fine_masks.any()
+    assert (fine[beyond.expand_as(fine)] == FLAT).all()
 
 
 def test_zero_to_four_of_them() -> None:
@@ -85,7 +100,9 @@ def test_on_a_finer_grid_they_are_resized_as_images_are() -> None:
     assert len(noise) > 1000
     assert abs(noise.mean()) < 0.02
     assert 0.05 < noise.std() < 0.2
-    assert (made[~masks.bool().expand_as(made)] == FLAT).float().mean() > 0.97
+    assert (made[~masks.bool().expand_as(made)] == FLAT).all()
+    rim = masks.bool() & ~inner
+    assert (made[rim.expand_as(made)] > 1).any()  # some of the image is left there
     sides = masks[:, 0].any(dim=2).sum(dim=1)
     assert sides.max() > 8
 

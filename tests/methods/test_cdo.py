@@ -96,12 +96,27 @@ def test_the_expert_is_never_in_training_mode(monkeypatch: pytest.MonkeyPatch) -
     assert not any(part.training for part in method.pair.expert.modules())
 
 
-@pytest.mark.parametrize("setting", [{"gamma": 0.0}, {"gamma": 1.0}, {"rectangles": 0}, {"noise_grain": 1}], ids=str)
+@pytest.mark.parametrize(
+    "setting", [{"gamma": 0.0}, {"rectangles": 0}, {"noise_grain": 4}, {"foreground": True}, {"clip": 1e-3}], ids=str
+)
 def test_a_setting_that_is_said_to_act_does(setting: dict[str, Any]) -> None:
     one, other = cdo(), cdo(**setting)
     assert not torch.equal(
         fit(one).state_dict()["pair.apprentice.conv1.weight"], fit(other).state_dict()["pair.apprentice.conv1.weight"]
     )
+
+
+@pytest.mark.parametrize("key", ["fusion", "foreground", "clip"])
+def test_a_checkpoint_of_another_release_is_refused(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, task = the_task(monkeypatch)
+    changed = {"fusion": "nearest", "foreground": True, "clip": 5.0}[key]
+    _, other = the_task(monkeypatch, **{key: changed})
+    with pytest.raises(TrainingError, match=f"other {key}"):
+        other.restore(task.state(), tmp_path)
+    earlier = task.state()
+    earlier["of"] = {name: value for name, value in earlier["of"].items() if name not in ("fusion", "foreground")}
+    with pytest.raises(TrainingError, match=r"other fusion, foreground.*remove the folder"):
+        task.restore(earlier, tmp_path)
 
 
 def test_a_checkpoint_of_another_gamma_expert_or_backbone_is_refused(tmp_path: Path, weights: Path) -> None:
@@ -122,7 +137,7 @@ def test_a_killed_training_goes_on_to_the_last_bit(tmp_path: Path, monkeypatch: 
     noise, steps = medad.methods.cdo.white_noise, iter(range(100))
 
     def dying(*given: Any) -> tuple[Tensor, Tensor]:
-        if next(steps) == 4:  # the probe, two steps of the first epoch, one of the second
+        if next(steps) == 5:  # the probe, three steps of the first epoch, one of the second
             raise KeyboardInterrupt
         return noise(*given)
 
@@ -223,6 +238,11 @@ def test_weights_of_another_network_are_refused_with_the_file(weights: Path) -> 
         ({"top_share": 0}, "top_share"),
         ({"decay": 0}, "decay"),
         ({"optimizer": "sgd"}, "'adamw' or 'adam'"),
+        ({"maps": "sum"}, "'features' or 'cosine'"),
+        ({"fusion": "bicubic"}, "'bilinear' or 'nearest'"),
+        ({"resize": "bicubic"}, "'antialiased', 'plain' or 'two_steps'"),
+        ({"clip": -1}, "clip"),
+        ({"foreground": "capsule"}, "foreground"),
         ({"gama": 1}, "Did you mean 'gamma'"),
     ],
     ids=str,
@@ -232,9 +252,12 @@ def test_wrong_settings_are_named(wrong: dict[str, object], told: str) -> None:
         build(CDOSettings, wrong, "settings")
 
 
-def test_too_few_images_name_the_setting() -> None:
-    with pytest.raises(TrainingError, match=r"apprentice: 3 training images .* batch of 4.*batch_size"):
-        fit(cdo(), data=TrainingSet(studies("normal", 3)))
+def test_fewer_images_than_a_batch_are_one_batch() -> None:
+    """The incomplete last batch is kept, be it the only one."""
+    method = cdo()
+    before = method.pair.apprentice.state_dict()["conv1.weight"].clone()
+    fit(method, data=TrainingSet(studies("normal", 3)))
+    assert not torch.equal(method.pair.apprentice.state_dict()["conv1.weight"], before)
 
 
 def test_a_model_folder_scores_without_the_file_of_weights(weights: Path, tmp_path: Path) -> None:
@@ -249,6 +272,22 @@ def test_a_model_folder_scores_without_the_file_of_weights(weights: Path, tmp_pa
     loaded = load(tmp_path / "model").method
     for name, one in loaded.score(images()).items():
         assert torch.equal(one.score, method.score(images())[name].score)
+
+
+def test_a_model_of_an_earlier_medad_scores_as_it_did(tmp_path: Path) -> None:
+    """Its card does not say which map, fusion and resize it was made with: there was one of each then."""
+    method = cdo(maps="cosine", fusion="nearest", resize="antialiased")
+    fit(method)
+    settings = method.settings.model_dump(mode="json")
+    younger = ("maps", "fusion", "resize", "foreground", "clip")
+    earlier = {key: value for key, value in settings.items() if key not in younger}
+    scales = dict.fromkeys(method.scores, 1.0)
+    save(tmp_path / "model", method, Card(method="cdo", settings=earlier, seed=0, trained_on={}, map_scale=scales))
+    loaded = load(tmp_path / "model")
+    assert loaded.method.settings == method.settings
+    assert loaded.card.settings["maps"] == "cosine"
+    for name, one in loaded.method.score(images()).items():
+        assert torch.equal(one.anomaly_map, method.score(images())[name].anomaly_map)
 
 
 def test_train_and_score_a_folder(tmp_path: Path) -> None:

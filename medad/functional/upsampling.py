@@ -1,0 +1,118 @@
+"""Inner products of upsampled features, without upsampling them.
+
+A bilinear sample lies between four neighbors, so the inner product of two samples is a weighted sum of the products of
+neighboring positions: nine for each position of the coarse grid, whatever the fine one. Summed in double precision: the
+distance of nearly equal directions is a small difference of large products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+Size = tuple[int, int]
+Places = tuple[slice, slice]
+NEIGHBORS = ((0, 0), (0, 1), (1, -1), (1, 0), (1, 1))  # rows and columns to the second position of a pair
+IN_CACHE = 2**17  # numbers of a share of the batch on a CPU: 1 MiB
+
+
+def upsampled_products(expert: Tensor, apprentice: Tensor, size: Size) -> tuple[Tensor, Tensor, Tensor]:
+    """<E, A>, <E, E> and <A, A> of the features E and A upsampled to ``size`` (H, W): two (B, C, h, w) -> (B, H, W).
+
+    Bilinear, corners on corners; in double precision. The expert gets no gradient.
+    """
+    tables = _Neighbors.apply(expert, apprentice)  # type: ignore[no-untyped-call]  # PyTorch's stubs lack it
+    rows, columns = (_weights(*sides).to(tables[0]) for sides in zip(expert.shape[-2:], size, strict=True))
+    both, of_expert, of_apprentice = (rows @ table @ columns.T for table in tables)
+    return both, of_expert, of_apprentice
+
+
+def _weights(side: int, fine: int) -> Tensor:
+    """How the products of a table add up along one axis: (fine, 2 * side - 1).
+
+    A sample at the share t between two positions weighs their own products by (1 - t)^2 and t^2, and those of one with
+    the other by t (1 - t).
+    """
+    weights = torch.zeros(fine, 2 * side - 1, dtype=torch.float64)
+    places = torch.arange(fine, dtype=torch.float64) * ((side - 1) / max(fine - 1, 1))
+    first = places.long().clamp(max=max(side - 2, 0))
+    share, every = places - first, torch.arange(fine)
+    for step, weight in enumerate(((1 - share) ** 2, share * (1 - share), share**2)[: 2 * side - 1]):
+        weights[every, 2 * first + step] = weight
+    return weights
+
+
+class _Neighbors(Function):
+    """Tables (B, 2 h - 1, 2 w - 1) of the products of neighbors, from two (B, C, h, w).
+
+    Even places hold the products of a position with itself, odd ones those across a border between positions, summed
+    over both orders.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, expert: Tensor, apprentice: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The tables of expert and apprentice, of the expert, and of the apprentice."""
+        ctx.save_for_backward(expert, apprentice)
+        shares = [(_table(e, a), _table(e, e), _table(a, a)) for e, a in _shares(expert, apprentice)]
+        both, of_expert, of_apprentice = (torch.cat(parts) for parts in zip(*shares, strict=True))
+        ctx.mark_non_differentiable(of_expert)
+        return both, of_expert, of_apprentice
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
+        """The gradient of the apprentice; a product with itself depends on it twice."""
+        expert, apprentice = ctx.saved_tensors
+        made = torch.empty_like(apprentice)
+        start = 0
+        for e, a in _shares(expert, apprentice):
+            end = start + len(e)
+            part = torch.zeros_like(a)
+            _add_gradient(part, gradients[0][start:end], e)
+            _add_gradient(part, 2 * gradients[2][start:end], a)
+            made[start:end] = part.movedim(-1, 1)
+            start = end
+        return None, made
+
+
+def _shares(*features: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Images of each (B, C, h, w) as (b, h, w, C) in double precision: on a CPU as many as its cache holds."""
+    images, *shape = features[0].shape
+    if features[0].device.type == "cpu":
+        images = max(1, IN_CACHE // torch.Size(shape).numel())
+    parts = zip(*(torch.split(one.movedim(1, -1), images) for one in features), strict=True)
+    return (tuple(one.to(torch.float64, memory_format=torch.contiguous_format) for one in part) for part in parts)
+
+
+def _pairs(height: int, width: int) -> Iterator[tuple[Places, Places, Places, bool]]:
+    """For each kind of neighbors: where the first ones lie, where the second ones, their places in a table, and
+    whether the two differ."""
+    for down, right in NEIGHBORS:
+        first = slice(0, height - down), slice(max(0, -right), width - max(0, right))
+        second = slice(down, height), slice(max(0, right), width - max(0, -right))
+        columns = slice(1, 2 * width - 2, 2) if right else slice(0, 2 * width - 1, 2)
+        yield first, second, (slice(down, 2 * height - 1 - down, 2), columns), bool(down or right)
+
+
+def _table(one: Tensor, other: Tensor) -> Tensor:
+    """Two (b, h, w, C) -> (b, 2 h - 1, 2 w - 1); symmetric in the two."""
+    height, width = one.shape[1:3]
+    table = one.new_zeros(len(one), 2 * height - 1, 2 * width - 1)
+    for first, second, places, differ in _pairs(height, width):
+        products = (one[:, *first] * other[:, *second]).sum(dim=-1)
+        if differ:
+            products += products if one is other else (other[:, *first] * one[:, *second]).sum(dim=-1)
+        table[:, *places] += products
+    return table
+
+
+def _add_gradient(made: Tensor, gradient: Tensor, other: Tensor) -> None:
+    """Add what the ``gradient`` of a table gives to the features that met ``other`` (b, h, w, C) in it."""
+    for first, second, places, differ in _pairs(*other.shape[1:3]):
+        factors = gradient[:, *places][..., None]
+        made[:, *second].addcmul_(factors, other[:, *first])
+        if differ:
+            made[:, *first].addcmul_(factors, other[:, *second])

@@ -1,0 +1,94 @@
+"""What CDO is told. The authors' two releases, the paper's of 2023 and another of 2025, differ in these settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from medad.backbones._backbone import Fusion
+from medad.backbones._weights import NONE
+from medad.config import MOST_EPOCHS, MOST_IMAGES, MOST_RATE, Resampling, Settings
+from medad.registry import UnknownName, backbones
+
+MOST_RECTANGLES = 4
+# What models did whose cards were written before these were settings.
+EARLIER = {"maps": "cosine", "fusion": "nearest", "resize": "antialiased"}
+
+
+class CDOSettings(Settings):
+    """The settings of the paper's release (2023) are the defaults."""
+
+    size: int = Field(256, ge=32, le=2048, multiple_of=32, description="side of the network's grid, in pixels")
+    channels: Literal[1, 3] = Field(3, description="1 for gray, repeated for the backbone; 3 for color")
+    batch_size: int = Field(16, ge=2, le=MOST_IMAGES, description="images in a training batch, and in a scoring batch")
+    backbone: str = Field(
+        "hrnet_w32", max_length=1000, description=f"{', '.join(backbones.names())}; timm:NAME for any model of timm"
+    )
+    weights: str = Field(
+        "imagenet", max_length=4000, description='of the expert: "imagenet", "none" (tests only), or a file'
+    )
+    fusion: Fusion = Field(
+        "bilinear", description="how HRNet's branches meet: as its authors built it; nearest: as timm does"
+    )
+    resize: Resampling = Field(
+        "plain",
+        description='"plain", bilinear without antialiasing, is the paper\'s; "two_steps" that of 2025: bicubic to '
+        'four times the size, then "antialiased"',
+    )
+    rectangles: int = Field(
+        MOST_RECTANGLES, ge=0, le=64, description="at most so many synthetic anomalies in an image (MOM); 0: none"
+    )
+    noise_grain: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="they are drawn on a grid so many times finer: 4 x 256 is the 1024 of 2025",
+    )
+    foreground: bool = Field(
+        False,
+        description="only on the object, what differs from the color of the image's border (Otsu); the paper does so "
+        "for seven classes of MVTec AD",
+    )
+    gamma: float = Field(2.0, ge=0, le=10, description="how much the overlap counts (OOM); 0: as much as all else")
+    epochs: int = Field(50, ge=1, le=MOST_EPOCHS, description="epochs of the apprentice")
+    optimizer: Literal["adamw", "adam"] = Field("adamw", description="of the apprentice; adam has betas (0.5, 0.999)")
+    learning_rate: float = Field(4e-4, gt=0, le=MOST_RATE, description="of the apprentice")
+    weight_decay: float = Field(1e-4, ge=0, le=MOST_RATE, description="of the apprentice")
+    decay: float = Field(0.95, gt=0, le=1, description="the learning rate is multiplied by it")
+    decay_every: int = Field(1, ge=1, le=MOST_EPOCHS, description="epochs between two such steps")
+    clip: float = Field(
+        0.0, ge=0, le=1e6, description="largest norm of the gradient; 0: any. the release of 2025 has 5"
+    )
+    maps: Literal["features", "cosine"] = Field(
+        "features",
+        description='the paper\'s, from upsampled features, summed over the scales; "cosine": that of 2025, 1 - cosine '
+        "similarity of each scale, upsampled, the mean",
+    )
+    sigma: float = Field(4.0, ge=0, le=64, description="of the Gaussian that smooths the maps, in pixels; 0: none")
+    top_share: float = Field(0.01, gt=0, le=1, description='share of the pixels whose mean is the score "top"')
+    amp: bool = Field(False, description="compute in bfloat16 where that is safe, on a GPU that has it; not published")
+
+    @field_validator("backbone")
+    @classmethod
+    def _backbone(cls, name: str) -> str:
+        try:
+            return backbones.check(name)
+        except UnknownName as error:
+            raise ValueError(str(error)) from None
+
+    @classmethod
+    def of_card(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Earlier cards name no kind of map: their models score as they did."""
+        return dict(stored) if "maps" in stored else {**EARLIER, **stored}
+
+    @property
+    def resampling(self) -> Resampling:
+        """The setting ``resize``."""
+        return self.resize
+
+    @property
+    def architecture(self) -> str:
+        """The backbone; one without trained weights is called so in every row."""
+        return self.backbone.replace(":", "-") + ("-random" if self.weights == NONE else "")
