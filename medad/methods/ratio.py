@@ -12,7 +12,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -59,9 +58,7 @@ class RatioSettings(Settings):
         "efficientnet_lite0", description=f"{', '.join(backbones.names())}; timm:NAME for any model of timm"
     )
     weights: str = Field("imagenet", description='of the backbone: "imagenet", "none" (tests only), or a file')
-    scores: tuple[Literal["ratio", "near"], ...] = Field(
-        ("ratio", "near"), min_length=1, description="ratio needs unlabeled studies; near does without"
-    )
+    use_archive: bool = Field(True, description='false: only the score "near", which needs no unlabeled studies')
     members: int = Field(5, ge=1, le=100, description="classifiers, each from a bootstrap sample of the patients")
     strengths: tuple[float, ...] = Field(
         (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
@@ -132,22 +129,21 @@ class Ratio(Method):
         count = pool_features(maps).shape[1]
         self.register_buffer("center", torch.zeros(count))
         self.register_buffer("scale", torch.ones(count))
-        if "ratio" in settings.scores:
+        if settings.use_archive:
             self.register_buffer("weights", torch.zeros(settings.members, count))
             self.register_buffer("biases", torch.zeros(settings.members))
             for place, one in enumerate(maps):
                 self.register_buffer(f"normal_map_{place}", torch.zeros(1, 1, *one.shape[2:]))
-        if "near" in settings.scores:
-            self.register_buffer("normal_center", torch.zeros(count))
-            self.register_buffer("whitener", torch.zeros(count, count))
-            for place, one in enumerate(maps):
-                self.register_buffer(f"position_mean_{place}", torch.zeros(one.shape[1:]))
-                self.register_buffer(f"position_scale_{place}", torch.ones(one.shape[1:]))
+        self.register_buffer("normal_center", torch.zeros(count))
+        self.register_buffer("whitener", torch.zeros(count, count))
+        for place, one in enumerate(maps):
+            self.register_buffer(f"position_mean_{place}", torch.zeros(one.shape[1:]))
+            self.register_buffer(f"position_scale_{place}", torch.ones(one.shape[1:]))
 
     @property
     def scores(self) -> dict[str, str]:
         """Names and titles of the scores."""
-        return {name: TITLES[name] for name in self.settings.scores}
+        return TITLES if self.settings.use_archive else {"near": TITLES["near"]}
 
     def rehearse(self, allow_download: bool = False) -> None:
         """The backbone's file must be there and fit."""
@@ -161,10 +157,10 @@ class Ratio(Method):
             TrainingError: "ratio" is asked for and there are no unlabeled studies, or fewer than 2 normal images.
         """
         settings = self.settings
-        if "ratio" in settings.scores and not data.unlabeled:
+        if settings.use_archive and not data.unlabeled:
             raise TrainingError(
                 "the score 'ratio' compares the normals with an archive, and there are no unlabeled studies: give "
-                "some, or use what normals alone say (--set 'scores=[near]')"
+                "some, or use what normals alone say (--set use_archive=false)"
             )
         if settings.weights != NONE:
             tensors = read(locate(self._architecture, settings.weights))
@@ -175,7 +171,7 @@ class Ratio(Method):
         normal = self._read(data.normal, load, "extract features of normals")
         if len(normal.features) < 2:
             raise TrainingError(f"the spread of normal images needs at least 2 of them, got {len(normal.features)}")
-        archive = self._read(data.unlabeled, load, "extract features of the archive") if self._compares else None
+        archive = self._read(data.unlabeled, load, "extract features of the archive") if settings.use_archive else None
         features = normal.features if archive is None else np.concatenate([normal.features, archive.features])
         center, scale = features.mean(axis=0), features.std(axis=0)
         scale[scale < LEAST_SCALE] = 1.0
@@ -185,18 +181,13 @@ class Ratio(Method):
             labels = np.repeat([0, 1], [len(normal.features), len(archive.features)])
             self._fit_ratio((features - center) / scale, labels, groups, rng.initial_seed() % 2**32, track)
             self._center_maps(normal)
-        if "near" in settings.scores:
-            mean, whitener = whitening((normal.features - center) / scale)
-            self._fill(normal_center=mean, whitener=whitener)
-            for place, (first, second) in enumerate(normal.moments):
-                spread = (second - first**2).clamp_min(0).sqrt()
-                least = spread.mean() * LEAST_POSITION_SCALE + LEAST_SCALE
-                self._fill(**{f"position_mean_{place}": first, f"position_scale_{place}": spread.clamp_min(least)})
+        mean, whitener = whitening((normal.features - center) / scale)
+        self._fill(normal_center=mean, whitener=whitener)
+        for place, (first, second) in enumerate(normal.moments):
+            spread = (second - first**2).clamp_min(0).sqrt()
+            least = spread.mean() * LEAST_POSITION_SCALE + LEAST_SCALE
+            self._fill(**{f"position_mean_{place}": first, f"position_scale_{place}": spread.clamp_min(least)})
         self.eval()
-
-    @property
-    def _compares(self) -> bool:
-        return "ratio" in self.settings.scores
 
     def _read(self, studies: Sequence[Study], load: Load, task: str) -> _Features:
         """Pass the images of ``studies`` through the backbone once."""
@@ -274,19 +265,16 @@ class Ratio(Method):
         maps = self._maps(images)
         standardized = (pool_features(maps) - self.center) / self.scale
         scored: dict[str, Scored] = {}
-        for name in self.settings.scores:
-            if name == "ratio":
-                members = standardized @ self.weights.T + self.biases
-                parts = [
-                    part - self.get_buffer(f"normal_map_{place}")
-                    for place, part in enumerate(spread_over_positions(maps, self._mean_weights()))
-                ]
-                scored[name] = Scored(members.mean(dim=1), self._on_image(parts, images), members)
-            else:
-                whitened = (standardized - self.normal_center) @ self.whitener
-                distance = whitened.square().mean(dim=1)
-                parts = [self._unlikely(one, place) for place, one in enumerate(maps)]
-                scored[name] = Scored(distance, self._on_image(parts, images) / len(parts), distance[:, None])
+        if self.settings.use_archive:
+            members = standardized @ self.weights.T + self.biases
+            parts = [
+                part - self.get_buffer(f"normal_map_{place}")
+                for place, part in enumerate(spread_over_positions(maps, self._mean_weights()))
+            ]
+            scored["ratio"] = Scored(members.mean(dim=1), self._on_image(parts, images), members)
+        distance = ((standardized - self.normal_center) @ self.whitener).square().mean(dim=1)
+        parts = [self._unlikely(features, place) / len(maps) for place, features in enumerate(maps)]
+        scored["near"] = Scored(distance, self._on_image(parts, images), distance[:, None])
         return scored
 
     def _unlikely(self, features: Tensor, place: int) -> Tensor:

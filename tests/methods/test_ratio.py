@@ -82,9 +82,9 @@ def test_a_score_is_the_mean_of_linear_classifiers(trained) -> None:  # type: ig
 
 def test_without_an_archive_normals_speak_alone() -> None:
     alone = TrainingSet(studies("normal", 10))
-    with pytest.raises(TrainingError, match=r"no unlabeled studies.*scores=\[near\]"):
+    with pytest.raises(TrainingError, match=r"no unlabeled studies.*use_archive=false"):
         fit(small("ratio"), data=alone)
-    method = fit(small("ratio", scores=("near",)), data=alone)
+    method = fit(small("ratio", use_archive=False), data=alone)
     assert list(method.scores) == ["near"]
     assert not any(name.startswith(("weights", "normal_map")) for name in method.state_dict())
 
