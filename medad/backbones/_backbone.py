@@ -51,6 +51,10 @@ class Backbone(ABC):
             BackboneError: a package is missing, or ``tensors`` are not the weights of this architecture.
         """
 
+    def trunk(self, tensors: Tensors | None = None) -> nn.Module:
+        """The network up to its last feature map, which comes after those of :meth:`build`; those alone by default."""
+        return self.build(tensors)
+
     def with_fusion(self, fusion: Fusion) -> Backbone:
         """The backbone whose branches are upsampled so where they meet; most have no branches and stay as they are.
 
@@ -63,11 +67,14 @@ class Backbone(ABC):
         raise BackboneError(f"{self.title} is no family of models, got {name!r}: leave out the part after the colon")
 
 
-def built(backbone: Backbone, generator: Generator) -> nn.Module:
-    """A network with the architecture's own random weights, drawn from ``generator`` and not from the global state."""
+def built(backbone: Backbone, generator: Generator, trunk: bool = False) -> nn.Module:
+    """A network with the architecture's own random weights, drawn from ``generator`` and not from the global state.
+
+    ``trunk`` asks for :meth:`Backbone.trunk`, else for :meth:`Backbone.build`.
+    """
     with random.fork_rng(devices=[]):
         default_generator.manual_seed(generator.initial_seed())  # torch.manual_seed would seed GPUs too
-        return backbone.build()
+        return backbone.trunk() if trunk else backbone.build()
 
 
 def fill(network: nn.Module, tensors: Tensors, title: str, unused: tuple[str, ...]) -> nn.Module:

@@ -31,13 +31,31 @@ class Blocks(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """The three maps, fine to coarse."""
+        return self._passed(images)[: len(LAST_BLOCKS)]
+
+    def _passed(self, images: Tensor) -> list[Tensor]:
+        """The maps after the blocks ``LAST_BLOCKS``, then the features after the last block."""
         features = self._swish(self._bn0(self._conv_stem(images)))
         maps = []
         for index, block in enumerate(self._blocks):
             features = block(features)
             if index in LAST_BLOCKS:
                 maps.append(features)
-        return maps
+        return [*maps, features]
+
+
+class Trunk(Blocks):
+    """All blocks and the convolution before the classifier: the maps of :class:`Blocks`, then (B, 1280, S/32, S/32)."""
+
+    def __init__(self, whole: nn.Module) -> None:
+        super().__init__(whole)
+        self._blocks = nn.ModuleList(whole.get_submodule("_blocks").children())
+        self._conv_head, self._bn1 = map(whole.get_submodule, ("_conv_head", "_bn1"))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """The four maps, fine to coarse."""
+        *maps, last = self._passed(images)
+        return [*maps, self._swish(self._bn1(self._conv_head(last)))]
 
 
 class EfficientNetLite0(Backbone):
@@ -53,12 +71,21 @@ class EfficientNetLite0(Backbone):
 
     def build(self, tensors: Tensors | None = None) -> nn.Module:
         """Blocks 0 to 10."""
+        network = Blocks(self._whole())
+        return network if tensors is None else fill(network, tensors, self.title, UNUSED)
+
+    def trunk(self, tensors: Tensors | None = None) -> nn.Module:
+        """All but the classifier."""
+        network = Trunk(self._whole())
+        return network if tensors is None else fill(network, tensors, self.title, ("_fc.",))
+
+    def _whole(self) -> nn.Module:
         try:
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
             raise BackboneError(f"{self.title} is not installed ({error}): pip install 'medad[efficientnet]'") from None
-        network = Blocks(EfficientNet.from_name("efficientnet-lite0"))
-        return network if tensors is None else fill(network, tensors, self.title, UNUSED)
+        network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
+        return network
 
 
 backbones.register("efficientnet_lite0")(EfficientNetLite0())

@@ -58,9 +58,7 @@ class CDOSettings(Settings):
     weight_decay: float = Field(1e-4, ge=0, le=MOST_RATE, description="of the apprentice")
     decay: float = Field(0.95, gt=0, le=1, description="the learning rate is multiplied by it")
     decay_every: int = Field(1, ge=1, le=MOST_EPOCHS, description="epochs between two such steps")
-    clip: float = Field(
-        0.0, ge=0, le=1e6, description="largest norm of the gradient; 0: any. the release of 2025 has 5"
-    )
+    clip: float = Field(0.0, ge=0, le=1e6, description="largest norm of the gradient; 0: any. That of 2025 is 5")
     maps: Literal["features", "cosine"] = Field(
         "features",
         description='the paper\'s, from upsampled features, summed over the scales; "cosine": that of 2025, 1 - cosine '

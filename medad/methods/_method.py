@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
+import torch
 from torch import Generator, Tensor, nn
 
 from medad.config import Settings
 from medad.training import Track
 from medad.types import Scored, Study, TrainingSet
 
-Load = Callable[[Sequence[Study]], Tensor]  # studies -> images (N, C, S, S), in [-1, 1]
+
+class Load(Protocol):
+    """Reads studies as images (N, C, S, S) in [-1, 1]; a volume gives one image for each slice."""
+
+    @property
+    def device(self) -> torch.device | str:
+        """Where a method computes; images that do not fit there may stay on the CPU."""
+
+    def __call__(self, studies: Sequence[Study]) -> Tensor:
+        """Return the images of all studies, in order."""
+
+    def stream(self, studies: Sequence[Study], images: int) -> Iterator[tuple[Study, Tensor]]:
+        """Yield each study that can be read and its images on ``device``, about ``images`` in memory at a time."""
 
 
 class Method(nn.Module, ABC):

@@ -79,7 +79,7 @@ class CDO(Method):
         path = find_expert(self._backbone, settings.weights)
         expert, origin = expert_weights(self._backbone, path, spawn(rng))
         images = load(data.normal)
-        self.to(torch.device(getattr(load, "device", images.device)))  # images may stay behind, on the CPU
+        self.to(torch.device(load.device))  # images may stay behind, on the CPU
         self.pair.restart(self._backbone, expert, spawn(rng))
         probe = self._with_noise(images[:PROBES].to(self.pair.mean.device), spawn(rng), MOST_RECTANGLES)
         before = self._separation(*probe)

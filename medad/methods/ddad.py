@@ -113,7 +113,7 @@ class DDAD(Method):
                 f"scores that do without (--set scores=[{','.join(ready) or 'rec,intra,r_intra'}])"
             )
         normal = load(data.normal)
-        device = torch.device(getattr(load, "device", normal.device))  # images may stay behind, on the CPU
+        device = torch.device(load.device)  # images may stay behind, on the CPU
         learn = partial(train, track=track, keep=keep, amp=self.settings.amp, devices=visible(device))
         self.to(device)
         tasks = list(self._module_tasks("ndm", self.ndm, normal, rng))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from making import FAST
 from torch import Generator, Tensor
 
 from medad.config import Settings
-from medad.methods._method import Load, Method
+from medad.methods._method import Method
 from medad.registry import methods, networks
 from medad.types import Study, TrainingSet
 
@@ -45,15 +45,27 @@ def training_set(normal: int = 10, unlabeled: int = 6) -> TrainingSet:
     return TrainingSet(studies("normal", normal), studies("unlabeled", unlabeled))
 
 
-def fake_load(method: Method) -> Load:
-    """Studies -> noise in [-1, 1], seeded by the study's name; no file is read."""
-    shape = (method.settings.channels, method.settings.size, method.settings.size)
+class FakeLoad:
+    """Studies -> noise in [-1, 1], seeded by the study's name; no file is read. ``asked`` are the studies so far."""
 
-    def load(wanted: Sequence[Study]) -> Tensor:
-        seeds = [zlib.crc32(study.id.encode()) for study in wanted]
-        return torch.stack([torch.rand(shape, generator=Generator().manual_seed(seed)) * 2 - 1 for seed in seeds])
+    device = "cpu"
 
-    return load
+    def __init__(self, channels: int, size: int) -> None:
+        self.shape = (channels, size, size)
+        self.asked: list[Study] = []
+
+    def __call__(self, wanted: Sequence[Study]) -> Tensor:
+        return torch.cat([images for _, images in self.stream(wanted, 1)])
+
+    def stream(self, wanted: Sequence[Study], images: int) -> Iterator[tuple[Study, Tensor]]:
+        for study in wanted:
+            self.asked.append(study)
+            generator = Generator().manual_seed(zlib.crc32(study.id.encode()))
+            yield study, torch.rand((1, *self.shape), generator=generator) * 2 - 1
+
+
+def fake_load(method: Method) -> FakeLoad:
+    return FakeLoad(method.settings.channels, method.settings.size)
 
 
 def ignore(name: str, value: float, step: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -130,18 +129,11 @@ def test_three_channels(variant: tuple[str, str | None]) -> None:
 
 @every
 def test_fit_sees_training_studies_without_labels_only(variant: tuple[str, str | None]) -> None:
-    seen: list[Study] = []
     method = small(*variant)
-    reader = fake_load(method)
-
-    def load(wanted: Sequence[Study]) -> Tensor:
-        seen.extend(wanted)
-        return reader(wanted)
-
-    data = training_set()
+    load, data = fake_load(method), training_set()
     method.fit(data, load, track=ignore, rng=Generator().manual_seed(0))
-    assert set(seen) <= {*data.normal, *data.unlabeled}
-    assert all(study.label is None and study.mask is None for study in seen)
+    assert set(load.asked) <= {*data.normal, *data.unlabeled}
+    assert all(study.label is None and study.mask is None for study in load.asked)
 
 
 @every

@@ -1,0 +1,83 @@
+"""The ratio of two densities by a regularized linear classifier, and the distance from one of them.
+
+A classifier that tells samples of q from samples of p estimates log(q / p) up to a constant (Sugiyama, Suzuki and
+Kanamori, Density Ratio Estimation in Machine Learning, 2012, chapter 4). With p the normal scans and q the archive,
+which holds normal scans too, the ratio is monotone in the share of abnormal scans at a place of feature space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LinearRatio:
+    """``weights`` (D,) and ``bias`` of log(q / p) as a linear function of standardized features."""
+
+    weights: Floats
+    bias: float
+
+
+def fit_ratio(features: Floats, from_archive: Ints, strength: float) -> LinearRatio:
+    """Fit ridge logistic regression of ``from_archive`` (N,), 0 or 1, on ``features`` (N, D).
+
+    Both classes weigh the same, whatever their sizes. ``strength`` is scikit-learn's C, the inverse of the penalty.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=2000, tol=1e-5)
+    model.fit(features, from_archive)
+    return LinearRatio(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
+
+
+def cross_validated_auc(
+    features: Floats, from_archive: Ints, groups: Ints, strengths: Sequence[float], folds: int, seed: int
+) -> list[float]:
+    """Return for each of ``strengths`` how well held-out groups (patients) of archive and normals are told apart.
+
+    No group is on both sides of a fold, and no label of a disease is used: the AUC is that of archive against normal.
+    Folds that hold out one class alone are left out. NaN where no fold can be judged.
+    """
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GroupKFold
+
+    folds = min(folds, len(np.unique(groups)))
+    if folds < 2:
+        return [float("nan")] * len(strengths)
+    aucs: list[list[float]] = [[] for _ in strengths]
+    for train, test in GroupKFold(folds, shuffle=True, random_state=seed).split(features, from_archive, groups):
+        if len(np.unique(from_archive[train])) < 2 or len(np.unique(from_archive[test])) < 2:
+            continue
+        for place, strength in enumerate(strengths):
+            ratio = fit_ratio(features[train], from_archive[train], strength)
+            aucs[place].append(float(roc_auc_score(from_archive[test], features[test] @ ratio.weights)))
+    return [float(np.mean(values)) if values else float("nan") for values in aucs]
+
+
+def bootstrap_groups(groups: Ints, rng: np.random.Generator) -> Ints:
+    """Return the indices of a bootstrap sample that draws whole groups (patients) with replacement."""
+    order = np.argsort(groups, kind="stable")
+    names, starts = np.unique(groups[order], return_index=True)
+    members = np.split(order, starts[1:])
+    drawn = rng.integers(0, len(names), len(names))
+    return np.concatenate([members[index] for index in drawn]).astype(np.int64)
+
+
+def whitening(features: Floats) -> tuple[Floats, Floats]:
+    """Return the mean (D,) of ``features`` (N, D) and W (D, D) so that (x - mean) @ W has unit covariance.
+
+    The covariance is shrunk (Ledoit and Wolf, Journal of Multivariate Analysis 2004): D may exceed N.
+    """
+    from sklearn.covariance import ledoit_wolf
+
+    mean = features.mean(axis=0)
+    covariance, _ = ledoit_wolf(features - mean, assume_centered=True)
+    values, vectors = np.linalg.eigh(covariance)
+    return mean, vectors / np.sqrt(np.maximum(values, 1e-8 * max(values.max(), 1e-12)))

@@ -1,0 +1,293 @@
+"""Normals against the archive, in the features of a frozen network: the dual-distribution discrepancy without training.
+
+DDAD's principle (Cai et al., Medical Image Analysis 86:102794, 2023), that normal scans and an archive differ where the
+archive is abnormal, is applied to densities of features: log p(archive) / p(normal) by a regularized classifier that
+tells one from the other. No label is used; the strength of the regularization is chosen by how well held-out patients
+of the archive are told from held-out normals.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+from torch import Generator, Tensor
+from torch.nn.functional import interpolate
+
+from medad.backbones._backbone import Backbone, built
+from medad.backbones._weights import NONE, locate, read
+from medad.config import Settings
+from medad.functional.density_ratio import (
+    Floats,
+    Ints,
+    bootstrap_groups,
+    cross_validated_auc,
+    fit_ratio,
+    whitening,
+)
+from medad.functional.imagenet import normalize_for_imagenet
+from medad.functional.pooled_features import SCALES, pool_features, spread_over_positions
+from medad.functional.smoothing import gaussian
+from medad.methods._method import Load, Method
+from medad.methods._shares import score_in_shares
+from medad.progress import progress
+from medad.registry import UnknownName, backbones, methods
+from medad.training import Track, TrainingError
+from medad.types import Scored, Study, TrainingSet
+
+log = logging.getLogger(__name__)
+LEAST_SCALE = 1e-6  # a feature that varies less is left as it is
+LEAST_POSITION_SCALE = 0.1  # of a map's mean spread: borders that never vary would make any change infinite
+TITLES = {
+    "ratio": "log ratio of archive to normal density of frozen features",
+    "near": "distance from the normals in frozen features",
+}
+
+
+class RatioSettings(Settings):
+    """The regularization is chosen by cross-validation of normal against archive."""
+
+    size: int = Field(224, ge=32, le=1024, multiple_of=32, description="side of the network's grid, in pixels")
+    batch_size: int = Field(32, ge=2, le=4096, description="images in a pass through the backbone")
+    backbone: str = Field(
+        "efficientnet_lite0",
+        max_length=1000,
+        description=f"{', '.join(backbones.names())}; timm:NAME for any model of timm",
+    )
+    weights: str = Field(
+        "imagenet", max_length=4000, description='of the backbone: "imagenet", "none" (tests only), or a file'
+    )
+    use_archive: bool = Field(True, description='false: only the score "near", which needs no unlabeled studies')
+    members: int = Field(5, ge=1, le=100, description="classifiers, each from a bootstrap sample of the patients")
+    strengths: tuple[float, ...] = Field(
+        (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
+        min_length=1,
+        max_length=20,
+        description="inverse regularizations (scikit-learn's C) that cross-validation chooses from",
+    )
+    folds: int = Field(5, ge=2, le=20, description="of that cross-validation; no patient is on both sides")
+    sigma: float = Field(4.0, ge=0, le=64, description="of the Gaussian that smooths the maps, in pixels; 0: none")
+
+    @field_validator("backbone")
+    @classmethod
+    def _backbone(cls, name: str) -> str:
+        try:
+            return backbones.check(name)
+        except UnknownName as error:
+            raise ValueError(str(error)) from None
+
+    @field_validator("strengths")
+    @classmethod
+    def _strengths(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(0 < value < float("inf") for value in values):
+            raise ValueError("each strength is a positive number")
+        return tuple(sorted(values))
+
+    @property
+    def architecture(self) -> str:
+        """The backbone; one without trained weights is called so in every row."""
+        return self.backbone.replace(":", "-") + ("-random" if self.weights == NONE else "")
+
+
+@dataclass(frozen=True)
+class _Features:
+    """What one pass through the backbone gives: ``features`` (N, D) of N images and the patient of each.
+
+    ``moments`` are for each scale the means (C, h, w) of the maps and of their squares, over the images.
+    """
+
+    features: Floats
+    groups: list[str]
+    moments: list[tuple[Tensor, Tensor]]
+
+
+@methods.register("ratio")
+class Ratio(Method):
+    """Tells the archive's features from the normals': what only the archive holds is abnormal.
+
+    The frozen network's weights are stored with the model, so that it scores wherever it is copied to.
+    """
+
+    settings_model = RatioSettings
+    title = "feature ratio"
+    settings: RatioSettings
+    center: Tensor  # (D,) of the features that the classifiers are trained on
+    scale: Tensor  # (D,)
+    weights: Tensor  # (K, D) of standardized features
+    biases: Tensor  # (K,)
+    normal_center: Tensor  # (D,) of the normals' standardized features
+    whitener: Tensor  # (D, D)
+
+    def __init__(self, settings: RatioSettings) -> None:
+        super().__init__(settings)
+        self._architecture: Backbone = backbones.get(settings.backbone)
+        self.backbone = built(self._architecture, Generator().manual_seed(0), trunk=True).requires_grad_(False)
+        self.eval()
+        with torch.inference_mode():
+            maps = self.backbone(torch.zeros(1, 3, settings.size, settings.size))
+        count = pool_features(maps).shape[1]
+        self.register_buffer("center", torch.zeros(count))
+        self.register_buffer("scale", torch.ones(count))
+        if settings.use_archive:
+            self.register_buffer("weights", torch.zeros(settings.members, count))
+            self.register_buffer("biases", torch.zeros(settings.members))
+            for place, one in enumerate(maps):
+                self.register_buffer(f"normal_map_{place}", torch.zeros(1, 1, *one.shape[2:]))
+        self.register_buffer("normal_center", torch.zeros(count))
+        self.register_buffer("whitener", torch.zeros(count, count))
+        for place, one in enumerate(maps):
+            self.register_buffer(f"position_mean_{place}", torch.zeros(one.shape[1:]))
+            self.register_buffer(f"position_scale_{place}", torch.ones(one.shape[1:]))
+
+    @property
+    def scores(self) -> dict[str, str]:
+        """Names and titles of the scores."""
+        return TITLES if self.settings.use_archive else {"near": TITLES["near"]}
+
+    def rehearse(self, allow_download: bool = False) -> None:
+        """The backbone's file must be there and fit."""
+        if self.settings.weights != NONE:
+            self._architecture.trunk(read(locate(self._architecture, self.settings.weights, allow_download)))
+
+    def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
+        """Extract the features once, choose the regularization, fit the classifiers and the normals' density.
+
+        Raises:
+            TrainingError: "ratio" is asked for and there are no unlabeled studies, or fewer than 2 normal images.
+        """
+        settings = self.settings
+        if settings.use_archive and not data.unlabeled:
+            raise TrainingError(
+                "the score 'ratio' compares the normals with an archive, and there are no unlabeled studies: give "
+                "some, or use what normals alone say (--set use_archive=false)"
+            )
+        if settings.weights != NONE:
+            tensors = read(locate(self._architecture, settings.weights))
+            self.backbone.load_state_dict(self._architecture.trunk(tensors).state_dict())
+        else:
+            log.warning("weights=none: the frozen network is random. This serves tests, its results say nothing")
+        self.to(load.device)
+        normal = self._read(data.normal, load, "extract features of normals")
+        if len(normal.features) < 2:
+            raise TrainingError(f"the spread of normal images needs at least 2 of them, got {len(normal.features)}")
+        archive = self._read(data.unlabeled, load, "extract features of the archive") if settings.use_archive else None
+        features = normal.features if archive is None else np.concatenate([normal.features, archive.features])
+        center, scale = features.mean(axis=0), features.std(axis=0)
+        scale[scale < LEAST_SCALE] = 1.0
+        self._fill(center=center, scale=scale)
+        if archive is not None:
+            groups = np.unique([*normal.groups, *archive.groups], return_inverse=True)[1]
+            labels = np.repeat([0, 1], [len(normal.features), len(archive.features)])
+            self._fit_ratio((features - center) / scale, labels, groups, rng.initial_seed() % 2**32, track)
+            self._center_maps(normal)
+        mean, whitener = whitening((normal.features - center) / scale)
+        self._fill(normal_center=mean, whitener=whitener)
+        for place, (first, second) in enumerate(normal.moments):
+            spread = (second - first**2).clamp_min(0).sqrt()
+            least = spread.mean() * LEAST_POSITION_SCALE + LEAST_SCALE
+            self._fill(**{f"position_mean_{place}": first, f"position_scale_{place}": spread.clamp_min(least)})
+        self.eval()
+
+    def _read(self, studies: Sequence[Study], load: Load, task: str) -> _Features:
+        """Pass the images of ``studies`` through the backbone once."""
+        vectors: list[Tensor] = []
+        groups: list[str] = []
+        sums: list[tuple[Tensor, Tensor]] = []
+        with progress(task, len(studies)) as advance, torch.inference_mode():
+            for study, images in load.stream(studies, self.settings.batch_size):
+                for batch in torch.split(images, self.settings.batch_size):
+                    maps = self._maps(batch.to(self.center.device))
+                    vectors.append(pool_features(maps).cpu())
+                    new = [(one.double().sum(dim=0), one.double().square().sum(dim=0)) for one in maps]
+                    sums = [(a + c, b + d) for (a, b), (c, d) in zip(sums, new, strict=True)] if sums else new
+                groups += [study.patient or f"study {study.id}"] * len(images)
+                advance(1)
+        count = len(groups)
+        features = torch.cat(vectors).double().numpy()
+        return _Features(features, groups, [(first / count, second / count) for first, second in sums])
+
+    def _fit_ratio(self, features: Floats, labels: Ints, groups: Ints, seed: int, track: Track) -> None:
+        settings = self.settings
+        aucs = cross_validated_auc(features, labels, groups, settings.strengths, settings.folds, seed)
+        judged = [auc for auc in aucs if np.isfinite(auc)]
+        place = aucs.index(max(judged)) if judged else len(aucs) // 2
+        strength = settings.strengths[place]
+        if judged:
+            track("ratio/archive_auc", aucs[place], 0)
+            log.info("archive against normals, held-out patients: AUC %.3f with C = %g", aucs[place], strength)
+        track("ratio/strength", strength, 0)
+        random = np.random.default_rng(seed)
+        members = []
+        with progress("fit classifiers", settings.members) as advance:
+            for _ in range(settings.members):
+                drawn = self._drawn(labels, groups, random)
+                members.append(fit_ratio(features[drawn], labels[drawn], strength))
+                advance(1)
+        self._fill(weights=np.stack([one.weights for one in members]), biases=np.array([one.bias for one in members]))
+
+    def _drawn(self, labels: Ints, groups: Ints, random: np.random.Generator) -> Ints:
+        """A bootstrap sample of the patients; all of them where it would lack normals or archive."""
+        drawn = bootstrap_groups(groups, random)
+        return drawn if len(np.unique(labels[drawn])) == 2 else np.arange(len(labels))
+
+    def _center_maps(self, normal: _Features) -> None:
+        """Make the mean map of the normals zero."""
+        weights = self._mean_weights().double().cpu()
+        means = [first[None].cpu() for first, _ in normal.moments]
+        channels = [one.shape[1] for one in means]
+        starts = np.cumsum([0, *channels])
+        for place, one in enumerate(means):
+            spread = torch.einsum("bchw,c->bhw", one, weights[starts[place] : starts[place + 1]])[:, None]
+            if place < SCALES:
+                first = sum(channels) + int(starts[place])
+                part = slice(first, first + channels[place])
+                spread = spread + float(weights[part] @ torch.from_numpy(normal.features.mean(axis=0))[part])
+            self._fill(**{f"normal_map_{place}": spread})
+
+    def _mean_weights(self) -> Tensor:
+        """Weights (D,) of the mean classifier, of features as they are."""
+        return self.weights.mean(dim=0) / self.scale
+
+    def _fill(self, **values: Tensor | Floats) -> None:
+        for name, value in values.items():
+            self.get_buffer(name).copy_(torch.as_tensor(value))
+
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        maps: list[Tensor] = self.backbone(normalize_for_imagenet(images))
+        return maps
+
+    def score(self, images: Tensor) -> dict[str, Scored]:
+        """Both scores of ``images`` (B, C, S, S), each with its own map."""
+        return score_in_shares(self._score, images)
+
+    def _score(self, images: Tensor) -> dict[str, Scored]:
+        maps = self._maps(images)
+        standardized = (pool_features(maps) - self.center) / self.scale
+        scored: dict[str, Scored] = {}
+        if self.settings.use_archive:
+            members = standardized @ self.weights.T + self.biases
+            parts = [
+                part - self.get_buffer(f"normal_map_{place}")
+                for place, part in enumerate(spread_over_positions(maps, self._mean_weights()))
+            ]
+            scored["ratio"] = Scored(members.mean(dim=1), self._on_image(parts, images), members)
+        distance = ((standardized - self.normal_center) @ self.whitener).square().mean(dim=1)
+        parts = [self._unlikely(features, place) / len(maps) for place, features in enumerate(maps)]
+        scored["near"] = Scored(distance, self._on_image(parts, images), distance[:, None])
+        return scored
+
+    def _unlikely(self, features: Tensor, place: int) -> Tensor:
+        """Mean squared distance (B, 1, h, w) of each position from the normals there, in standard deviations."""
+        mean, scale = (self.get_buffer(f"position_{name}_{place}") for name in ("mean", "scale"))
+        return ((features - mean) / scale).square().mean(dim=1, keepdim=True)
+
+    def _on_image(self, parts: Sequence[Tensor], images: Tensor) -> Tensor:
+        """The sum of maps of several scales on the grid of ``images``, smoothed."""
+        size = images.shape[-2:]
+        whole = torch.stack([interpolate(part, size, mode="bilinear", align_corners=False) for part in parts])
+        return gaussian(whole.sum(dim=0), self.settings.sigma)
