@@ -13,9 +13,10 @@ from medad.config import Evaluation
 from medad.data.loading import Loader
 from medad.data.seen import seen
 from medad.data.splits import Pools
-from medad.experiment import evaluate_model, finished
+from medad.experiment import evaluate_model
 from medad.model import Model
 from medad.plan import Experiment
+from medad.results import finished
 from medad.tracking import Tracker
 from medad.types import MedadError, Study
 

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from medad.config import Evaluation
 from medad.data.calibration import hold_out
 from medad.data.loading import Loader
 from medad.data.profile import profile_of
@@ -23,30 +22,20 @@ from medad.evaluation.collecting import TestScores, panel_cases, picture, score_
 from medad.evaluation.normals import check_calibration, describe_normals, normal_thresholds
 from medad.evaluation.ranking import judge
 from medad.methods._method import Method
-from medad.model import CARD, Card, load, save
+from medad.model import Card, load, save
+from medad.model_files import CARD
 from medad.outputs import cases as pictures
 from medad.outputs.pictures import save_panel
 from medad.outputs.plots import save_curves, save_histograms
 from medad.plan import Experiment
 from medad.registry import methods
+from medad.results import RESULT, charted
 from medad.testset import score_study
 from medad.tracking import Run
 from medad.types import Study, TrainingSet
 
-RESULT, CASES = "result.json", "cases.csv"
+CASES = "cases.csv"
 PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
-SETTINGS = ("anomaly_rate", "seconds", "confidence", "prevalence")  # of a row, beside its metrics
-
-
-def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[str, Any]] | None:
-    """The result rows in ``folder``, or None if the experiment has not finished, or was judged in another way."""
-    if not (folder / RESULT).is_file():
-        return None
-    content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    if evaluation is not None and content.get("evaluation") != evaluation.model_dump(mode="json"):
-        return None
-    rows: list[dict[str, Any]] = content["rows"]
-    return rows
 
 
 def train_model(
@@ -138,7 +127,7 @@ def evaluate_model(
     write_cases(folder / CASES, test)
     _draw(experiment, method, card, test, loader, folder)
     for row in rows:
-        for name, value in figures(row).items():
+        for name, value in charted(row).items():
             run.metric(f"{experiment.dataset}/{row['score']}/{name}", value)
     pd.DataFrame(rows).to_csv(folder / "results.csv", index=False)
     run.table(folder / "results.csv")
@@ -148,11 +137,6 @@ def evaluate_model(
     run.artifact(folder / CURVES)
     _write_result(folder / RESULT, experiment, rows)
     return rows
-
-
-def figures(row: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics of a result row, by name; of what was run and how many cases there are, nothing."""
-    return {key: value for key, value in row.items() if isinstance(value, float) and key not in SETTINGS}
 
 
 def counts(data: TrainingSet) -> dict[str, int]:

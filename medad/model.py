@@ -35,15 +35,10 @@ from torch import Tensor
 from medad import __version__
 from medad.config import ConfigError, Strict, build
 from medad.methods._method import Method
+from medad.model_files import CARD, WEIGHTS, ModelError, check_files
 from medad.registry import UnknownName, methods
-from medad.types import MedadError
 
 FORMAT = 1
-CARD, WEIGHTS = "model.json", "weights.safetensors"
-
-
-class ModelError(MedadError):
-    """A model folder that cannot be used."""
 
 
 class Card(Strict):
@@ -97,8 +92,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     Raises:
         ModelError: it is no model folder, or its parts do not fit together; the message says which.
     """
-    if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
-        raise ModelError(f"{folder} is no model folder: it needs {CARD} and {WEIGHTS}, as 'medad train' writes them")
+    check_files(folder)
     card = _read_card(folder / CARD)
     try:
         kind = methods.get(card.method)

@@ -42,7 +42,12 @@ def _on_terminal(task: str, total: int | None) -> Iterator[Advance]:
 
     with _lock:
         if _bars is None:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
             _bars = Progress(*columns, console=Console(stderr=True), transient=True)
             _bars.start()
         bars, _open = _bars, _open + 1

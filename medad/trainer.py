@@ -13,7 +13,8 @@ from medad.data.manifest import KIND, Manifest
 from medad.data.splits import compose, name_digest
 from medad.experiment import counts, train_model
 from medad.io import UnreadableImage, discover
-from medad.model import CARD, ModelError, load
+from medad.model import load
+from medad.model_files import CARD, ModelError
 from medad.plan import Experiment
 from medad.registry import datasets
 from medad.tracking import Tracker

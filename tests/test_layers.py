@@ -14,10 +14,10 @@ import medad
 PACKAGE = Path(medad.__file__).parent
 # Each part may import parts of the rows above it, and of its own part.
 LAYERS = [
-    {"types"},
-    {"registry", "config", "progress", "cluster"},
+    {"types", "wording"},
+    {"registry", "config", "progress", "cluster", "model_files"},
     {"functional"},
-    {"io", "networks", "backbones", "scores", "tracking", "outputs"},
+    {"io", "networks", "backbones", "scores", "tracking", "outputs", "results"},
     {"data", "training"},
     {"methods"},
     {"model", "ledger", "testset"},

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from medad.cli import _common as common
+from medad.cli._paths import file_to_write
+from medad.cli._terminal import show_table
 
 TABLE = "comparisons.csv"
 
@@ -22,7 +24,11 @@ def compare(
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option("--table", help="The CSV file to write. Default: comparisons.csv in the first folder."),
+        typer.Option(
+            "--table",
+            help="The CSV file to write. Default: comparisons.csv in the first folder.",
+            callback=file_to_write,
+        ),
     ] = None,
     settings: common.Set = [],  # noqa: B006 - typer reads it once
 ) -> None:
@@ -50,7 +56,7 @@ def compare(
 def _show(rows: list[dict[str, Any]], confidence: float) -> None:
     from medad.outputs.tables import comparison_lines
 
-    common.show_table(*comparison_lines(rows))
+    show_table(*comparison_lines(rows))
     clustered = any(row["clusters"] == "patients" for row in rows)
     typer.echo(
         f"difference: first - second, with its {confidence:.0%} interval over cases"

@@ -10,6 +10,7 @@ import typer
 
 from medad.cli import _common as common
 from medad.cli._grid import Place, report, run_grid
+from medad.wording import command, counted
 
 INBOX_STUDIES = 12
 
@@ -38,11 +39,12 @@ def demo(
     cell = outcome.folders[-1]
     inbox = _fill_inbox(out)
     summary = score_folder(load(cell / "model"), inbox, out / "scores", ScoreSettings(heatmaps="all"))
-    typer.echo(f"scored:  {summary.counts['scored']} studies of {inbox}: {out / 'scores' / TABLE}, heatmaps beside it")
+    scored = counted(summary.counts["scored"], "study", "studies")
+    typer.echo(f"scored:  {scored} of {inbox}: {out / 'scores' / TABLE}, heatmaps beside it")
     typer.echo(f"picture: {cell / 'panel.png'}")
     typer.echo(_verdict(outcome.rows))
     typer.echo("next:    look at the picture and the runs, then")
-    typer.echo(f"         medad score {cell / 'model'} FOLDER --out scores")
+    typer.echo(f"         {command('medad', 'score', cell / 'model', 'FOLDER', '--out', 'scores')}")
     typer.echo("         medad train ddad --normal DIR --unlabeled DIR --out my-model")
     tracked.close(out)
 

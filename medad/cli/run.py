@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medad.cli import _common as common
+from medad.wording import command, counted
 
 if TYPE_CHECKING:
     from medad.config import Pipeline
 
 
 def run(
-    pipeline: Annotated[str, typer.Argument(help="A name in pipelines/ or a YAML file, with stages.")],
+    pipeline: Annotated[
+        str, typer.Argument(help="A name that 'medad pipelines' lists for run, or a YAML file with stages.")
+    ],
     out: common.Out,
     settings: common.Set = [],  # noqa: B006 - typer reads it once
     tracking_uri: common.TrackingUri = None,
@@ -25,6 +28,9 @@ def run(
     threads: common.Threads = 0,
 ) -> None:
     """Check, train, evaluate, report, register: as one run in MLflow. Needs --set data=MANIFEST.
+
+    --set takes the keys of the pipeline's file (data, methods, networks, seeds, ...) and those of its method, which
+    'medad settings METHOD' lists.
 
     Interrupted and started again, it goes on at the stage it was in. The model becomes a version of a registered model
     with the alias 'candidate'; moving an alias on from there is a person's decision.
@@ -39,20 +45,23 @@ def run(
         raise ConfigError("say what to run on: --set data=MANIFEST (CSV or Parquet)")
     planned = plan(grid.model_copy(update={"datasets": ("demo",)}), overrides)
     if len(planned) != 1:
-        raise ConfigError(f"{pipeline} names {len(planned)} experiments; a run of stages has one method, network, seed")
-    device = common.start(threads, device)
-    from medad.clinical import Clinical, run_clinical
-    from medad.data.loading import Loader
+        several = counted(len(planned), "experiment")
+        raise ConfigError(f"{pipeline} names {several}; a run of stages has one method, network, seed")
     from medad.data.manifest import read_manifest
 
     manifest = read_manifest(Path(grid.data))
+    device = common.start(threads, device)
+    from medad.clinical import Clinical, run_clinical
+    from medad.data.loading import Loader
+
     one = replace(planned[0], dataset=manifest.name)
     tracked = common.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
     name = grid.tracking.model or manifest.name
     clinical = Clinical(one, manifest, Loader(one.settings, device), out, tracked.tracker, name)
     for sentence in run_clinical(clinical, grid.stages, Path(pipeline).stem):
         typer.echo(sentence)
-    typer.echo(f"next:    medad score models:/{name}@candidate FOLDER --tracking-uri {tracked.uri} --out scores")
+    words = ("medad", "score", f"models:/{name}@candidate", "FOLDER", "--tracking-uri", tracked.uri, "--out", "scores")
+    typer.echo(f"next:    {command(*words)}")
     tracked.close(out)
 
 

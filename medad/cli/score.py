@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli._paths import check_model, there
 
 SHOWN = 10
 
@@ -23,7 +25,9 @@ class Heatmaps(StrEnum):
 
 def score(
     model: Annotated[Path, typer.Argument(help="Model folder, or models:/NAME@candidate in MLflow.")],
-    folder: Annotated[Path, typer.Argument(help="Folder of DICOM, NIfTI and raster files, or one file.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of DICOM, NIfTI and raster files, or one file.", callback=there)
+    ],
     out: common.Out,
     decides: Annotated[
         str, typer.Option("--score", help="Score that decides, and whose maps are drawn; default: the model's last.")
@@ -60,6 +64,8 @@ def score(
     however it came about, and scores only what is new or has changed.
     """
     common.check_address(engine, address)
+    check_model(model)
+    _check_names(model, decides, point)
     on_cluster = engine is common.Engine.RAY  # whose machines have devices of their own
     here = common.start(threads, "cpu" if on_cluster else device)
     from medad.model import load
@@ -97,3 +103,19 @@ def score(
         typer.echo(f"{folder} holds no file", err=True)
     if counts["failed"] or not sum(counts.values()):
         raise typer.Exit(1)
+
+
+def _check_names(model: Path, decides: str, point: str | None) -> None:
+    """Refuse a score or an operating point that the model's card does not name, before the model is loaded."""
+    from medad.config import ConfigError
+    from medad.model_files import CARD
+
+    try:
+        card = json.loads((model / CARD).read_text(encoding="utf-8"))
+        scores, points = list(card["map_scale"]), {name for of in card["thresholds"].values() for name in of}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):  # loading says what is wrong with it
+        return
+    if decides and decides not in scores:
+        raise ConfigError(f"--score {decides}: this model has {', '.join(scores)}")
+    if point is not None and point not in points:
+        raise ConfigError(f"--point {point}: this model has {', '.join(sorted(points)) or 'no operating point'}")

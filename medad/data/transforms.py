@@ -18,7 +18,7 @@ from monai.transforms.utils import create_scale
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from medad.config import ConfigError, Settings
+from medad.config import Settings
 from medad.io import ReadSettings, UnreadableImage
 
 Intensity = Callable[[MetaTensor], MetaTensor]
@@ -162,13 +162,7 @@ PRESETS = {
 
 
 def read_settings(settings: Settings) -> ReadSettings:
-    """How files are read for a model with these settings.
-
-    Raises:
-        ConfigError: there is no such preset.
-    """
-    if settings.preset not in PRESETS:
-        raise ConfigError(f"preset={settings.preset!r} is not allowed: choose from {', '.join(PRESETS)}")
+    """How files are read for a model with these settings."""
     voi = PRESETS[settings.preset].voi
     return ReadSettings(voi=voi, color="gray" if settings.channels == 1 else "keep")
 

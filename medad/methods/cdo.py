@@ -10,18 +10,15 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator
 from torch import Generator, Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d, interpolate
 from torch.optim import Optimizer
 
+from medad.backbones import NONE
 from medad.backbones._backbone import Backbone
-from medad.backbones._weights import NONE
-from medad.config import Settings
 from medad.functional.collaboration import collaborative_loss
 from medad.functional.histograms import overlap
 from medad.functional.pooling import top_mean
@@ -29,54 +26,15 @@ from medad.functional.smoothing import gaussian
 from medad.functional.synthesis import white_noise
 from medad.methods._cdo_expert import Pair, expert_weights, find_expert
 from medad.methods._method import Load, Method
+from medad.methods._settings import MOST_RECTANGLES, CDOSettings
 from medad.methods._shares import score_in_shares
-from medad.registry import UnknownName, backbones, methods
+from medad.registry import backbones, methods
 from medad.training import Decay, Task, Track, adam, adamw, spawn, train
 from medad.types import Scored, TrainingSet
 
 log = logging.getLogger(__name__)
 OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], Optimizer]] = {"adamw": adamw, "adam": adam}
 PROBES = 32  # training normals whose synthetic anomalies say how far the two distributions lie apart
-MOST_RECTANGLES = 4
-
-
-class CDOSettings(Settings):
-    """The paper's settings are the defaults."""
-
-    size: int = Field(256, ge=32, le=2048, multiple_of=32, description="side of the network's grid, in pixels")
-    channels: Literal[1, 3] = Field(3, description="1 for gray, repeated for the backbone; 3 for color")
-    batch_size: int = Field(16, ge=2, description="images in a training batch, and in a scoring batch")
-    backbone: str = Field("hrnet_w32", description=f"{', '.join(backbones.names())}; timm:NAME for any model of timm")
-    weights: str = Field("imagenet", description='of the expert: "imagenet", "none" (tests only), or a file')
-    rectangles: int = Field(
-        MOST_RECTANGLES, ge=0, le=64, description="at most so many synthetic anomalies in an image (MOM); 0: none"
-    )
-    noise_grain: int = Field(
-        4, ge=1, le=16, description="they are drawn on a grid so many times finer: 4 x 256 is the paper's 1024"
-    )
-    gamma: float = Field(2.0, ge=0, le=10, description="how much the overlap counts (OOM); 0: as much as all else")
-    epochs: int = Field(50, ge=1, description="epochs of the apprentice")
-    optimizer: Literal["adamw", "adam"] = Field("adamw", description="of the apprentice; adam has betas (0.5, 0.999)")
-    learning_rate: float = Field(4e-4, gt=0, description="of the apprentice")
-    weight_decay: float = Field(1e-4, ge=0, description="of the apprentice")
-    decay: float = Field(0.95, gt=0, le=1, description="the learning rate is multiplied by it")
-    decay_every: int = Field(1, ge=1, description="epochs between two such steps")
-    sigma: float = Field(4.0, ge=0, le=64, description="of the Gaussian that smooths the maps, in pixels; 0: none")
-    top_share: float = Field(0.01, gt=0, le=1, description='share of the pixels whose mean is the score "top"')
-    amp: bool = Field(False, description="compute in bfloat16 where that is safe, on a GPU that has it; not published")
-
-    @field_validator("backbone")
-    @classmethod
-    def _backbone(cls, name: str) -> str:
-        try:
-            return backbones.check(name)
-        except UnknownName as error:
-            raise ValueError(str(error)) from None
-
-    @property
-    def architecture(self) -> str:
-        """The backbone; one without trained weights is called so in every row."""
-        return self.backbone.replace(":", "-") + ("-random" if self.weights == NONE else "")
 
 
 @methods.register("cdo")

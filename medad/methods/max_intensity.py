@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from medad.methods._method import Load, Method
+from medad.methods._settings import MaxIntensitySettings
 from medad.registry import methods
 from medad.training import Track
 from medad.types import Scored, TrainingSet
@@ -17,6 +18,7 @@ from medad.types import Scored, TrainingSet
 class MaxIntensity(Method):
     """Scores an image by its highest intensity. A benchmark that this solves proves nothing."""
 
+    settings_model = MaxIntensitySettings
     title = "brightest pixel"
 
     @property

@@ -29,7 +29,7 @@ class MlflowStore:
 
     def __init__(self, uri: str, experiment: str, out: Path) -> None:
         self._client = connect(uri)
-        self._name = f"{without_password(uri)} {experiment}"
+        self._name = _store_name(uri, experiment)
         known = self._client.get_experiment_by_name(experiment)
         if known is not None and known.lifecycle_stage != "active":
             raise ValueError(f"the experiment {experiment!r} is deleted there: restore it, or choose another")
@@ -87,12 +87,7 @@ class MlflowStore:
 
     def _sent(self, journal: Path) -> dict[str, Any]:
         """Where the journal went in this store, and its first byte that did not."""
-        none = {"run": None, "offset": 0}
-        try:
-            notes = json.loads(_note_path(journal).read_text(encoding="utf-8"))
-            return {**none, **notes.get(self._name, {})}
-        except (FileNotFoundError, json.JSONDecodeError):
-            return none
+        return _note_of(journal, self._name)
 
     def _note(self, journal: Path, run_id: str, end: int) -> None:
         path = _note_path(journal)
@@ -177,6 +172,23 @@ class MlflowStore:
         model_id = log_model(self._client, self._experiment, run_id, folder / event["folder"], event["name"])
         if event["register"]:
             register(self._client, model_id, event["register"])
+
+
+def sent_to(uri: str, experiment: str, journal: Path) -> bool:
+    """Whether all of the journal was sent to ``experiment`` of the store at ``uri``, as its note says."""
+    return bool(_note_of(journal, _store_name(uri, experiment))["offset"] == journal.stat().st_size)
+
+
+def _store_name(uri: str, experiment: str) -> str:
+    return f"{without_password(uri)} {experiment}"
+
+
+def _note_of(journal: Path, store: str) -> dict[str, Any]:
+    none = {"run": None, "offset": 0}
+    try:
+        return {**none, **json.loads(_note_path(journal).read_text(encoding="utf-8")).get(store, {})}
+    except (FileNotFoundError, json.JSONDecodeError):
+        return none
 
 
 def _note_path(journal: Path) -> Path:

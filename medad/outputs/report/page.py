@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -59,13 +59,15 @@ class Untested:
     card: ModelCard
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, cells_of: Collection[Path] | None = None) -> Path:
     """Write ``folder``/report.html, and its tables as CSV files below ``folder``/report.
+
+    ``cells_of`` are the cells of one bench: the page is about these alone.
 
     Raises:
         NoResults: the folder holds nothing to report.
     """
-    results = read_results(folder)
+    results = read_results(folder, cells_of)
     drawing = Drawing()
     sections = []
     with progress("report", len(results.groups)) as advance:

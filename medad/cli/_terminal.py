@@ -1,0 +1,40 @@
+"""What is written to a terminal: tables whose cells are taken as they are, and what is being waited for."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+
+from medad.wording import printable
+
+WIDTH = 180  # of a table that is not printed to a terminal
+
+
+def show_table(headings: Sequence[str], lines: Sequence[Sequence[str]], width: int = WIDTH) -> None:
+    """Print a table to standard output. No cell is taken for markup or an emoji: names of files hold brackets."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*headings)
+    for line in lines:
+        table.add_row(*(printable(cell) for cell in line))
+    console = Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False, highlight=False)
+    console.print(table)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say on a terminal what is waited for, and take it back when it is there."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    text = f"{what} ..."[: shutil.get_terminal_size().columns - 1]
+    typer.echo(f"{text}\r", err=True, nl=False)
+    try:
+        yield
+    finally:
+        typer.echo(f"{' ' * len(text)}\r", err=True, nl=False)
