@@ -10,29 +10,41 @@ from pathlib import Path
 from medad.types import MedadError
 
 _REMEDY = "export the study from its source again"
+LARGE = "if it is to be trusted, store it in smaller parts, or uncompressed"
+SPLIT = "store each in a file of its own, or read them one by one: --split of 'medad inspect' and 'medad score'"
 
 
 class UnreadableImage(MedadError):
     """A file that cannot be read as an image, or must not be.
 
-    ``kind`` is a short slug ("truncated", "too-large", ...), ``reason`` says what was wrong and ``remedy`` what to do.
+    ``kind`` is a short slug ("truncated", "too-large", ...), ``reason`` says what was wrong and ``remedy`` what to do:
+    something that can be done whichever command, or program, met the file. What only a program can do, such as another
+    reading setting, is ``in_python``; it is a note of the exception, which tracebacks show and commands do not.
     No value of a patient's tag is ever put into the text; the file's name is.
     """
 
     def __init__(
-        self, path: Path | str, kind: str = "unreadable", reason: str = "it cannot be read", remedy: str = _REMEDY
+        self,
+        path: Path | str,
+        kind: str = "unreadable",
+        reason: str = "it cannot be read",
+        remedy: str = _REMEDY,
+        in_python: str = "",
     ) -> None:
-        super().__init__(str(path), kind, reason, remedy)
+        super().__init__(str(path), kind, reason, remedy, in_python)
         self.path = Path(path)
         self.kind = kind
         self.reason = reason
         self.remedy = remedy
+        self.in_python = in_python
+        if in_python:
+            self.add_note(f"in Python: {in_python}")
 
     def __str__(self) -> str:
         return f"cannot read {self.path.name}: {self.reason} ({self.kind}); {self.remedy}"
 
-    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str, str, str, str]]:
-        return type(self), (str(self.path), self.kind, self.reason, self.remedy)
+    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str, str, str, str, str]]:
+        return type(self), (str(self.path), self.kind, self.reason, self.remedy, self.in_python)
 
 
 @contextmanager
@@ -49,7 +61,7 @@ def guarded(path: Path) -> Iterator[None]:
     except UnreadableImage:
         raise
     except (MemoryError, OverflowError):
-        reason, remedy = "there is not enough memory for what it claims to hold", "lower max_bytes, or use more memory"
+        reason, remedy = "there is not enough memory for what it claims to hold", "use a machine with more memory"
         raise UnreadableImage(path, "too-large", reason, remedy) from None
     except FileNotFoundError:
         raise UnreadableImage(path, "missing", "there is no such file", "check the path") from None

@@ -14,10 +14,11 @@ import numpy as np
 from nibabel.fileholders import FileHolder
 
 from medad.io.address import part_of
-from medad.io.errors import UnreadableImage
+from medad.io.errors import SPLIT, UnreadableImage
 from medad.io.limits import check_bytes, check_claim, check_present
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray, turned_to_ras
 from medad.io.settings import ReadSettings
+from medad.wording import counted
 
 _MAX_OFFSET = 64 * 1024**2
 _MAX_EXCESS = 1024**2
@@ -127,9 +128,11 @@ def _volume(file: Path, image: Any, part: int, settings: ReadSettings, reading: 
     parts = math.prod(shape[3:])
     if parts > 1 and settings.time == "refuse":
         reason = f"it holds {parts} volumes ({len(shape)}-D)"
-        raise UnreadableImage(file, "4d", reason, 'read with time="split" to take them one by one')
+        raise UnreadableImage(file, "4d", reason, SPLIT, 'ReadSettings(time="split")')
     if part >= parts:
-        raise UnreadableImage(file, "missing", f"it has {parts} volume(s), not {part + 1}", "check the number after #")
+        raise UnreadableImage(
+            file, "missing", f"it has {counted(parts, 'volume')}, not {part + 1}", "check the number after #"
+        )
     if parts > 1:
         reading["assumed"].append(f"volume {part + 1} of {parts}")
     where = tuple(int(one) for one in np.unravel_index(part, shape[3:], order="F")) if len(shape) > 3 else ()

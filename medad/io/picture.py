@@ -108,7 +108,13 @@ def all_finite(array: Array, path: Path, settings: ReadSettings, reading: dict[s
         return array
     if settings.non_finite == "refuse":
         reason = f"{count} of its pixels are NaN or infinite"
-        raise UnreadableImage(path, "non-finite", reason, 'repair the file, or read with non_finite="fill"')
+        raise UnreadableImage(
+            path,
+            "non-finite",
+            reason,
+            "give these pixels a value in the file",
+            "ReadSettings(non_finite='fill') sets them to fill_value",
+        )
     reading["non_finite"] = count
     reading["assumed"].append(f"{count} NaN or infinite pixels were set to {settings.fill_value}")
     return np.where(wrong, np.float32(settings.fill_value), array)

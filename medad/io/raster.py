@@ -9,10 +9,11 @@ import numpy as np
 from PIL import Image
 
 from medad.io.address import part_of
-from medad.io.errors import UnreadableImage
+from medad.io.errors import SPLIT, UnreadableImage
 from medad.io.limits import check_claim
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray
 from medad.io.settings import ReadSettings
+from medad.wording import counted
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "MPO")
 _WHITE_IS_ZERO = 0
@@ -61,9 +62,11 @@ def _check(file: Path, image: Image.Image, settings: ReadSettings) -> None:
 def _turn_to(file: Path, image: Image.Image, part: int, settings: ReadSettings, notes: list[str]) -> None:
     pages = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
     if pages > 1 and settings.time == "refuse":
-        raise UnreadableImage(file, "multi-page", f"it holds {pages} pages", 'read with time="split"')
+        raise UnreadableImage(file, "multi-page", f"it holds {pages} pages", SPLIT, 'ReadSettings(time="split")')
     if part >= pages:
-        raise UnreadableImage(file, "missing", f"it has {pages} page(s), not {part + 1}", "check the number after #")
+        raise UnreadableImage(
+            file, "missing", f"it has {counted(pages, 'page')}, not {part + 1}", "check the number after #"
+        )
     if pages > 1:
         notes.append(f"page {part + 1} of {pages}")
         image.seek(part)

@@ -36,7 +36,7 @@ def open_tracker(uri: str, experiment: str, out: Path) -> Tracker:
             return Tracker(trouble=reason(error))
         raise TrackingError(
             f"cannot track in {without_password(uri)!r}: {reason(error)}. Give --tracking-uri sqlite:///FILE.db or the "
-            "http address of a running MLflow server, or --no-tracking"
+            "http address of a running MLflow server"
         ) from None
 
 
