@@ -47,8 +47,12 @@ def run_grid(
     data_root: Path | None,
     title: str,
     manifest: Manifest | None = None,
+    more_follows: bool = False,
 ) -> tuple[Outcome, common.Tracked]:
-    """The outcome, and where it was recorded. A manifest is one more data set, called by its name."""
+    """The outcome, and where it was recorded. A manifest is one more data set, called by its name.
+
+    Where nothing is to do, nothing heavy is imported and no store is opened, unless ``more_follows``.
+    """
     from medad.bench.grid import find_grid
     from medad.data.datasets._classes import expand
     from medad.plan import plan
@@ -64,7 +68,7 @@ def run_grid(
     found.missing.update(missing)
     _check_any(found)
     options = place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking
-    if found.settled() and common.all_sent(*options):
+    if not more_follows and found.settled() and common.all_sent(*options):
         return found.outcome(), common.where_tracked(*options)
     device = common.start(place.threads, "cpu" if on_cluster else place.device)
     from medad.bench.cells import Loaders

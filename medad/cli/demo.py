@@ -29,16 +29,18 @@ def demo(
 
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
     grid = read_pipeline("demo")
-    outcome, tracked = run_grid(grid, parse_overrides(settings), place, None, "demo")
+    outcome, tracked = run_grid(grid, parse_overrides(settings), place, None, "demo", more_follows=True)
     report(outcome, out)
     if outcome.failed:
         raise typer.Exit(1)
     from medad.model import load
-    from medad.scoring import TABLE, ScoreSettings, score_folder
+    from medad.scoring import TABLE, ScoreSettings
+    from medad.scoring.recording import score_recorded
 
     cell = outcome.folders[-1]
     inbox = _fill_inbox(out)
-    summary = score_folder(load(cell / "model"), inbox, out / "scores", ScoreSettings(heatmaps="all"))
+    settings_of_scoring = ScoreSettings(heatmaps="all")
+    summary = score_recorded(load(cell / "model"), inbox, out / "scores", settings_of_scoring, tracked.tracker)
     scored = counted(summary.counts["scored"], "study", "studies")
     typer.echo(f"scored:  {scored} of {inbox}: {out / 'scores' / TABLE}, heatmaps beside it")
     typer.echo(f"picture: {cell / 'panel.png'}")
