@@ -20,7 +20,6 @@ from medad.data.transforms import (
     ResizePlane,
     as_slices,
     geometry,
-    read_settings,
     restore,
     to_network,
 )
