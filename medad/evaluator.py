@@ -14,9 +14,9 @@ from medad.data.loading import Loader
 from medad.data.seen import seen
 from medad.data.splits import Pools
 from medad.experiment import evaluate_model
+from medad.finished import finished
 from medad.model import Model
 from medad.plan import Experiment
-from medad.results import finished
 from medad.tracking import Tracker
 from medad.types import MedadError, Study
 

@@ -21,6 +21,7 @@ from medad.data.splits import Pools, compose, unlabeled_counts
 from medad.evaluation.collecting import TestScores, panel_cases, picture, score_test, write_cases
 from medad.evaluation.normals import check_calibration, describe_normals, normal_thresholds
 from medad.evaluation.ranking import judge
+from medad.finished import RESULT, charted
 from medad.methods._method import Method
 from medad.model import Card, load, save
 from medad.model_files import CARD
@@ -29,7 +30,6 @@ from medad.outputs.pictures import save_panel
 from medad.outputs.plots import save_curves, save_histograms
 from medad.plan import Experiment
 from medad.registry import methods
-from medad.results import RESULT, charted
 from medad.testset import score_study
 from medad.tracking import Run
 from medad.types import Study, TrainingSet

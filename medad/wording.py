@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import shlex
 
-_CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _CONTROLS}
-
 
 def counted(count: int, noun: str, plural: str = "") -> str:
     """The count with its noun: "1 file", "2 files", "0 files"; ``plural`` where an "s" does not make it."""
@@ -29,8 +26,3 @@ def shortened(name: str, length: int) -> str:
         return name
     ahead = (length - 1) // 2
     return f"{name[:ahead]}~{name[len(name) - (length - 1 - ahead) :]}"
-
-
-def printable(text: str) -> str:
-    """``text`` with its control characters written out: a file's name may hold some, and a terminal would obey them."""
-    return text.translate(_ESCAPES)

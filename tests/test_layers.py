@@ -15,9 +15,11 @@ PACKAGE = Path(medad.__file__).parent
 # Each part may import parts of the rows above it, and of its own part.
 LAYERS = [
     {"types", "wording"},
+    {"text"},
+    {"files"},
     {"registry", "config", "progress", "cluster", "model_files"},
     {"functional"},
-    {"io", "networks", "backbones", "scores", "tracking", "outputs", "results"},
+    {"io", "networks", "backbones", "scores", "tracking", "outputs", "finished"},
     {"data", "training"},
     {"methods"},
     {"model", "ledger", "testset"},

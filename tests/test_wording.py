@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from medad.wording import command, counted, printable, shortened
+from medad.wording import command, counted, shortened
 
 
 def test_a_count_agrees_with_its_noun() -> None:
@@ -31,8 +31,3 @@ def test_a_long_name_keeps_both_ends() -> None:
     assert len(first) == 24
     assert first.startswith("hospital")
     assert second.endswith("0001.dcm")
-
-
-def test_control_characters_of_a_name_do_not_reach_the_terminal() -> None:
-    assert printable("a\x1b[31mb\u202ec\u2028d\n") == "a\\x1b[31mb\\u202ec\\u2028d\\x0a"
-    assert printable("scan[1] é.dcm") == "scan[1] é.dcm"

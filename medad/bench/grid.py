@@ -16,9 +16,11 @@ from typing import Any
 
 from medad.data.datasets._dataset import MissingDataset
 from medad.data.splits import Pools, SplitError, compose, default_count
+from medad.files import write_text
+from medad.finished import RESULT, finished
 from medad.plan import Experiment
 from medad.registry import datasets
-from medad.results import RESULT, finished
+from medad.text import cell
 from medad.types import MedadError
 
 log = logging.getLogger(__name__)
@@ -92,9 +94,7 @@ class Grid:
     def write_table(self) -> list[dict[str, Any]]:
         """Write the rows to ``out``/results.csv; return them."""
         rows = self.rows()
-        part = self.out / f"{RESULTS}.part"
-        part.write_text(_table(rows), encoding="utf-8")
-        part.replace(self.out / RESULTS)
+        write_text(self.out / RESULTS, _table(rows))
         return rows
 
     def settled(self) -> bool:
@@ -110,9 +110,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV; a value that a row does not have is an empty cell."""
     text = io.StringIO()
     headings = list(dict.fromkeys(key for row in rows for key in row))
-    table = csv.DictWriter(text, headings, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(headings)
+    table.writerows([cell(row.get(key)) for key in headings] for row in rows)
     return text.getvalue()
 
 

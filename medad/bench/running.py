@@ -8,12 +8,12 @@ from typing import Any
 
 from medad.bench.cells import Engine, Loaders
 from medad.bench.grid import RESULTS, Cell, Grid, Outcome, alone
+from medad.finished import charted, finished
 from medad.outputs.plots import save_rate_curves
 from medad.outputs.report import write_report
 from medad.outputs.tables import over_seeds
 from medad.progress import progress
 from medad.registry import methods
-from medad.results import charted, finished
 from medad.tracking import Run, Tracker
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import typer
 
-from medad.wording import printable
+from medad.text import visible
 
 WIDTH = 180  # of a table that is not printed to a terminal
 
@@ -18,12 +18,12 @@ def show_table(headings: Sequence[str], lines: Sequence[Sequence[str]], width: i
     """Print a table to standard output. No cell is taken for markup or an emoji: names of files hold brackets."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*headings)
     for line in lines:
-        table.add_row(*(printable(cell) for cell in line))
-    console = Console(width=None if sys.stdout.isatty() else width, markup=False, emoji=False, highlight=False)
-    console.print(table)
+        table.add_row(*(Text(visible(cell)) for cell in line))
+    Console(width=None if sys.stdout.isatty() else width).print(table)
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
-from medad.io.errors import LARGE, UnreadableImage
+from medad.io.errors import UnreadableImage
 from medad.io.formats import HEAD
-from medad.io.limits import check_inflated
+from medad.io.limits import SMALLER, check_inflated
 from medad.io.settings import ReadSettings
 
 # pydicom quotes the values of wrong tags in its warnings, and a patient's name or number must not reach a log.
@@ -141,9 +141,7 @@ def open_dicom(path: Path, settings: ReadSettings, *, pixels: bool = True, tags:
     with path.open("rb") as file:
         size, head = os.fstat(file.fileno()).st_size, file.read(HEAD)
         if size > 2 * settings.max_bytes:
-            raise UnreadableImage(
-                path, "too-large", f"the file has {size} bytes", LARGE, "raise ReadSettings(max_bytes=...)"
-            )
+            raise UnreadableImage(path, "too-large", f"the file has {size} bytes", SMALLER)
         if _DEFLATED in head:
             meta = pydicom.filereader.read_file_meta_info(str(path))
             start = 144 + int(meta.get("FileMetaInformationGroupLength", 0))

@@ -10,7 +10,6 @@ from pathlib import Path
 from medad.types import MedadError
 
 _REMEDY = "export the study from its source again"
-LARGE = "if it is to be trusted, store it in smaller parts, or uncompressed"
 SPLIT = "store each in a file of its own, or read them one by one: --split of 'medad inspect' and 'medad score'"
 
 
@@ -61,7 +60,8 @@ def guarded(path: Path) -> Iterator[None]:
     except UnreadableImage:
         raise
     except (MemoryError, OverflowError):
-        reason, remedy = "there is not enough memory for what it claims to hold", "use a machine with more memory"
+        reason = "there is not enough memory for what it claims to hold"
+        remedy = "use a machine with more, or store it as several smaller files"
         raise UnreadableImage(path, "too-large", reason, remedy) from None
     except FileNotFoundError:
         raise UnreadableImage(path, "missing", "there is no such file", "check the path") from None

@@ -7,10 +7,12 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from medad.io.errors import LARGE, UnreadableImage
+from medad.io.errors import UnreadableImage
 from medad.io.settings import ReadSettings
 
 GROWTH_FLOOR = 64 * 1024**2
+SMALLER = "the limit guards the machine's memory: if the file is to be trusted, store it as several smaller ones"
+LESS_PACKED = "if the file is to be trusted, store it uncompressed"
 _CHUNK = 1024**2
 
 
@@ -28,11 +30,11 @@ def check_bytes(path: Path, claimed: int, settings: ReadSettings, on_disk: int |
     """Refuse ``claimed`` decoded bytes that are over the ceiling, or absurdly many for the size of the file."""
     if claimed > settings.max_bytes:
         reason = f"it claims {claimed} bytes of pixels and the limit is {settings.max_bytes}"
-        raise UnreadableImage(path, "too-large", reason, LARGE, "raise ReadSettings(max_bytes=...)")
+        raise UnreadableImage(path, "too-large", reason, SMALLER)
     size = path.stat().st_size if on_disk is None else on_disk
     if claimed > GROWTH_FLOOR and claimed > settings.max_growth * max(size, 1):
         reason = f"it claims {claimed} bytes of pixels in a file of {size}, over {settings.max_growth} times its size"
-        raise UnreadableImage(path, "too-large", reason, LARGE, "raise ReadSettings(max_growth=...)")
+        raise UnreadableImage(path, "too-large", reason, LESS_PACKED)
 
 
 def check_present(path: Path, expected: int, actual: int) -> None:
@@ -51,7 +53,7 @@ def check_inflated(path: Path, start: int, wbits: int, limit: int) -> None:
             total += len(inflate.decompress(pending, _CHUNK))
             if total > limit:
                 reason = f"it inflates to more than {limit} bytes"
-                raise UnreadableImage(path, "too-large", reason, LARGE, "raise ReadSettings(max_bytes=...)")
+                raise UnreadableImage(path, "too-large", reason, SMALLER)
             pending = inflate.unconsumed_tail or file.read(_CHUNK)
 
 

@@ -12,22 +12,32 @@ from making import write_med_ad
 
 HEAVY = ("torch", "monai", "mlflow", "pandas", "matplotlib", "sklearn", "scipy")
 CODE = f"""
-import sys
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
 from medad.cli import main
-try:
-    main()
-except SystemExit as stop:
-    code = stop.code
-print("HEAVY", [name for name in {HEAVY!r} if name in sys.modules], "CODE", code)
+for line in sys.stdin:
+    sys.argv = ["medad", *line.split()]
+    code, shown = 0, io.StringIO()
+    with redirect_stdout(shown), redirect_stderr(shown):
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+        except BaseException as error:
+            code = repr(error)
+    heavy = [name for name in {HEAVY!r} if name in sys.modules]
+    print(json.dumps([code, heavy, shown.getvalue()]), flush=True)
 """
 
 
-def run(place: Path, *arguments: str | Path) -> tuple[str, str]:
-    """All that was printed, and the line on what was imported, of a process of its own."""
-    words = [sys.executable, "-c", CODE, *map(str, arguments)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=place)
-    *lines, last = done.stdout.splitlines()
-    return " ".join([*lines, done.stderr]), last
+@pytest.fixture(scope="module")
+def answers(place: Path) -> dict[str, tuple[object, list[str], str]]:
+    """For each line of WRONG and LISTS: exit code, heavy modules that have been imported, and what was printed."""
+    lines = [*(words for words, _ in WRONG), *LISTS]
+    words = [sys.executable, "-c", CODE]
+    text = "\n".join(lines)
+    done = subprocess.run(words, input=text, capture_output=True, text=True, check=True, cwd=place)
+    return {line: tuple(json.loads(answer)) for line, answer in zip(lines, done.stdout.splitlines(), strict=True)}
 
 
 @pytest.fixture(scope="module")
@@ -88,18 +98,21 @@ WRONG = [
 ]
 
 
+LISTS = ["methods", "networks", "pipelines", "settings ddad", "settings cdo", "data info rsna", "bench --help"]
+
+
 @pytest.mark.parametrize(("words", "said"), WRONG, ids=[words for words, _ in WRONG])
-def test_a_wrong_argument_is_named_at_once(place: Path, words: str, said: str) -> None:
-    output, imported = run(place, *words.split())
-    assert imported == "HEAVY [] CODE 2", output
-    assert said in " ".join(output.split())
-    assert "Traceback" not in output
+def test_a_wrong_argument_is_named_at_once(
+    place: Path, answers: dict[str, tuple[object, list[str], str]], words: str, said: str
+) -> None:
+    code, heavy, shown = answers[words]
+    assert (code, heavy) == (2, []), shown
+    assert said in " ".join(shown.split())
+    assert "Traceback" not in shown
     assert not (place / "o").exists()
 
 
-@pytest.mark.parametrize(
-    "words", ["methods", "networks", "pipelines", "settings ddad", "settings cdo", "data info rsna"]
-)
-def test_lists_are_printed_at_once(place: Path, words: str) -> None:
-    output, imported = run(place, *words.split())
-    assert imported == "HEAVY [] CODE 0", output
+@pytest.mark.parametrize("words", LISTS)
+def test_lists_are_printed_at_once(answers: dict[str, tuple[object, list[str], str]], words: str) -> None:
+    code, heavy, shown = answers[words]
+    assert (code, heavy) == (0, []), shown
