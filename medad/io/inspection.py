@@ -57,7 +57,7 @@ class Row:
     def decisions(self) -> list[str]:
         """What was decided or assumed, in words."""
         if not self.reading:
-            return [self.reason]
+            return [text for text in (self.reason, self.remedy) if text]
         seen, said = self.reading, []
         if seen["inverted"]:
             said.append("inverted")

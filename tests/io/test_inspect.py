@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from typer.testing import CliRunner
 
+from medad.cli._terminal import show_table
 from medad.cli.inspect import inspect
 from medad.io.inspection import TILE, captions, thumbnail
 
@@ -120,4 +121,15 @@ def test_a_file_of_several_volumes_is_refused_with_an_option_that_is_there(run, 
     assert (row["status"], row["what"]) == ("refused", "4d")
     assert "--split of 'medad inspect' and 'medad score'" in row["remedy"]
     assert "time=" not in row["remedy"]
+    assert "store each in a file of its own" in " ".join(run(tmp_path).stdout.replace("│", " ").split())
     assert run(tmp_path, "--split").exit_code == 0
+
+
+def test_a_narrow_table_cuts_no_word_and_leaves_out_empty_columns(capsys):
+    name, text = "a_rather_long_name_of_a_file_0001.dcm", "b" * 90
+    show_table(("file", "empty", "what"), [(name, "", text)], width=60)
+    shown = capsys.readouterr().out
+    assert "empty" not in shown
+    assert name[:24] in shown
+    cells = [line.split("│")[1:3] for line in shown.splitlines() if line.startswith("│")]
+    assert ["".join(part).replace(" ", "") for part in zip(*cells, strict=True)] == [name, text]

@@ -24,6 +24,7 @@ from medad.outputs.report.subgroups import subgroup_table
 from medad.outputs.report.svg import Drawing
 from medad.outputs.report.table import Table, fixed, write_csv
 from medad.progress import progress
+from medad.wording import counted
 
 PAGE, TWINS = "report.html", "report"
 PICTURE_BUDGET = 6 * 2**20  # bytes of all case pictures of a page
@@ -113,15 +114,12 @@ def _lead(results: Results) -> str:
     if not cells:
         return TRAINED_ONLY if results.models else "No experiment in this folder has finished."
     waiting = f"; {len(results.unfinished)} not finished" if results.unfinished else ""
-    return (
-        f"{cells} {_plural('experiment', cells)} on {len(datasets)} {_plural('dataset', len(datasets))} "
-        f"in {len(results.groups)} {_plural('group', len(results.groups))} "
-        f"that differ in more than the seed{waiting}."
-    )
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun}s"
+    groups, alike = len(results.groups), ""
+    if cells > 1:
+        alike = (
+            ", all alike but for the seed" if groups == 1 else f", in {groups} groups that differ in more than the seed"
+        )
+    return f"{counted(cells, 'experiment')} on {counted(len(datasets), 'dataset')}{alike}{waiting}."
 
 
 def _section(group: Group, budget: int, drawing: Drawing) -> Section:
@@ -154,7 +152,7 @@ def _brief(group: Group) -> str:
     """The range of the AUCs, for who skims the folded groups."""
     aucs = [row["auc"] for cell in group.cells for row in cell.rows if row["auc"] is not None]
     span = " to ".join(dict.fromkeys(fixed(end(aucs)) for end in (min, max))) if aucs else "undefined"
-    return f"AUC {span}, {_plural('seed', len(group.cells))} {seeds_text(group)}"
+    return f"AUC {span}, {'seed' if len(group.cells) == 1 else 'seeds'} {seeds_text(group)}"
 
 
 def _untested(folder: Path, place: Path, card: dict[str, Any], drawing: Drawing) -> Untested:
