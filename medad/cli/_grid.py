@@ -82,21 +82,19 @@ def run_grid(
 
 
 def _check_any(found: Grid) -> None:
-    """Name each data set that is missing or broken before the work begins; without any other there is none.
+    """Name the data sets that are missing or broken before the work begins, and why if there is no other.
 
     Raises:
         BenchError: there is no cell to run.
     """
     from medad.bench.grid import BenchError
 
-    for name, reason in found.missing.items():
-        log.warning("missing: %s: %s", name, reason)
-    for name, reason in found.broken.items():
-        log.error("failed: %s: %s", name, reason)
     if not found.cells:
         for name, reason in found.missing.items():
             typer.echo(f"missing: {name}: {reason}", err=True)
         raise BenchError("nothing was run: none of the data sets is there; 'medad data info NAME' says how to get one")
+    if without := [*found.missing, *found.broken]:
+        log.warning("missing, broken or incomplete: %s; the reasons follow at the end", ", ".join(without))
 
 
 @contextmanager
