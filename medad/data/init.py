@@ -100,7 +100,7 @@ def init(
         _cut(rows, out, workers or cores())
     cells, dropped = _one_side(rows.cells, drop_shared)
     if not cells:
-        raise ManifestError(f"no DICOM, NIfTI or raster image was found ({len(rows.left_out)} other files)")
+        raise ManifestError(f"no DICOM, NIfTI or raster image was found ({counted(len(rows.left_out), 'other file')})")
     out.mkdir(parents=True, exist_ok=True)
     manifest = _written(out, cells, slices)
     built = Built(manifest, tuple(rows.left_out), dropped)
