@@ -83,8 +83,8 @@ class Grid:
     def outcome(self) -> Outcome:
         """What there is before anything is run."""
         kept = [cell.folder for cell in self.cells if cell.finished() is not None]
-        mine = {cell.folder for cell in self.cells}
-        others = [path for path in (self.out / CELLS).glob(f"*/{RESULT}") if path.parent not in mine]
+        of_this_bench = {cell.folder for cell in self.cells}
+        others = [path for path in (self.out / CELLS).glob(f"*/{RESULT}") if path.parent not in of_this_bench]
         return Outcome(self.rows(), kept, dict(self.missing), dict(self.broken), len(kept), others=len(others))
 
     def rows(self) -> list[dict[str, Any]]:
@@ -161,15 +161,15 @@ def _find(
     pools, errors = {}, []
     for name in dict.fromkeys(one.dataset for one in experiments):
         try:
-            found = own[name] if name in own else datasets.get(name).pools(data_root, out)
-            _check(name, found)
+            candidate = own[name] if name in own else datasets.get(name).pools(data_root, out)
+            _check(name, candidate)
         except MissingDataset as error:
             missing[name] = str(error)
         except MedadError as error:
             errors.append(error)
             broken[name] = str(error)
         else:
-            pools[name] = found
+            pools[name] = candidate
     if errors and not pools:
         raise errors[0]
     return pools

@@ -64,12 +64,12 @@ def run_grid(
     common.log_to_stderr()
     on_cluster = place.engine is common.Engine.RAY  # whose machines have devices of their own
     out = place.out.absolute() if on_cluster else place.out
-    found = find_grid(experiments, out, data_root=data_root and data_root.absolute(), own=own)
-    found.missing.update(missing)
-    _check_any(found)
+    cells = find_grid(experiments, out, data_root=data_root and data_root.absolute(), own=own)
+    cells.missing.update(missing)
+    _check_any(cells)
     options = place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking
-    if not more_follows and found.settled() and common.all_sent(*options):
-        return found.outcome(), common.where_tracked(*options)
+    if not more_follows and cells.settled() and common.all_sent(*options):
+        return cells.outcome(), common.where_tracked(*options)
     device = common.start(place.threads, "cpu" if on_cluster else place.device)
     from medad.bench.cells import Loaders
     from medad.bench.running import run_bench
@@ -77,11 +77,11 @@ def run_grid(
     tracked = common.open_tracker(*options)
     loaders = Loaders(device)
     with _engine(place, loaders, tracked.tracker) as engine:
-        outcome = run_bench(found, tracked.tracker, loaders, engine, title, place.allow_download)
+        outcome = run_bench(cells, tracked.tracker, loaders, engine, title, place.allow_download)
     return outcome, tracked
 
 
-def _check_any(found: Grid) -> None:
+def _check_any(grid: Grid) -> None:
     """Name the data sets that are missing or broken before the work begins, and why if there is no other.
 
     Raises:
@@ -89,11 +89,11 @@ def _check_any(found: Grid) -> None:
     """
     from medad.bench.grid import BenchError
 
-    if not found.cells:
-        for name, reason in found.missing.items():
+    if not grid.cells:
+        for name, reason in grid.missing.items():
             typer.echo(f"missing: {name}: {reason}", err=True)
         raise BenchError("nothing was run: none of the data sets is there; 'medad data info NAME' says how to get one")
-    if without := [*found.missing, *found.broken]:
+    if without := [*grid.missing, *grid.broken]:
         log.warning("missing, broken or incomplete: %s; the reasons follow at the end", ", ".join(without))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from medad.files import write_csv
 from medad.model import Model
 from medad.scoring import Summary, score_folder
 from medad.scoring.results import PARQUET
@@ -62,9 +62,10 @@ def _record(run: Run, table: Path, score: str, seconds: float) -> None:
     figures |= {"flagged": float(flagged), "flagged_share": flagged / scored if scored else 0.0, "seconds": seconds}
     for name, value in figures.items():
         run.metric(name, value)
-    lie = {f"{score}_{name}": float(np.quantile(values, at)) for name, at in QUANTILES.items()} if scored else {}
-    with (run.folder / RECORDED).open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([("what", "value"), *(figures | lie).items()])
+    distribution = (
+        {f"{score}_{name}": float(np.quantile(values, at)) for name, at in QUANTILES.items()} if scored else {}
+    )
+    write_csv(run.folder / RECORDED, ("what", "value"), list((figures | distribution).items()))
     run.table(run.folder / RECORDED)
 
 
@@ -81,6 +82,6 @@ def _read(table: Path, score: str) -> tuple[Counter[str], int, NDArray[np.float6
         counts.update(rows["status"])
         rows = rows[rows["status"] == "scored"]
         values.append(rows[score].to_numpy(np.float64))
-        said = rows[flags].fillna(False).astype(bool) if flags else rows[rules] >= UNUSUAL
-        flagged += int(said.any(axis=1).sum())
+        marked = rows[flags].fillna(False).astype(bool) if flags else rows[rules] >= UNUSUAL
+        flagged += int(marked.any(axis=1).sum())
     return counts, flagged, np.concatenate(values)
