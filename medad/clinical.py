@@ -18,12 +18,13 @@ from medad.data.manifest import Manifest
 from medad.data.splits import SplitError
 from medad.evaluation.findings import MARK, finding_lines, finding_tags, primary_findings
 from medad.evaluator import evaluate_one
-from medad.experiment import counts, finished
+from medad.experiment import counts
 from medad.files import write_json, write_records
 from medad.model import load
 from medad.outputs.report import write_report
 from medad.parsing import read_json
 from medad.plan import Experiment
+from medad.results.finished import finished
 from medad.tracking import Tracker
 from medad.trainer import train_one
 from medad.types import Study

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -41,10 +41,14 @@ class Strict(BaseModel):
 class Settings(Strict):
     """What every method is told. Each method adds its own; the defaults are the published protocol of DDAD."""
 
+    learns_from_unlabeled: ClassVar[bool] = False
+
     size: int = Field(64, ge=16, le=2048, description="side of the network's grid, in pixels")
     channels: Literal[1, 3] = Field(1, description="1 for gray, 3 for color")
-    preset: str = Field(
-        "published", max_length=100, description="how intensities reach the network: a preset of data/transforms.py"
+    preset: Literal["published", "cxr", "mr", "ct", "fundus"] = Field(
+        "published",
+        description="how intensities reach the network: published (8-bit by x / 255, all else min-max), cxr (the "
+        "file's window), mr (percentiles), ct (soft tissue), fundus (min-max)",
     )
     anomaly_rate: float = Field(0.6, ge=0, le=1, description="share of the unlabeled set that is abnormal (benchmarks)")
     unlabeled: int | None = Field(
@@ -154,7 +158,9 @@ def _explain(model: type[Strict], item: Any, where: str) -> str:
         return unknown_key(key, list(model.model_fields), where)
     field = model.model_fields.get(str(item["loc"][0])) if item["loc"] else None
     meaning = f" ({field.description})" if field and field.description else ""
-    return f"{where}: {visible(key)}={quoted(item['input'])} is not allowed: {item['msg']}{meaning}"
+    literal = item["type"] == "literal_error"
+    reason = f"choose from {item['ctx']['expected']}".replace("'", "") if literal else item["msg"]
+    return f"{where}: {visible(key)}={quoted(item['input'])} is not allowed: {reason}{meaning}"
 
 
 def unknown_key(key: str, allowed: Sequence[str], where: str) -> str:
@@ -184,10 +190,15 @@ def home(folder: str) -> Path:
     return package / folder if (package / folder).is_dir() else package.parent / folder
 
 
+def pipeline_files() -> dict[str, Path]:
+    """The pipelines and benchmarks that medad brings, by name."""
+    return {file.stem: file for folder in ("pipelines", "benchmarks") for file in sorted(home(folder).glob("*.yaml"))}
+
+
 def read_pipeline(name: str) -> Pipeline:
     """The pipeline called ``name`` (a name in pipelines/ or benchmarks/, or the path of a YAML file)."""
     path = Path(name)
-    named = {file.stem: file for folder in ("pipelines", "benchmarks") for file in sorted(home(folder).glob("*.yaml"))}
+    named = pipeline_files()
     if path.suffix not in (".yaml", ".yml"):
         path = named.get(name, path)
     if not path.is_file():

@@ -13,11 +13,12 @@ from medad.data.loading import Loader
 from medad.data.seen import seen
 from medad.data.splits import Pools
 from medad.evaluation.normals import check_choices
-from medad.experiment import evaluate_model, finished
+from medad.experiment import evaluate_model
 from medad.files import write_json
 from medad.model import Model
 from medad.parsing import read_json
 from medad.plan import Experiment
+from medad.results.finished import finished
 from medad.tracking import Tracker
 from medad.types import MedadError, Study
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from medad.config import Evaluation
 from medad.data.calibration import hold_out
 from medad.data.loading import Loader
 from medad.data.profile import profile_of
@@ -26,13 +25,14 @@ from medad.evaluation.ranking import judge
 from medad.evaluation.spread import score_spread
 from medad.files import write_json, write_records
 from medad.methods._method import Method
-from medad.model import CARD, Card, load, save
+from medad.model import Card, load, save
+from medad.model_files import CARD
 from medad.outputs.cases import save_cases
 from medad.outputs.pictures import Scale, save_panel
 from medad.outputs.plots import save_curves, save_histograms
-from medad.parsing import ParseError, read_json
 from medad.plan import Experiment
 from medad.registry import methods
+from medad.results.finished import charted
 from medad.results.names import CASES, PICTURES, RESULT
 from medad.testset import score_study
 from medad.tracking import Run
@@ -41,28 +41,6 @@ from medad.types import Study, TrainingSet
 
 log = logging.getLogger(__name__)
 PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
-NO_METRICS = {  # of a row: settings, and what findings are made from
-    *("anomaly_rate", "seconds", "confidence", "prevalence"),
-    *("normal_spread", "map_contrast", "loss_fall"),
-}
-
-
-def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[str, Any]] | None:
-    """The result rows in ``folder``, or None if the experiment has not finished, or was judged in another way."""
-    if not (folder / RESULT).is_file():
-        return None
-    try:
-        content = read_json(folder / RESULT)
-    except ParseError as error:
-        log.warning("%s: what it belongs to is judged again", error)
-        return None
-    if not isinstance(content, dict) or not isinstance(content.get("rows"), list):
-        log.warning("%s holds no results: what it belongs to is judged again", folder / RESULT)
-        return None
-    if evaluation is not None and content.get("evaluation") != evaluation.model_dump(mode="json"):
-        return None
-    rows: list[dict[str, Any]] = content["rows"]
-    return rows
 
 
 def train_model(
@@ -160,7 +138,7 @@ def evaluate_model(
     write_cases(folder / CASES, test)
     _draw(experiment, method, card, test, loader, folder)
     for row in rows:
-        for name, value in figures(row).items():
+        for name, value in charted(row).items():
             run.metric(f"{experiment.dataset}/{row['score']}/{name}", value)
     write_records(folder / "results.csv", rows)
     run.tags(finding_tags(rows))
@@ -171,11 +149,6 @@ def evaluate_model(
     run.artifact(folder / CURVES)
     _write_result(folder / RESULT, experiment, rows)
     return rows
-
-
-def figures(row: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics of a result row, by name; of what was run and how many cases there are, nothing."""
-    return {key: value for key, value in row.items() if isinstance(value, float) and key not in NO_METRICS}
 
 
 def counts(data: TrainingSet) -> dict[str, int]:

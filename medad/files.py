@@ -70,13 +70,13 @@ def writing(path: Path, *, durable: bool = False, exclusive: bool = False) -> It
         raise
     except OSError as error:
         _discard(part)
-        raise WriteError(_failure(path, error)) from None
+        raise WriteError(write_failure(path, error)) from None
     except BaseException:
         _discard(part)
         raise
 
 
-def _failure(path: Path, error: OSError) -> str:
+def write_failure(path: Path, error: OSError) -> str:
     """The sentence for a write that the system refused."""
     remedy = _REMEDIES.get(error.errno or 0, "mend the cause")
     return f"{path} cannot be written: {error.strerror or error}; {remedy}, and give the same command again"

@@ -37,13 +37,12 @@ from medad.config import ConfigError, Name, Seed, Settings, Strict, build
 from medad.data.profile import VERSION, ProfileError, check_profile
 from medad.files import WriteError, write_json, writing
 from medad.methods._method import Method
+from medad.model_files import CARD, WEIGHTS, ModelError, check_files
 from medad.parsing import ParseError, quoted, read_json
 from medad.registry import UnknownName, methods
-from medad.types import MedadError
 from medad.weights import Form, WeightsError, check_forms, forms_of, read_header, read_weights
 
 FORMAT: Literal[1] = 1
-CARD, WEIGHTS = "model.json", "weights.safetensors"
 CARD_BYTES = 32 * 2**20
 MOST_KEYS = 1000
 MOST_NORMALS = 1_000_000
@@ -58,10 +57,6 @@ def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
 
 Number = Annotated[float, Field(strict=True)]
 Rising = Annotated[tuple[Number, ...], AfterValidator(_rising)]
-
-
-class ModelError(MedadError):
-    """A model folder that cannot be used."""
 
 
 class Card(Strict):
@@ -177,8 +172,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     Raises:
         ModelError: it is no model folder, or its parts do not fit together; the message says which.
     """
-    if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
-        raise ModelError(f"{folder} is no model folder: it needs {CARD} and {WEIGHTS}, as 'medad train' writes them")
+    check_files(folder)
     _refuse_links(folder)
     try:
         card = read_card(folder)

@@ -79,7 +79,7 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] 
             _check_keys(changed, [method], f"variants, {variant}")
         for key in overrides.keys() & changed.keys():
             raise ConfigError(f"--set {key}: the variants of this pipeline set it; leave it to them")
-    models: dict[str, type[Settings]] = {name: methods.get(name).settings_model for name in pipeline.methods}
+    models: dict[str, type[Settings]] = {name: methods.settings(name) for name in pipeline.methods}
     if pipeline.anomaly_rates and "anomaly_rate" in overrides:
         raise ConfigError("--set anomaly_rate: name the rates with --anomaly-rates, or set one rate, not both")
     values = {**pipeline.settings, **overrides}
@@ -95,14 +95,14 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] 
         for settings in _each_network(
             model,
             {**pipeline.settings, **pipeline.method_settings.get(method, {}), **changed, **overrides, **rate},
-            pipeline.networks,
+            (overrides["network"],) if "network" in overrides else pipeline.networks,
         )
         for seed in pipeline.seeds
     ]
 
 
 def _check_keys(values: Mapping[str, Any], names: Sequence[str], where: str, also: Set[str] = frozenset()) -> None:
-    known = {key for name in names for key in methods.get(name).settings_model.model_fields} | also
+    known = {key for name in names for key in methods.settings(name).model_fields} | also
     for key in values:
         if key not in known:
             raise ConfigError(unknown_key(key, sorted(known), f"{where}, for {', '.join(names)}"))
@@ -112,8 +112,6 @@ def _each_network(model: type[Settings], values: Mapping[str, Any], networks: tu
     own = {key: value for key, value in values.items() if key in model.model_fields}
     if "network" not in model.model_fields:
         yield build(model, own, "settings")
-    elif "network" in own:
-        raise ConfigError("settings: name networks with --networks, not as a setting")
     else:
         for network in networks:
             yield build(model, {**own, "network": network}, "settings")

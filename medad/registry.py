@@ -6,11 +6,13 @@ the files alone, without importing torch; a file is imported when its thing is a
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from medad.types import MedadError
@@ -56,6 +58,14 @@ class Registry(Generic[T]):
             raise UnknownName(f"unknown {self.kind} {name!r}: {hint}choose from {', '.join(self.names())}")
         return name
 
+    def describe(self, name: str) -> str:
+        """The first sentence of the file that holds the thing called ``name``. Imports no file."""
+        self.check(name)
+        spec = importlib.util.find_spec(self.package)
+        places = [Path(folder, f"{name}.py") for folder in (spec and spec.submodule_search_locations) or ()]
+        text = next((place.read_text(encoding="utf-8") for place in places if place.is_file()), "")
+        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+
     def get(self, name: str) -> T:
         """The thing called ``name``."""
         self.check(name)
@@ -81,8 +91,36 @@ class PartedRegistry(Registry[Any]):
         return thing.part(part) if colon else thing
 
 
+class MethodRegistry(Registry[Any]):
+    """Methods, and their settings, which are known without importing torch where they lie in a file of their own.
+
+    That file is ``_NAME_settings.py`` beside the method's; a method may also keep its settings in its own file.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        super().__init__(kind, package)
+        self._settings: dict[str, Any] = {}
+
+    def settings_of(self, name: str) -> Callable[[T], T]:
+        """Decorate the settings of the method called ``name``."""
+
+        def add(model: T) -> T:
+            self._settings[name] = model
+            return model
+
+        return add
+
+    def settings(self, name: str) -> Any:
+        """The model of the settings of the method called ``name``."""
+        self.check(name)
+        module = f"{self.package}._{name}_settings"
+        if name not in self._settings and importlib.util.find_spec(module):
+            importlib.import_module(module)
+        return self._settings[name] if name in self._settings else self.get(name).settings_model
+
+
 networks: Registry[Any] = Registry("network", "medad.networks")
 scores: Registry[Any] = Registry("score", "medad.scores")
-methods: Registry[Any] = Registry("method", "medad.methods")
+methods = MethodRegistry("method", "medad.methods")
 datasets = PartedRegistry("dataset", "medad.data.datasets")
 backbones = PartedRegistry("backbone", "medad.backbones")

@@ -13,11 +13,13 @@ from medad.data.manifest import KIND, Manifest
 from medad.data.splits import compose, name_digest
 from medad.experiment import counts, train_model
 from medad.io import UnreadableImage, discover
-from medad.model import CARD, ModelError, load
+from medad.model import load
+from medad.model_files import CARD, ModelError
 from medad.plan import Experiment
 from medad.registry import datasets
 from medad.tracking import Tracker
 from medad.types import MedadError, Skipped, Study, TrainingSet
+from medad.wording import counted
 
 log = logging.getLogger(__name__)
 OWN = "own folders"
@@ -46,7 +48,9 @@ def training_set(
     data = TrainingSet(folder_studies(normal), folder_studies(unlabeled) if unlabeled else ())
     shared = {f for s in data.normal for f in s.files} & {f for s in data.unlabeled for f in s.files}
     if shared:
-        raise NoStudies(f"{len(shared)} files are below both --normal and --unlabeled; give two separate folders")
+        raise NoStudies(
+            f"{counted(len(shared), 'file is', 'files are')} below both --normal and --unlabeled; separate them"
+        )
     marks = [f"{study.id}\t{_stamp(study.files)}" for study in (*data.normal, *data.unlabeled)]
     return data, {"dataset": OWN, "split": "training only", "digest": name_digest(marks), **counts(data)}
 
@@ -62,7 +66,7 @@ def folder_studies(folder: Path) -> tuple[Study, ...]:
         first = left_out[0].reason
         log.info("%s: %d studies; %d other files left out, the first: %s", folder, len(studies), len(left_out), first)
     if not studies:
-        raise NoStudies(f"{folder}: no DICOM, NIfTI or raster image below it ({len(left_out)} other files)")
+        raise NoStudies(f"{folder}: no DICOM, NIfTI or raster image below it ({counted(len(left_out), 'other file')})")
     return studies
 
 

@@ -14,10 +14,10 @@ import medad
 PACKAGE = Path(medad.__file__).parent
 # Each part may import parts of the rows above it, and of its own part.
 LAYERS = [
-    {"types"},
+    {"types", "wording"},
     {"text"},
     {"files", "parsing", "shortage"},
-    {"registry", "config", "progress", "cluster"},
+    {"registry", "config", "progress", "cluster", "model_files"},
     {"functional"},
     {"results"},
     {"io", "networks", "backbones", "scores", "tracking"},

@@ -5,14 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Generator, Tensor, default_generator, nn, random
 
+from medad.backbones import Fusion
 from medad.types import MedadError
 
 Tensors = Mapping[str, Tensor]
-Fusion = Literal["bilinear", "nearest"]
 
 
 class BackboneError(MedadError):

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from medad.backbones._backbone import Backbone, BackboneError, Fusion, Source, Tensors, fill
+from medad.backbones import Fusion
+from medad.backbones._backbone import Backbone, BackboneError, Source, Tensors, fill
 
 FINEST, COARSEST = 4, 16  # strides of the maps that are used, where an architecture offers more
 

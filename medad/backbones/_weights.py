@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from medad.backbones import IMAGENET
 from medad.backbones._backbone import Backbone, BackboneError, Source
 
 log = logging.getLogger(__name__)
-IMAGENET, NONE = "imagenet", "none"
 
 
 def folder() -> Path:

@@ -8,28 +8,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from medad.bench.grid import Cell
 from medad.config import Settings
 from medad.data.loading import KEPT_BYTES, Loader
-from medad.data.splits import Pools
 from medad.experiment import run_experiment
-from medad.plan import Experiment
 from medad.shortage import shortage_of
 from medad.tracking import Tracker, TrackingError
 from medad.types import MedadError
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """An experiment, its data, and the folder that its results go to."""
-
-    experiment: Experiment
-    pools: Pools
-    folder: Path
 
 
 Ended = tuple[Cell, str | None]

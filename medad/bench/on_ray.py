@@ -15,7 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from medad.bench.cells import Cell, Ended, Loaders, run_cell
+from medad.bench.cells import Ended, Loaders, run_cell
+from medad.bench.grid import Cell
 from medad.cluster import Cluster, ClusterError, Machine
 from medad.data.loading import KEPT_BYTES
 from medad.tracking import Tracker

@@ -9,7 +9,7 @@ import typer
 
 from medad import __version__
 from medad.cli import _common as common
-from medad.cli import data
+from medad.cli import data, listing
 from medad.cli._stopping import INTERRUPTED, TERMINATED, Terminated, terminable
 from medad.cli.bench import bench
 from medad.cli.compare import compare
@@ -29,8 +29,9 @@ app = typer.Typer(
     name="medad",
     help="Medical image anomaly detection: compare methods, train on your own scans, score folders.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # it would swallow [brackets], and break sentences where the source breaks lines
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
@@ -60,6 +61,11 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
         except Terminated:
             typer.echo("terminated by SIGTERM; the same command goes on from here", err=True)
             raise typer.Exit(TERMINATED) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            common.say(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+            raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.echo("interrupted; the same command goes on from here", err=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -73,10 +79,14 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (demo, bench, train, evaluate, run, score, report, inspect, track, compare, threshold):
+WORK = (demo, bench, train, evaluate, run, score, report, inspect, track, compare, threshold)
+LISTS = (listing.methods, listing.networks, listing.pipelines, listing.settings)
+for command in (*WORK, *LISTS):
     app.command()(_handled(command))
 
-data_app = typer.Typer(help="Data sets: list, get, prepare and check them, and make a manifest of your own scans.")
+data_app = typer.Typer(
+    help="Data sets: list, get, prepare and check them, and make a manifest of your own scans.", rich_markup_mode=None
+)
 for name, of_data in data.COMMANDS.items():
     data_app.command(name)(_handled(of_data))
 app.add_typer(data_app, name="data", no_args_is_help=True)

@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import sys
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medad.cli._paths import IN_REGISTRY, folder_to_read, folder_to_write, there
+from medad.cli._terminal import show_table, waiting
+from medad.registry import methods, networks
 from medad.text import visible
+from medad.wording import command
 
 if TYPE_CHECKING:
     from medad.config import Tracking
     from medad.data.manifest import Manifest
     from medad.tracking import Tracker
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for everything that is written.")]
+
+Out = Annotated[
+    Path,
+    typer.Option("--out", "-o", help="Folder for everything that is written.", callback=folder_to_write),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option("--data-root", help="Folder of the data sets, in the Med-AD layout.", callback=folder_to_read),
+]
 Set = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, for example epochs=10. Repeatable.")
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a setting, for example epochs=10. Repeatable. 'medad settings METHOD' lists them.",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ... or auto: a GPU if there is one.")]
 Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0: as many as there are cores.")]
@@ -38,8 +53,13 @@ ExperimentName = Annotated[
 NoTracking = Annotated[bool, typer.Option("--no-tracking", help="Record nothing in MLflow.")]
 Data = Annotated[
     Path | None,
-    typer.Option("--data", help="Your own data: a manifest (CSV or Parquet), or the folder that holds one."),
+    typer.Option(
+        "--data", help="Your own data: a manifest (CSV or Parquet), or the folder that holds one.", callback=there
+    ),
 ]
+Methods = Annotated[str | None, typer.Option("--methods", help=f"Comma-separated: {', '.join(methods.names())}.")]
+Networks = Annotated[str | None, typer.Option("--networks", help=f"Comma-separated: {', '.join(networks.names())}.")]
+PipelineName = Annotated[str, typer.Argument(help="A name that 'medad pipelines' lists, or a YAML file.")]
 AllowDownload = Annotated[
     bool, typer.Option("--allow-download", help="Fetch what a method needs from the network, such as ImageNet weights.")
 ]
@@ -53,9 +73,8 @@ class Engine(StrEnum):
     RAY = "ray"
 
 
-WhichEngine = Annotated[Engine, typer.Option("--engine", help="ray: on a cluster (needs 'pip install medad[ray]').")]
+WhichEngine = Annotated[Engine, typer.Option("--engine", help="ray: on a cluster; needs pip install 'medad[ray]'.")]
 Address = Annotated[str | None, typer.Option(help="Address of the Ray cluster; default: one on this machine.")]
-WIDTH = 180  # of a table that is not printed to a terminal
 
 
 class VisibleFormatter(logging.Formatter):
@@ -90,7 +109,10 @@ def start(threads: int, device: str) -> str:
     log_to_stderr()
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    import torch
+    with waiting("loading PyTorch and MONAI"):
+        import torch
+
+        import medad.data.loading  # noqa: F401 - with MONAI, which every caller needs next
 
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     if device == "auto":
@@ -132,32 +154,58 @@ class Tracked:
         if self.uri and self.tracker.trouble is None:
             typer.echo(f"runs:    {ui_command(self.uri)}")
         if self.tracker.trouble is not None:
-            shown = f"--tracking-uri {self.uri} --experiment {shlex.quote(self.experiment)}"
             say(f"tracking is incomplete: {self.tracker.trouble}", err=True)
             typer.echo(f"all results are in {out}; send what is missing later with", err=True)
-            typer.echo(f"    medad track {shlex.quote(str(out))} {shown}", err=True)
+            again = command("medad", "track", out, "--tracking-uri", self.uri, "--experiment", self.experiment)
+            typer.echo(f"    {again}", err=True)
             raise typer.Exit(1)
+
+
+def where_tracked(
+    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
+) -> Tracked:
+    """The options, else the environment, else the pipeline's ``tracking`` block, say where runs go; nothing is opened
+    yet, and what is told to the tracker is recorded on disk alone.
+    """
+    from medad.tracking import Tracker
+
+    if off:
+        return Tracked(Tracker())
+    from medad.tracking import client, opening
+
+    chosen = opening.resolve_uri(uri, block.uri if block else None, out)
+    name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or (block and block.experiment) or "medad"
+    return Tracked(Tracker(), client.without_password(chosen), name)
+
+
+def all_sent(
+    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
+) -> bool:
+    """Whether nothing that is recorded in ``out`` has still to be sent."""
+    from medad.tracking import opening
+
+    where = where_tracked(out, uri, experiment, off, block)
+    return off or opening.all_sent(where.uri, where.experiment, out)
 
 
 def open_tracker(
     out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
 ) -> Tracked:
-    """The options, else the environment, else the pipeline's ``tracking`` block, say where runs go."""
+    """A tracker that sends to where :func:`where_tracked` says."""
+    where = where_tracked(out, uri, experiment, off, block)
     if off:
-        from medad.tracking import Tracker
-
-        return Tracked(Tracker())
-    from medad.tracking import client, opening
+        return where
+    from medad.tracking import opening
 
     out.mkdir(parents=True, exist_ok=True)
-    chosen = opening.resolve_uri(uri, block.uri if block else None, out)
-    name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or (block and block.experiment) or "medad"
-    return Tracked(opening.open_tracker(chosen, name, out), client.without_password(chosen), name)
+    chosen = opening.resolve_uri(uri, block.uri if block else None, out)  # with its password
+    with waiting("opening MLflow's store"):
+        return replace(where, tracker=opening.open_tracker(chosen, where.experiment, out))
 
 
 def model_folder(model: Path, out: Path, uri: str | None) -> Path:
     """``model`` itself, or what is behind models:/NAME@ALIAS, copied below ``out``."""
-    if not str(model).startswith("models:/"):
+    if not str(model).startswith(IN_REGISTRY):
         return model
     from medad.tracking.opening import fetch
 
@@ -167,18 +215,6 @@ def model_folder(model: Path, out: Path, uri: str | None) -> Path:
 def names(text: str | None) -> list[str] | None:
     """ "a,b" as a list, or None."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
-
-
-def show_table(headings: Sequence[str], lines: Sequence[Sequence[str]], width: int = WIDTH) -> None:
-    """Print a table to standard output, ``width`` wide where that is no terminal; cells are text, never markup."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*headings)
-    for line in lines:
-        table.add_row(*(Text(visible(cell)) for cell in line))
-    Console(width=None if sys.stdout.isatty() else width).print(table)
 
 
 def show_results(rows: list[dict[str, Any]]) -> None:
@@ -207,4 +243,4 @@ def show_results(rows: list[dict[str, Any]]) -> None:
 
 def ui_command(uri: str) -> str:
     """What to type to look at the runs."""
-    return f"mlflow ui --backend-store-uri {uri}" if uri.startswith("sqlite:") else f"open {uri}"
+    return command("mlflow", "ui", "--backend-store-uri", uri) if uri.startswith("sqlite:") else f"open {uri}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -12,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from medad.cli import _common as common
+from medad.wording import command, counted
 
 if TYPE_CHECKING:
-    from medad.bench import Outcome
     from medad.bench.cells import Engine, Loaders
+    from medad.bench.grid import Grid, Outcome
     from medad.config import Pipeline
     from medad.data.manifest import Manifest
     from medad.tracking import Tracker
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,13 @@ def run_grid(
     data_root: Path | None,
     title: str,
     manifest: Manifest | None = None,
+    more_follows: bool = False,
 ) -> tuple[Outcome, common.Tracked]:
-    """The outcome, and where it was recorded. A manifest is one more data set, called by its name."""
+    """The outcome, and where it was recorded. A manifest is one more data set, called by its name.
+
+    Where nothing is to do, nothing heavy is imported and no store is opened, unless ``more_follows``.
+    """
+    from medad.bench.grid import find_grid
     from medad.data.datasets._classes import expand
     from medad.plan import plan
 
@@ -52,27 +61,40 @@ def run_grid(
     names, missing = expand(grid.datasets, data_root)
     grid = grid.model_copy(update={"datasets": (*names, *own)})
     experiments = plan(grid, overrides, own)
+    common.log_to_stderr()
     on_cluster = place.engine is common.Engine.RAY  # whose machines have devices of their own
+    out = place.out.absolute() if on_cluster else place.out
+    cells = find_grid(experiments, out, data_root=data_root and data_root.absolute(), own=own)
+    cells.missing.update(missing)
+    _check_any(cells)
+    options = place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking
+    if not more_follows and cells.settled() and common.all_sent(*options):
+        return cells.outcome(), common.where_tracked(*options)
     device = common.start(place.threads, "cpu" if on_cluster else place.device)
-    from medad.bench import run_bench
     from medad.bench.cells import Loaders
+    from medad.bench.running import run_bench
 
-    tracked = common.open_tracker(place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking)
+    tracked = common.open_tracker(*options)
     loaders = Loaders(device)
     with _engine(place, loaders, tracked.tracker) as engine:
-        outcome = run_bench(
-            experiments,
-            place.out.absolute() if on_cluster else place.out,
-            data_root=data_root and data_root.absolute(),
-            tracker=tracked.tracker,
-            loaders=loaders,
-            engine=engine,
-            title=title,
-            own=own,
-            allow_download=place.allow_download,
-        )
-    outcome.missing |= missing
+        outcome = run_bench(cells, tracked.tracker, loaders, engine, title, place.allow_download)
     return outcome, tracked
+
+
+def _check_any(grid: Grid) -> None:
+    """Name the data sets that are missing or broken before the work begins, and why if there is no other.
+
+    Raises:
+        BenchError: there is no cell to run.
+    """
+    from medad.bench.grid import BenchError
+
+    if not grid.cells:
+        for name, reason in grid.missing.items():
+            typer.echo(f"missing: {name}: {reason}", err=True)
+        raise BenchError("nothing was run: none of the data sets is there; 'medad data info NAME' says how to get one")
+    if without := [*grid.missing, *grid.broken]:
+        log.warning("missing, broken or incomplete: %s; the reasons follow at the end", ", ".join(without))
 
 
 @contextmanager
@@ -94,16 +116,22 @@ def _engine(place: Place, loaders: Loaders, tracker: Tracker) -> Iterator[Engine
 
 
 def report(outcome: Outcome, out: Path) -> None:
-    """Print the table, what is missing or failed, and where to look."""
+    """Print the table, what is missing or failed, and where to look: only what this bench has written."""
     if outcome.rows:
         common.show_results(outcome.rows)
     for name, reason in outcome.missing.items():
         common.say(f"missing: {name}: {reason}")
     for name, reason in outcome.failed.items():
         common.say(f"failed: {name}: {reason}", err=True)
-    typer.echo(f"{outcome.run} experiments run, {outcome.kept} kept from before, {len(outcome.failed)} failed")
-    typer.echo(f"results: {out / 'results.csv'}")
+    run = counted(outcome.run, "experiment")
+    typer.echo(f"{run} run, {outcome.kept} kept from before, {len(outcome.failed)} failed")
+    if outcome.others:
+        others = counted(outcome.others, "experiment")
+        typer.echo(
+            f"not in this table: {others} of other benches in {out}; {command('medad', 'report', out)} takes all"
+        )
     if outcome.rows:
-        from medad.outputs.report import PAGE
+        from medad.bench.grid import REPORT, RESULTS
 
-        typer.echo(f"report:  {out / PAGE}")
+        typer.echo(f"results: {out / RESULTS}")
+        typer.echo(f"report:  {out / REPORT}")

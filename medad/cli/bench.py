@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,15 +16,17 @@ if TYPE_CHECKING:
 
 def bench(
     out: common.Out,
-    pipeline: Annotated[str, typer.Argument(help="A name in pipelines/ or benchmarks/, or a YAML file.")] = "ddad",
-    datasets: Annotated[str | None, typer.Option(help="Comma-separated, for example rsna,braintumor.")] = None,
-    methods: Annotated[str | None, typer.Option(help="Comma-separated, for example ddad,pca.")] = None,
-    networks: Annotated[str | None, typer.Option(help="Comma-separated: ae, aeu, memae.")] = None,
+    pipeline: common.PipelineName = "ddad",
+    datasets: Annotated[
+        str | None, typer.Option(help="Comma-separated, for example rsna,braintumor; 'medad data list' names them.")
+    ] = None,
+    methods: common.Methods = None,
+    networks: common.Networks = None,
     seeds: Annotated[str | None, typer.Option(help="Comma-separated, for example 0,1,2.")] = None,
     anomaly_rates: Annotated[
         str | None, typer.Option(help="Comma-separated shares of the unlabeled set that are abnormal: a sweep.")
     ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Folder of the datasets, in the Med-AD layout.")] = None,
+    data_root: common.DataRoot = None,
     manifest: common.Data = None,
     settings: common.Set = [],  # noqa: B006 - typer reads it once
     tracking_uri: common.TrackingUri = None,
@@ -42,20 +43,31 @@ def bench(
 ) -> None:
     """Run datasets x methods x networks x seeds; write results.csv and print the table.
 
-    Finished cells are kept: after an interruption the same command goes on. Exit code 1: a cell or a dataset
-    failed, not all could be tracked, or with --strict something is missing. On a cluster,
-    --threads are those of one experiment (0: its cores are shared out), and each has a GPU if there are any.
+    Finished cells are kept: after an interruption the same command goes on. Table and report are of this command's
+    cells alone, whatever else lies in the folder.
+
+    'medad methods', 'medad networks', 'medad pipelines' and 'medad data list' say what can be named, and 'medad
+    settings METHOD' every key of --set.
+
+    On a cluster, --threads are those of one experiment (0: its cores are shared out), and each has a GPU if there are
+    any.
+
+    Exit code 1: a cell or a data set failed, not all could be tracked, or with --strict something is missing; 2: wrong
+    input, or nothing to run.
     """
-    from medad.config import parse_overrides, read_pipeline
+    from medad.config import ConfigError, parse_overrides, read_pipeline
 
     options = {"datasets": datasets, "methods": methods, "networks": networks, "seeds": seeds}
     common.check_address(engine, address)
+    overrides = parse_overrides(settings)
+    if networks is not None and "network" in overrides:
+        raise ConfigError("--networks and --set network=... name the same thing: give one of them")
     grid = _narrowed(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
     if manifest is not None and datasets is None:
         grid = grid.model_copy(update={"datasets": ()})
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download, engine, address)
     own = common.read_own(manifest and manifest.absolute())
-    outcome, tracked = run_grid(grid, parse_overrides(settings), place, data_root, "bench", own)
+    outcome, tracked = run_grid(grid, overrides, place, data_root, "bench", own)
     report(outcome, out)
     tracked.close(out)
     if outcome.failed or (strict and outcome.missing):

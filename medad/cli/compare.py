@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli._paths import file_to_write
+from medad.cli._terminal import show_table
 
 if TYPE_CHECKING:
     from medad.evaluation.comparisons import Comparisons
@@ -32,7 +34,11 @@ def compare(
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option("--table", help="The CSV file to write. Default: comparisons.csv in the first folder."),
+        typer.Option(
+            "--table",
+            help="The CSV file to write. Default: comparisons.csv in the first folder.",
+            callback=file_to_write,
+        ),
     ] = None,
     settings: common.Set = [],  # noqa: B006 - typer reads it once
 ) -> None:
@@ -77,7 +83,7 @@ def _show(comparisons: Comparisons) -> None:
     from medad.outputs.tables import comparison_lines
 
     rows = comparisons.rows()
-    common.show_table(*comparison_lines(rows))
+    show_table(*comparison_lines(rows))
     clustered = any(row["clusters"] == "patients" for row in rows)
     tests = dict.fromkeys((row["dataset"], row["tests"]) for row in rows if row["p"] is not None)
     families = ", ".join(f"{count} tests on {dataset}" for dataset, count in tests)

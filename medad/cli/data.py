@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli._common import DataRoot
+from medad.cli._paths import folder_to_read, folder_to_write, there
+from medad.cli._terminal import show_table
+from medad.wording import command, counted
 
 if TYPE_CHECKING:
     from medad.data.datasets._dataset import Dataset
 
-Root = Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: as many as there are cores.")]
 
 
-def listing(data_root: Root = None) -> None:
+def listing(data_root: DataRoot = None) -> None:
     """List the data sets, and what of them is below --data-root."""
-    from medad.config import ConfigError
     from medad.registry import datasets
 
-    if data_root is not None and not data_root.is_dir():
-        raise ConfigError(f"--data-root {data_root}: there is no such folder")
     lines = []
     for name in datasets.names():
         dataset = datasets.get(name)
         found = [_found(dataset, data_root)] if data_root else []
-        lines.append([name, dataset.title, dataset.about.modality, *found])
-    common.show_table(("name", "title", "modality", *(["found"] if data_root else [])), lines, 160)
+        lines.append((name, dataset.title, dataset.about.modality, *found))
+    show_table(("name", "title", "modality", *(["found"] if data_root else [])), lines)
     if data_root is None:
         typer.echo("what is on disk: medad data list --data-root DIR; how to get one: medad data info NAME")
 
@@ -45,7 +45,7 @@ def _found(dataset: Dataset, data_root: Path) -> str:
     if broken:
         return f"broken: {broken[0].defects[0].splitlines()[0]}"
     sizes = " + ".join(str(sum(len(one.lists.get(title, ())) for one in found)) for title in found[0].lists)
-    parts = f"{len(found)} classes, " if len(found) > 1 else ""
+    parts = f"{counted(len(found), 'class', 'classes')}, " if len(found) > 1 else ""
     return f"{parts}{', '.join(sorted({one.kind for one in found}))}: {sizes}"
 
 
@@ -69,9 +69,13 @@ def info(name: Annotated[str, typer.Argument(help="As 'medad data list' names it
 
 def prepare(
     name: Annotated[str, typer.Argument(help="As 'medad data list' names it.")],
-    raw: Annotated[Path, typer.Argument(help="Folder of the download, unpacked.")],
-    out: Annotated[Path, typer.Argument(help="Data root: the data set gets a folder below it.")],
-    split: Annotated[Path | None, typer.Option(help="The official data.json; without it a split is drawn.")] = None,
+    raw: Annotated[Path, typer.Argument(help="Folder of the download, unpacked.", callback=folder_to_read)],
+    out: Annotated[
+        Path, typer.Argument(help="Data root: the data set gets a folder below it.", callback=folder_to_write)
+    ],
+    split: Annotated[
+        Path | None, typer.Option(help="The official data.json; without it a split is drawn.", callback=there)
+    ] = None,
     preprocessing: Annotated[str, typer.Option(help="published: as in the paper; clinical: VOI window.")] = "published",
     seed: Annotated[int, typer.Option(min=0, help="Seed of a drawn split.")] = 0,
     workers: Workers = 0,
@@ -81,15 +85,11 @@ def prepare(
     Exit code 1: an image could not be read, or the split names one that is not there. The same command goes on after
     an interruption.
     """
-    from medad.cli import _common as common
     from medad.config import ConfigError
     from medad.data._preparing import VOI
     from medad.data.prepare import UNREADABLE
     from medad.data.prepare import prepare as run
 
-    for what, path in (("RAW", raw), ("--split", split)):
-        if path is not None and not path.exists():
-            raise ConfigError(f"{what} {path}: there is no such file or folder")
     chosen = next((one for one in VOI if one == preprocessing), None)
     if chosen is None:
         raise ConfigError(f"--preprocessing {preprocessing!r} is not allowed: choose from {', '.join(VOI)}")
@@ -97,13 +97,15 @@ def prepare(
     done = run(name, raw, out, split=split, preprocessing=chosen, workers=workers, seed=seed)
     for note in done.notes:
         common.say(f"note: {note}")
-    typer.echo(f"{done.made} images made, {done.kept} kept from before, {done.unreadable} unreadable: {done.root}")
+    typer.echo(
+        f"{counted(done.made, 'image')} made, {done.kept} kept from before, {done.unreadable} unreadable: {done.root}"
+    )
     typer.echo(f"{done.kind}{'' if done.complete else ', incomplete'}: {_sizes(done.lists)}")
     if done.unreadable:
         typer.echo(f"unreadable: {done.root / UNREADABLE}", err=True)
     if done.absent:
-        typer.echo(f"{done.absent} images of the split are not in the download", err=True)
-    typer.echo(f"next: medad data check {done.root}")
+        typer.echo(f"not in the download: {counted(done.absent, 'image')} of the split", err=True)
+    typer.echo(f"next: {command('medad', 'data', 'check', done.root)}")
     if not done.complete:
         raise typer.Exit(1)
 
@@ -113,14 +115,15 @@ def _sizes(lists: dict[str, int]) -> str:
 
 
 def check(
-    root: Annotated[Path, typer.Argument(help="A manifest, a prepared data set, or a folder of these.")],
+    root: Annotated[
+        Path, typer.Argument(help="A manifest, a prepared data set, or a folder of these.", callback=there)
+    ],
     workers: Workers = 0,
 ) -> None:
     """Decode every file; find what is missing, broken, listed twice or on two sides; recognize the official split.
 
     Exit code 1: there are defects; 2: there is nothing to check.
     """
-    from medad.cli import _common as common
     from medad.data._subjects import subjects
     from medad.data.check import check as run
     from medad.data.manifest import KIND
@@ -134,20 +137,24 @@ def check(
             common.say(f"  note: {note}")
         for defect in found.defects:
             common.say(f"  defect: {defect}")
-        typer.echo(f"  {len(found.defects)} defects" if found.defects else "  no defects")
+        typer.echo(f"  {counted(len(found.defects), 'defect')}" if found.defects else "  no defects")
         sound = sound and not found.defects
     if not sound:
         raise typer.Exit(1)
     if found.kind == KIND:
-        typer.echo(f"next: medad train --data {root} --out my-model")
+        typer.echo(f"next: {command('medad', 'train', '--data', root, '--out', 'my-model')}")
 
 
 def init(
-    out: Annotated[Path, typer.Argument(help="Folder for manifest.csv.")],
-    normal: Annotated[Path | None, typer.Option(help="Folder of known-normal studies.")] = None,
-    unlabeled: Annotated[Path | None, typer.Option(help="Folder of unlabeled studies.")] = None,
-    test_normal: Annotated[Path | None, typer.Option(help="Folder of normal studies to test on.")] = None,
-    test_abnormal: Annotated[Path | None, typer.Option(help="Folder of abnormal studies to test on.")] = None,
+    out: Annotated[Path, typer.Argument(help="Folder for manifest.csv.", callback=folder_to_write)],
+    normal: Annotated[Path | None, typer.Option(help="Folder of known-normal studies.", callback=there)] = None,
+    unlabeled: Annotated[Path | None, typer.Option(help="Folder of unlabeled studies.", callback=there)] = None,
+    test_normal: Annotated[
+        Path | None, typer.Option(help="Folder of normal studies to test on.", callback=there)
+    ] = None,
+    test_abnormal: Annotated[
+        Path | None, typer.Option(help="Folder of abnormal studies to test on.", callback=there)
+    ] = None,
     table: Annotated[
         Path | None, typer.Option(help="CSV or Parquet instead: file (or folder), role, label, patient, mask, ...")
     ] = None,
@@ -163,7 +170,6 @@ def init(
 
     Exit code 1: some files are left out because they are broken; they are named in left_out.csv.
     """
-    from medad.cli import _common as common
     from medad.config import ConfigError
 
     given = (normal, unlabeled, test_normal, test_abnormal)
@@ -179,10 +185,10 @@ def init(
     broken = sum(one.broken for one in built.left_out)
     typer.echo(f"{_sizes(built.counts)} ({built.manifest.cut}): {out / MANIFEST}")
     if built.dropped:
-        typer.echo(f"{built.dropped} files left out of training: their patients are in the test")
+        typer.echo(f"left out of training: {counted(built.dropped, 'file')} of patients who are in the test")
     if built.left_out:
-        typer.echo(f"{len(built.left_out)} other files, {broken} of them broken: {out / LEFT_OUT}")
-    typer.echo(f"next: medad data check {out}")
+        typer.echo(f"{counted(len(built.left_out), 'other file')}, {broken} of them broken: {out / LEFT_OUT}")
+    typer.echo(f"next: {command('medad', 'data', 'check', out)}")
     if broken:
         raise typer.Exit(1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import typer
 
 from medad.cli import _common as common
 from medad.cli._grid import Place, report, run_grid
+from medad.wording import counted
 
 INBOX_STUDIES = 12
 
@@ -28,38 +28,41 @@ def demo(
 
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
     grid = read_pipeline("demo")
-    outcome, tracked = run_grid(grid, parse_overrides(settings), place, None, "demo")
+    outcome, tracked = run_grid(grid, parse_overrides(settings), place, None, "demo", more_follows=True)
     report(outcome, out)
     if outcome.failed:
         raise typer.Exit(1)
     from medad.model import load
-    from medad.scoring import TABLE, ScoreSettings, score_folder
+    from medad.scoring import TABLE, ScoreSettings
+    from medad.scoring.recording import score_recorded
 
     cell = outcome.folders[-1]
     inbox = _fill_inbox(out)
-    summary = score_folder(load(cell / "model"), inbox, out / "scores", ScoreSettings(heatmaps="all"))
-    typer.echo(f"scored:  {summary.counts['scored']} studies of {inbox}: {out / 'scores' / TABLE}, heatmaps beside it")
+    settings_of_scoring = ScoreSettings(heatmaps="all")
+    summary = score_recorded(load(cell / "model"), inbox, out / "scores", settings_of_scoring, tracked.tracker)
+    scored = counted(summary.counts["scored"], "study", "studies")
+    typer.echo(f"scored:  {scored} of {inbox}: {out / 'scores' / TABLE}, heatmaps beside it")
     typer.echo(f"picture: {cell / 'panel.png'}")
-    _recommend(out, cell)
+    _recommend(out, outcome.folders)
     tracked.close(out)
 
 
-def _recommend(out: Path, scored: Path) -> None:
+def _recommend(out: Path, folders: list[Path]) -> None:
     """Say what the table says, and what to type next with the model that is ahead in it."""
     from medad.evaluation.comparing import compare_entries, evaluation_of
     from medad.evaluation.entries import read_entries
     from medad.evaluation.headline import headline, standings
     from medad.results import read_results
 
-    results = read_results(out)
+    results = read_results(out, folders)
     for sentence in headline(results, compare_entries(read_entries([results]), "method", evaluation_of(results))):
         typer.echo(f"result:  {sentence}")
     typer.echo("         Minutes of training on made-up people: this shows the path, nothing about patients.")
     leader = next((one for one in standings(results) if one.chosen), None)
-    model = leader.group.first.folder / "model" if leader else scored / "model"
+    model = leader.group.first.folder / "model" if leader else folders[-1] / "model"
     ahead = f"  # {leader.name}, ahead by the score that stands for its method" if leader else ""
     typer.echo("next:    look at the picture and the runs, then")
-    typer.echo(f"         medad score {shlex.quote(str(model))} FOLDER --out scores{ahead}")
+    typer.echo(f"         {command('medad', 'score', model, 'FOLDER', '--out', 'scores')}{ahead}")
     typer.echo("         medad train ddad --normal DIR --unlabeled DIR --set calibration=0.2 --out my-model")
 
 

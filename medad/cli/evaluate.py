@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli._paths import check_model, there
 
 if TYPE_CHECKING:
     from medad.data.splits import Pools
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model folder, or models:/NAME@candidate in MLflow.")],
     out: common.Out,
-    data: Annotated[Path | None, typer.Option(help="Manifest (CSV or Parquet) with test rows of both classes.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Manifest (CSV or Parquet) with test rows of both classes.", callback=there)
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="A dataset's test set instead.")] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Folder of the datasets, in the Med-AD layout.")] = None,
+    data_root: common.DataRoot = None,
     settings: common.Set = [],  # noqa: B006 - typer reads it once
     tracking_uri: common.TrackingUri = None,
     experiment: common.ExperimentName = None,
@@ -28,7 +31,8 @@ def evaluate(
 ) -> None:
     """Score the test studies, write cases, metrics and pictures to OUT, and record it. Nothing is fitted.
 
-    Studies that the model has learned from, or whose patients it has, are refused.
+    Studies that the model has learned from, or whose patients it has, are refused. 'medad settings evaluation' lists
+    the keys of --set.
     """
     from medad.config import ConfigError, Evaluation, build, parse_overrides
     from medad.registry import datasets
@@ -38,12 +42,13 @@ def evaluate(
     if dataset is not None:
         datasets.check(dataset)
     evaluation = build(Evaluation, parse_overrides(settings), "--set")
+    check_model(model)
+    name, pools = _pools(data, dataset, data_root, out)
     device = common.start(threads, device)
     from medad.data.loading import Loader
     from medad.evaluator import evaluate_one
     from medad.model import load
 
-    name, pools = _pools(data, dataset, data_root, out)
     folder = common.model_folder(model, out, tracking_uri)
     loaded = load(folder, device)
     tracked = common.open_tracker(out, tracking_uri, experiment, no_tracking)

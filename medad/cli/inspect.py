@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medad.cli import _common as common
+from medad.cli._paths import check_model, file_to_write, there
+from medad.cli._terminal import show_table
+from medad.wording import counted
 
 if TYPE_CHECKING:
-    from medad.io.inspection import Row
+    from medad.io.inspection import Judge, Row
+    from medad.io.settings import ReadSettings
+
+
+class Voi(StrEnum):
+    """How a file's window is applied."""
+
+    OFF = "off"
+    WINDOW = "window"
+    PUBLISHED = "published"
+
 
 HEADINGS = ("file", "what", "shape", "modality", "transfer syntax", "photometric", "values", "decisions")
 WIDTH = 220  # of a table that is not printed to a terminal
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A file, or a folder with everything below it.")],
-    png: Annotated[Path | None, typer.Option(help="Write a montage of what the model would see.")] = None,
+    path: Annotated[Path, typer.Argument(help="A file, or a folder with everything below it.", callback=there)],
+    png: Annotated[
+        Path | None, typer.Option(help="Write a montage of what the model would see.", callback=file_to_write)
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
-    voi: Annotated[str, typer.Option(help="off: physical values; window; published: the chest protocol.")] = "off",
+    model: Annotated[
+        Path | None, typer.Option(help="Model folder: read as it does, and say what its gate would not score.")
+    ] = None,
+    voi: Annotated[
+        Voi | None, typer.Option(help="off: physical values; window; published: the chest protocol. Default: off.")
+    ] = None,
     gray: Annotated[bool, typer.Option("--gray", help="Read color as luminance.")] = False,
     split: Annotated[
         bool, typer.Option("--split", help="Read a 4-D file volume by volume, a TIFF page by page.")
@@ -31,27 +54,31 @@ def inspect(
     ] = False,
 ) -> None:
     """Show what would be read, and how. Exit code 1 if anything could not be read."""
-    import json
     import os
-
-    from pydantic import ValidationError
 
     from medad.files import writing
     from medad.io.inspecting import inspected_by_workers
     from medad.io.inspection import montage
     from medad.io.settings import ReadSettings
 
-    try:
-        chosen = {"voi": voi, "color": "gray" if gray else "keep", "time": "split" if split else "refuse"}
-        settings = ReadSettings.model_validate(chosen)
-    except ValidationError as error:
-        raise typer.BadParameter(f"--voi {voi}: {error.errors()[0]['msg']}") from None
+    if model is None:
+        chosen = {"voi": voi or Voi.OFF, "color": "gray" if gray else "keep"}
+        settings, judge = ReadSettings.model_validate(chosen), None
+        about = (
+            f"no model: read with --voi {settings.voi}. --model DIR reads as a model does, and shows what it refuses"
+        )
+    else:
+        settings, judge, about = _as_model(model, given=voi is not None or gray)
+    settings = settings.model_copy(update={"time": "split" if split else "refuse"})
     workers = len(os.sched_getaffinity(0))
-    rows = list(inspected_by_workers(path, settings, timeout=timeout, workers=workers, follow_links=follow_links))
+    rows = list(
+        inspected_by_workers(path, settings, judge, timeout=timeout, workers=workers, follow_links=follow_links)
+    )
     if json_:
         typer.echo(json.dumps([row.record() for row in rows], indent=2))
     else:
-        _show(rows)
+        _show(rows, judge is not None)
+        typer.echo(about)
     if png is not None:
         with writing(png) as part:
             montage(rows).save(part, format="PNG")
@@ -59,16 +86,41 @@ def inspect(
         raise typer.Exit(code=1)
 
 
-def _show(rows: list[Row]) -> None:
-    common.show_table(HEADINGS, [_line(row) for row in rows], WIDTH)
+def _as_model(folder: Path, given: bool) -> tuple[ReadSettings, Judge, str]:
+    """How a model reads files, what its gate says of one, and both in words."""
+    from medad.config import ConfigError
+
+    if given:
+        raise ConfigError("--model decides how files are read: leave out --voi and --gray")
+    check_model(folder)
+    common.start(1, "cpu")
+    from medad.data.transforms import read_settings
+    from medad.model import load
+    from medad.scoring.gate import Judging
+
+    loaded = load(folder)
+    network = loaded.method.settings
+    judging = Judging(loaded.card.profile, network.channels)
+    images = loaded.card.profile.get("images")
+    gate = f"its gate knows {counted(images, 'training image')}" if images else "it has no gate: everything passes"
+    about = f"model: {folder} ({loaded.method.title}, {loaded.digest}), preset {network.preset}; {gate}"
+    return read_settings(network), judging, about
+
+
+def _show(rows: Sequence[Row], gated: bool) -> None:
+    show_table((*HEADINGS, *(["gate"] if gated else [])), [_cells(row, gated) for row in rows], WIDTH)
     counts = {status: sum(row.status == status for row in rows) for status in ("read", "refused", "skipped")}
-    typer.echo(", ".join(f"{count} {status}" for status, count in counts.items()))
+    words = [f"{count} {status}" for status, count in counts.items()]
+    if gated:
+        words.append(f"{sum(bool(row.gate) for row in rows)} read but not scored by the model")
+    typer.echo(", ".join(words))
 
 
-def _line(row: Row) -> list[str]:
+def _cells(row: Row, gated: bool) -> list[str]:
     name = row.file if row.files == 1 else f"{row.file} (+{row.files - 1})"
     what = row.what if row.status == "read" else f"{row.status}: {row.what}"
     shape = " x ".join(str(size) for size in row.shape)
     values = "" if row.values is None else f"{row.values[0]:g} to {row.values[1]:g}"
     known = [str(row.reading.get(key) or "") for key in ("modality", "transfer_syntax", "photometric")]
-    return [name, what, shape, *known, values, "; ".join(row.decisions)]
+    verdict = [row.gate or ("passes" if row.status == "read" else "")] if gated else []
+    return [name, what, shape, *known, values, "; ".join(row.decisions), *verdict]

@@ -7,9 +7,16 @@ from typing import Annotated
 
 import typer
 
+from medad.cli._paths import folder_to_read
+
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="What 'medad bench', 'demo', 'train', 'evaluate' or 'run' wrote to.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="What 'medad bench', 'demo', 'train', 'evaluate' or 'run' wrote to.", callback=folder_to_read
+        ),
+    ],
 ) -> None:
     """Write FOLDER/report.html: one file that loads nothing from anywhere; its tables are CSV files in FOLDER/report.
 

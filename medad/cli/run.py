@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medad.cli import _common as common
+from medad.wording import command, counted
 
 if TYPE_CHECKING:
     from medad.config import Pipeline
 
 
 def run(
-    pipeline: Annotated[str, typer.Argument(help="A name in pipelines/ or a YAML file, with stages.")],
+    pipeline: Annotated[
+        str, typer.Argument(help="A name that 'medad pipelines' lists for run, or a YAML file with stages.")
+    ],
     out: common.Out,
     settings: common.Set = [],  # noqa: B006 - typer reads it once
     tracking_uri: common.TrackingUri = None,
@@ -25,6 +28,9 @@ def run(
     threads: common.Threads = 0,
 ) -> None:
     """Check, train, evaluate, report, register: as one run in MLflow. Needs --set data=MANIFEST.
+
+    --set takes the keys of the pipeline's file (data, methods, networks, seeds, ...) and those of its method, which
+    'medad settings METHOD' lists.
 
     Interrupted and started again, it goes on at the stage it was in. The model becomes a version of a registered model
     with the alias 'candidate'; moving an alias on from there is a person's decision. With --set
@@ -40,15 +46,17 @@ def run(
         raise ConfigError("say what to run on: --set data=MANIFEST (CSV or Parquet)")
     planned = plan(grid.model_copy(update={"datasets": ("demo",)}), overrides)
     if len(planned) != 1:
-        raise ConfigError(f"{pipeline} names {len(planned)} experiments; a run of stages has one method, network, seed")
-    device = common.start(threads, device)
-    from medad.clinical import Clinical, run_clinical
-    from medad.data.loading import Loader
+        several = counted(len(planned), "experiment")
+        raise ConfigError(f"{pipeline} names {several}; a run of stages has one method, network, seed")
     from medad.data.manifest import read_manifest
     from medad.evaluation.normals import check_choices
     from medad.registry import methods
 
     manifest = read_manifest(Path(grid.data))
+    device = common.start(threads, device)
+    from medad.clinical import Clinical, run_clinical
+    from medad.data.loading import Loader
+
     one = replace(planned[0], dataset=manifest.name)
     check_choices([methods.get(one.method)(one.settings)], one.evaluation)
     tracked = common.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
@@ -57,8 +65,10 @@ def run(
     for sentence in run_clinical(clinical, grid.stages, Path(pipeline).stem):
         common.say(sentence)
     refused = clinical.unregistered() if "register" in grid.stages else ""
-    where = f"{out / 'model'} FOLDER" if refused else f"models:/{name}@candidate FOLDER --tracking-uri {tracked.uri}"
-    typer.echo(f"next:    medad score {where} --out scores")
+    model = (
+        (out / "model", "FOLDER") if refused else (f"models:/{name}@candidate", "FOLDER", "--tracking-uri", tracked.uri)
+    )
+    typer.echo(f"next:    {command('medad', 'score', *model, '--out', 'scores')}")
     tracked.close(out)
     if refused and grid.registration == "if_separates":
         raise typer.Exit(1)

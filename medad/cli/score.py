@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medad.cli import _common as common
+from medad.cli._paths import check_model, there
+
+if TYPE_CHECKING:
+    from medad.scoring import Summary
 
 SHOWN = 10
 
@@ -23,7 +28,9 @@ class Heatmaps(StrEnum):
 
 def score(
     model: Annotated[Path, typer.Argument(help="Model folder, or models:/NAME@candidate in MLflow.")],
-    folder: Annotated[Path, typer.Argument(help="Folder of DICOM, NIfTI and raster files, or one file.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of DICOM, NIfTI and raster files, or one file.", callback=there)
+    ],
     out: common.Out,
     decides: Annotated[
         str, typer.Option("--score", help="Score that ranks and flags; default: the one that the model's card names.")
@@ -59,7 +66,14 @@ def score(
     engine: common.WhichEngine = common.Engine.LOCAL,
     address: common.Address = None,
     restart: Annotated[bool, typer.Option("--restart", help="Forget the results in OUT and start anew.")] = False,
-    tracking_uri: common.TrackingUri = None,
+    track: Annotated[
+        bool,
+        typer.Option("--track", help="Record counts, flagged share and duration in MLflow, and no file."),
+    ] = False,
+    tracking_uri: Annotated[
+        str | None, typer.Option(help="MLflow store or server: where a models:/ model is, and where --track records.")
+    ] = None,
+    experiment: common.ExperimentName = None,
     device: common.Device = "auto",
     threads: common.Threads = 0,
 ) -> None:
@@ -72,11 +86,18 @@ def score(
     file; 2: wrong input, or the run had to stop; 130: interrupted. The same command goes on after an interruption,
     however it came about, and scores only what is new or has changed.
     """
+    from medad.config import ConfigError
+
     common.check_address(engine, address)
+    check_model(model)
+    _check_names(model, decides, point)
+    if experiment is not None and not track:
+        raise ConfigError(f"--experiment {experiment}: it belongs to --track")
     on_cluster = engine is common.Engine.RAY  # whose machines have devices of their own
     here = common.start(threads, "cpu" if on_cluster else device)
     from medad.model import load
-    from medad.scoring import TABLE, ScoreSettings, score_folder
+    from medad.scoring import ScoreSettings, score_folder
+    from medad.scoring.recording import score_recorded
 
     loaded = load(common.model_folder(model, out, tracking_uri), here)
     settings = ScoreSettings(
@@ -99,7 +120,21 @@ def score(
         address=address,
         device=device,
     )
-    summary = score_folder(loaded, folder, out, settings, restart=restart)
+    tracked = common.open_tracker(out, tracking_uri, experiment, off=not track)
+    if track:
+        summary = score_recorded(loaded, folder, out, settings, tracked.tracker, restart=restart)
+    else:
+        summary = score_folder(loaded, folder, out, settings, restart=restart)
+    _report(summary, folder, out)
+    tracked.close(out)
+    if summary.counts["failed"] or not sum(summary.counts.values()):
+        raise typer.Exit(1)
+
+
+def _report(summary: Summary, folder: Path, out: Path) -> None:
+    """Print how many rows there are, and why the first ones failed."""
+    from medad.scoring import TABLE
+
     counts = summary.counts
     typer.echo(
         f"{counts['scored']} scored, {counts['skipped']} skipped, {counts['failed']} failed "
@@ -111,5 +146,19 @@ def score(
         typer.echo(f"... and {counts['failed'] - SHOWN} more, in {out / TABLE}", err=True)
     if not sum(counts.values()):
         typer.echo(f"{folder} holds no file", err=True)
-    if counts["failed"] or not sum(counts.values()):
-        raise typer.Exit(1)
+
+
+def _check_names(model: Path, decides: str, point: str | None) -> None:
+    """Refuse a score or an operating point that the model's card does not name, before the model is loaded."""
+    from medad.config import ConfigError
+    from medad.model_files import CARD
+
+    try:
+        card = json.loads((model / CARD).read_text(encoding="utf-8"))
+        scores, points = list(card["map_scale"]), {name for of in card["thresholds"].values() for name in of}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):  # loading says what is wrong with it
+        return
+    if decides and decides not in scores:
+        raise ConfigError(f"--score {decides}: this model has {', '.join(scores)}")
+    if point is not None and point not in points:
+        raise ConfigError(f"--point {point}: this model has {', '.join(sorted(points)) or 'no operating point'}")

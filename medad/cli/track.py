@@ -8,10 +8,15 @@ from typing import Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli._paths import folder_to_read
+from medad.wording import counted
 
 
 def track(
-    folder: Annotated[Path, typer.Argument(help="What a bench, a training or another command wrote: its --out.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="What a bench, a training or another command wrote: its --out.", callback=folder_to_read),
+    ],
     tracking_uri: common.TrackingUri = None,
     experiment: common.ExperimentName = None,
 ) -> None:
@@ -27,4 +32,5 @@ def track(
     tracked = common.open_tracker(folder, tracking_uri, experiment)
     tracked.tracker.catch_up(folder)
     tracked.close(folder)
-    typer.echo(f"{len(found)} runs are in experiment {tracked.experiment!r}")
+    be = "is" if len(found) == 1 else "are"
+    typer.echo(f"{counted(len(found), 'run')} {be} in experiment {tracked.experiment!r}")

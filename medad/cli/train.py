@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli._paths import there
+from medad.registry import networks
+from medad.wording import command, counted
 
 if TYPE_CHECKING:
     from medad.methods._method import Method
@@ -15,13 +18,15 @@ if TYPE_CHECKING:
 
 def train(
     out: common.Out,
-    pipeline: Annotated[str, typer.Argument(help="A name in pipelines/ or a YAML file.")] = "ddad",
-    normal: Annotated[Path | None, typer.Option(help="Folder of known-normal studies.")] = None,
-    unlabeled: Annotated[Path | None, typer.Option(help="Folder of unlabeled studies.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Train on a dataset's training set instead.")] = None,
+    pipeline: common.PipelineName = "ddad",
+    normal: Annotated[Path | None, typer.Option(help="Folder of known-normal studies.", callback=there)] = None,
+    unlabeled: Annotated[Path | None, typer.Option(help="Folder of unlabeled studies.", callback=there)] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Train on a data set's training set instead; 'medad data list' names them.")
+    ] = None,
     manifest: common.Data = None,
-    data_root: Annotated[Path | None, typer.Option(help="Folder of the datasets, in the Med-AD layout.")] = None,
-    network: Annotated[str | None, typer.Option(help="ae, aeu or memae.")] = None,
+    data_root: common.DataRoot = None,
+    network: Annotated[str | None, typer.Option(help=f"{', '.join(networks.names())}.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     settings: common.Set = [],  # noqa: B006 - typer reads it once
     skip_unreadable: common.SkipUnreadable = False,
@@ -35,6 +40,9 @@ def train(
     """Train a model on normal studies, and unlabeled ones, and write the model folder OUT/model.
 
     An interrupted training goes on from its last checkpoint.
+
+    'medad methods', 'medad networks' and 'medad pipelines' say what can be named, and 'medad settings METHOD' every key
+    of --set.
     """
     from medad.config import ConfigError, Pipeline, build, parse_overrides, read_pipeline
     from medad.plan import plan
@@ -43,12 +51,15 @@ def train(
         raise ConfigError("say what to train on: --normal DIR (and --unlabeled DIR), --data MANIFEST or --dataset NAME")
     own = common.read_own(manifest)
     grid = read_pipeline(pipeline)
+    overrides = parse_overrides(settings)
+    if network is not None and "network" in overrides:
+        raise ConfigError("--network and --set network=... name the same thing: give one of them")
     chosen = (network,) if network else grid.networks[:1]
     name = own.name if own else dataset or "demo"
     grid = build(Pipeline, {**grid.model_dump(), "datasets": (name,), "seeds": (seed,), "networks": chosen}, "options")
-    planned = plan(grid, parse_overrides(settings), (own.name,) if own else ())
+    planned = plan(grid, overrides, (own.name,) if own else ())
     if len(planned) != 1:
-        raise ConfigError(f"{pipeline} names {len(planned)} experiments; 'medad train' trains one")
+        raise ConfigError(f"{pipeline} names {counted(len(planned), 'experiment')}; 'medad train' trains one")
     one = planned[0]
     device = common.start(threads, device)
     from medad.data.loading import Loader
@@ -64,5 +75,5 @@ def train(
     folder = train_one(one, data, source, Loader(one.settings, device, skip_unreadable), out, tracked.tracker)
     tracked.tracker.catch_up(out)
     typer.echo(f"model:   {folder}")
-    typer.echo(f"next:    medad score {folder} FOLDER --out scores")
+    typer.echo(f"next:    {command('medad', 'score', folder, 'FOLDER', '--out', 'scores')}")
     tracked.close(out)

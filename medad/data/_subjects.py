@@ -15,6 +15,7 @@ from medad.data.manifest import KIND, has_manifest, parse_manifest
 from medad.data.splits import name_digest
 from medad.registry import datasets
 from medad.types import MedadError, Study
+from medad.wording import counted
 
 BROKEN = "broken"
 BLIND = "whether one is on two sides cannot be told"
@@ -126,9 +127,9 @@ def _differences(dataset: MedADLayout, names: Mapping[str, Sequence[str]], kind:
     for index, (title, listed) in enumerate(names.items()):
         same = bool(dataset.digests) and name_digest(list(listed)) == dataset.digests[index]
         if title in published and len(listed) != published[title]:
-            yield f"{title}: {len(listed)} images, published {published[title]}"
+            yield f"{title}: {counted(len(listed), 'image')}, published {published[title]}"
         elif dataset.digests and not same:
-            yield f"{title}: {len(listed)} images as published, but other names or another order"
+            yield f"{title}: {counted(len(listed), 'image')} as published, but other names or another order"
 
 
 def of_manifest(path: Path) -> Subject:

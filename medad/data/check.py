@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from medad.data._checking import Finding, decode, tasks_of
 from medad.data._parallel import Lost, cores, each
 from medad.data._subjects import Lists, Subject
+from medad.wording import counted
 
 
 @dataclass
@@ -55,13 +56,16 @@ def _tell_copies(copies: Sequence[Sequence[str]], lists: Lists, checked: Checked
     def examples(groups: Sequence[Sequence[str]]) -> str:
         return "; ".join(" = ".join(f"{one} ({title_of[one]})" for one in same[:3]) for same in groups[:3])
 
+    def be(groups: Sequence[object]) -> str:
+        return counted(len(groups), "image is", "images are")
+
     sides = [{title_of[one].startswith("test") for one in same} for same in copies]
     across = [same for same, side in zip(copies, sides, strict=True) if len(side) == 2]
     within = [same for same, side in zip(copies, sides, strict=True) if len(side) == 1]
     labels = [same for same in copies if {0, 1} <= {label_of[one] for one in same}]
     if across:
-        checked.defects.append(f"{len(across)} images are in training and in test, pixel for pixel: {examples(across)}")
+        checked.defects.append(f"{be(across)} in training and in test, pixel for pixel: {examples(across)}")
     if labels:
-        checked.defects.append(f"{len(labels)} images are listed as normal and as abnormal: {examples(labels)}")
+        checked.defects.append(f"{be(labels)} listed as normal and as abnormal: {examples(labels)}")
     if within:
-        checked.notes.append(f"{len(within)} images are there more than once, on one side: {examples(within)}")
+        checked.notes.append(f"{be(within)} there more than once, on one side: {examples(within)}")

@@ -25,6 +25,7 @@ from medad.data._sources import (
 from medad.data.manifest import Manifest, read_manifest
 from medad.files import write_csv, write_json, writing
 from medad.io.errors import UnreadableImage
+from medad.wording import counted
 
 log = logging.getLogger(__name__)
 MANIFEST, SUMMARY, LEFT_OUT = "manifest.csv", "manifest.json", "left_out.csv"
@@ -98,7 +99,7 @@ def init(
         _cut(rows, out, workers or cores())
     cells, dropped = _one_side(rows.cells, drop_shared)
     if not cells:
-        raise ManifestError(f"no DICOM, NIfTI or raster image was found ({len(rows.left_out)} other files)")
+        raise ManifestError(f"no DICOM, NIfTI or raster image was found ({counted(len(rows.left_out), 'other file')})")
     out.mkdir(parents=True, exist_ok=True)
     manifest = _written(out, cells, slices)
     built = Built(manifest, tuple(rows.left_out), dropped)
@@ -142,8 +143,8 @@ def _one_side(cells: list[Cells], drop: bool) -> tuple[list[Cells], int]:
     if shared and not drop:
         people = len({row["patient"] for row in shared})
         raise ManifestError(
-            f"{people} patient(s) are both in the test and in what is learned from ({len(shared)} files): remove them "
-            "from one side, or leave them out of training with --drop-shared"
+            f"{counted(people, 'patient')} of the test, with {counted(len(shared), 'file')}, in what is learned from: "
+            "remove them from one side, or leave them out of training with --drop-shared"
         )
     return [row for row in cells if row["role"] == "test" or row["patient"] not in tested], len(shared)
 

@@ -215,7 +215,9 @@ class Loader:
         examples = "; ".join(str(error) for error in errors[:EXAMPLES])
         summary = f"{len(errors)} of {total} studies cannot be read: {examples}"
         if not self.skip_unreadable:
-            raise UnreadableStudies(f"{summary}. Mend or remove them, or leave them out with --skip-unreadable")
+            raise UnreadableStudies(
+                f"{summary}. Mend or remove them, or train without them ('medad train' --skip-unreadable)"
+            )
         log.warning("left out: %s", summary)
 
 

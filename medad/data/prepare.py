@@ -21,6 +21,7 @@ from medad.data.datasets._raw import RawCase
 from medad.files import write_csv, write_json
 from medad.parsing import ParseError, parse_json, read_json
 from medad.registry import datasets
+from medad.wording import counted
 
 DIGESTS, JOURNAL, UNREADABLE, MADE_WITH = "digests.csv", "digests.part", "unreadable.csv", "prepare.json"
 COLUMNS = ("name", "image", "mask", "source_bytes")
@@ -110,7 +111,9 @@ def _check(dataset: MedADLayout, cases: Sequence[RawCase], chosen: Sequence[RawC
     stems = Counter(Path(case.name).stem for case in chosen if case.boxes or case.mask)
     twice += [stem for stem, count in stems.items() if count > 1]
     if twice:
-        raise PrepareError(f"{dataset.title}: {len(twice)} names stand for two images each, first {twice[0]!r}")
+        raise PrepareError(
+            f"{dataset.title}: {counted(len(twice), 'name stands', 'names stand')} for two images, first {twice[0]!r}"
+        )
     strange = [case.name for case in cases if Path(case.name).name != case.name]
     if strange:
         raise PrepareError(f"{dataset.title}: {strange[0]!r} is no file name")

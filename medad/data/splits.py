@@ -79,7 +79,7 @@ def unlabeled_counts(pools: Pools, anomaly_rate: float, unlabeled: int | None = 
     """How many normal and how many abnormal studies :func:`compose` puts into the unlabeled set, as far as is known."""
     if pools.unknown:
         if unlabeled is not None and unlabeled > len(pools.unknown):
-            raise SplitError(f"there are {len(pools.unknown)} unlabeled studies: set unlabeled to that at most")
+            raise SplitError(f"there are {len(pools.unknown)} unlabeled studies: --set unlabeled=N takes that at most")
         return 0, 0
     rate = Fraction(str(anomaly_rate))
     normal, abnormal = len(pools.unlabeled_normal), len(pools.unlabeled_abnormal)

@@ -19,7 +19,7 @@ from monai.utils.enums import TraceKeys
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from medad.config import ConfigError, Resampling, Settings
+from medad.config import Resampling, Settings
 from medad.data.intensities import Bounded, ToSigned, extremes, percentiles, window
 from medad.io import ReadSettings, UnreadableImage
 
@@ -144,13 +144,7 @@ PRESETS = {
 
 
 def read_settings(settings: Settings) -> ReadSettings:
-    """How files are read for a model with these settings.
-
-    Raises:
-        ConfigError: there is no such preset.
-    """
-    if settings.preset not in PRESETS:
-        raise ConfigError(f"preset={settings.preset!r} is not allowed: choose from {', '.join(PRESETS)}")
+    """How files are read for a model with these settings."""
     voi = PRESETS[settings.preset].voi
     return ReadSettings(voi=voi, color="gray" if settings.channels == 1 else "keep")
 

@@ -106,8 +106,8 @@ def check_calibration(count: int, evaluation: Evaluation) -> None:
     needs = ", ".join(f"{level:g} needs {least_normals(_alpha(level))}" for level in short)
     if len(short) == len(evaluation.specificities):
         raise SplitError(
-            f"{count} held-out normals are too few for a threshold: a specificity of {needs}; raise calibration, give "
-            "more normal studies, or lower specificities"
+            f"{count} held-out normals are too few for a threshold: a specificity of {needs}; hold out a larger share "
+            "(--set calibration=0.3), give more normal studies, or ask for less (--set 'specificities=[0.8]')"
         )
     if short:
         log.warning("%d held-out normals: no threshold where a specificity of %s", count, needs)

@@ -24,7 +24,7 @@ from medad.functional.intervals import CONFIDENCE, Floats, UndefinedMetric
 def p_values(calibration: Floats, scores: Floats) -> Floats:
     """(1 + number of held-out normals that score as high or higher) / (n + 1), for each of ``scores`` (...)."""
     if not len(calibration):
-        raise UndefinedMetric("p-values need held-out normals (calibration=0.1 or so in the settings); there are none")
+        raise UndefinedMetric("p-values need held-out normals, and there are none: train with --set calibration=0.2")
     ordered = np.sort(calibration)
     as_high = len(ordered) - np.searchsorted(ordered, scores, side="left")
     found: Floats = (1 + as_high) / (len(ordered) + 1)
@@ -41,7 +41,7 @@ def conformal_threshold(calibration: Floats, alpha: float) -> float:
     if rank < 1:
         raise UndefinedMetric(
             f"a false-alarm rate of {alpha:g} needs at least {least_normals(alpha)} held-out normals; there are "
-            f"{len(calibration)}: hold out more of them (calibration), or allow more false alarms"
+            f"{len(calibration)}: hold out more of them (--set calibration=0.3), or allow more false alarms"
         )
     return float(np.sort(calibration)[-rank])
 

@@ -78,7 +78,13 @@ def _grid(instances: Sequence[Instance], settings: ReadSettings, notes: list[str
             raise
     if len(instances) > 1:
         reason = "its slices do not all state position, orientation and pixel spacing"
-        raise UnreadableImage(first.header.path, "no-geometry", reason, "read its files one by one")
+        raise UnreadableImage(
+            first.header.path,
+            "no-geometry",
+            reason,
+            "ask the sender for the places of its slices",
+            "read_image(file) reads its files one by one",
+        )
     notes.append("frames without positions: the third axis is their order in the file, the affine is not a place")
     return list(range(len(frames))), _spacing_affine(first, notes)
 

@@ -15,12 +15,14 @@ import numpy as np
 from medad.io.dicom_header import Header
 from medad.io.errors import UnreadableImage
 from medad.io.picture import LPS_TO_RAS, Array
+from medad.wording import counted
 
 SAME_DIRECTION = 1e-3
 SAME_PLACE = 1e-4  # mm
 EVEN = 0.1  # how far a gap between slices may be off the usual one, in usual gaps
 _ON_LINE = 0.05  # how far a slice may lie off the line from first to last, in steps
-_REMEDY = "read its slices one by one, or ask the sender for the missing part"
+_REMEDY = "ask the sender for all its slices, on one even grid"
+_BY_SLICE = "read_image(file) reads its slices one by one"
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,9 @@ def stacked(planes: Sequence[Plane], path: Path, tolerance: float, notes: list[s
         UnreadableImage: mixed-orientations, duplicate-slices, missing-slices or uneven-spacing.
     """
     if not all(same_stack(planes[0], plane) for plane in planes):
-        raise UnreadableImage(path, "mixed-orientations", "its slices do not lie parallel on one grid", _REMEDY)
+        raise UnreadableImage(
+            path, "mixed-orientations", "its slices do not lie parallel on one grid", _REMEDY, _BY_SLICE
+        )
     places = along_normal(planes)
     order = sorted(range(len(planes)), key=lambda i: places[i])
     if len(planes) == 1:
@@ -145,7 +149,9 @@ def stacked(planes: Sequence[Plane], path: Path, tolerance: float, notes: list[s
     ideal = first.position + np.outer(np.arange(len(planes)), step)
     off = np.linalg.norm(np.stack([planes[i].position for i in order]) - ideal, axis=1).max()
     if off > max(tolerance * float(np.linalg.norm(step)), 1e-3):
-        raise UnreadableImage(path, "uneven-spacing", f"a slice lies {off:.3g} mm off the even grid", _REMEDY)
+        raise UnreadableImage(
+            path, "uneven-spacing", f"a slice lies {off:.3g} mm off the even grid", _REMEDY, _BY_SLICE
+        )
     return order, slice_affine(first, step)
 
 
@@ -155,8 +161,8 @@ def _check_even(gaps: Array, usual: float, path: Path, tolerance: float) -> None
     if len(wide) and np.all(np.abs(wide - np.rint(wide)) < 0.1) and np.all(np.abs(times[times <= 1.5] - 1) < 0.1):
         missing = int(np.sum(np.rint(wide) - 1))
         if missing:
-            reason = f"{missing} slice(s) are missing between its {len(gaps) + 1}"
-            raise UnreadableImage(path, "missing-slices", reason, _REMEDY)
+            reason = f"between its {len(gaps) + 1} slices, {counted(missing, 'is', 'are')} missing"
+            raise UnreadableImage(path, "missing-slices", reason, _REMEDY, _BY_SLICE)
     if np.abs(times - 1).max() > max(2 * tolerance, 0.02):
         reason = f"its slices are {gaps.min():.3g} to {gaps.max():.3g} mm apart"
-        raise UnreadableImage(path, "uneven-spacing", reason, _REMEDY)
+        raise UnreadableImage(path, "uneven-spacing", reason, _REMEDY, _BY_SLICE)

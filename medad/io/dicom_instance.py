@@ -20,6 +20,7 @@ from medad.io.errors import UnreadableImage
 from medad.io.limits import check_claim
 from medad.io.picture import Array
 from medad.io.settings import ReadSettings
+from medad.wording import counted
 
 _RGB = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 _TABLE_PAYS = 2**18  # pixels
@@ -110,7 +111,7 @@ def opened(path: Path, settings: ReadSettings, notes: list[str]) -> Instance:
     stored = stored_as(header, own)
     gray = stored.photometric.startswith("MONOCHROME") or stored.photometric == "PALETTE COLOR"
     if stored.photometric not in _KNOWN or (stored.samples == 1) != gray:
-        reason = f"{stored.samples} sample(s) a pixel do not go with its photometric interpretation"
+        reason = f"{counted(stored.samples, 'sample')} a pixel, which its photometric interpretation does not have"
         raise UnreadableImage(path, "unsupported-photometric", reason, "convert it to MONOCHROME2 or RGB")
     check_stored(header, stored, settings, own)
     frames = _frames(header, stored, settings, own)
@@ -141,7 +142,9 @@ def check_same(instances: Sequence[Instance], settings: ReadSettings) -> None:
     kinds = {(i.stored.rows, i.stored.columns, i.stored.samples, i.stored.photometric) for i in instances}
     if len(kinds) > 1 or len({i.header.text("SeriesInstanceUID") for i in instances}) > 1:
         reason = f"the {len(instances)} files given are not one series of equal images"
-        raise UnreadableImage(path, "mixed-series", reason, "give the files of one study from discover()")
+        raise UnreadableImage(
+            path, "mixed-series", reason, "give each series by itself", "discover() puts the files of a study together"
+        )
     if any(len(i.frames) > 1 for i in instances):
         raise UnreadableImage(path, "mixed-series", "several multi-frame files were given", "read each by itself")
     on_disk = sum(i.header.path.stat().st_size for i in instances)

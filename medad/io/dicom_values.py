@@ -140,5 +140,11 @@ def _voi(
                 return named[0]
             if windows:
                 reason = "it has no VOI window of the name that was asked for"
-                raise UnreadableImage(header.path, "no-such-window", reason, "ask for no name to take the first one")
+                raise UnreadableImage(
+                    header.path,
+                    "no-such-window",
+                    reason,
+                    "have the sender name it",
+                    "ReadSettings(window=None) takes the first one",
+                )
     return None

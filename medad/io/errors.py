@@ -17,6 +17,7 @@ from medad.types import MedadError
 log = logging.getLogger(__name__)
 
 _REMEDY = "export the study from its source again"
+SPLIT = "store each in a file of its own, or read them one by one: --split of 'medad inspect' and 'medad score'"
 # What libraries raise over damaged bytes, in words for whoever sent them. The first kind that fits counts.
 _WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (RecursionError, "it is nested too deeply"),
@@ -32,24 +33,34 @@ _AWAY = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT, er
 class UnreadableImage(MedadError):
     """A file that cannot be read as an image, or must not be.
 
-    ``kind`` is a short slug ("truncated", "too-large", ...), ``reason`` says what was wrong and ``remedy`` what to do.
+    ``kind`` is a short slug ("truncated", "too-large", ...), ``reason`` says what was wrong and ``remedy`` what to do:
+    something that can be done whichever command, or program, met the file. What only a program can do, such as another
+    reading setting, is ``in_python``; it is a note of the exception, which tracebacks show and commands do not.
     No value of a patient's tag is ever put into the text; the file's name is.
     """
 
     def __init__(
-        self, path: Path | str, kind: str = "unreadable", reason: str = "it cannot be read", remedy: str = _REMEDY
+        self,
+        path: Path | str,
+        kind: str = "unreadable",
+        reason: str = "it cannot be read",
+        remedy: str = _REMEDY,
+        in_python: str = "",
     ) -> None:
-        super().__init__(str(path), kind, reason, remedy)
+        super().__init__(str(path), kind, reason, remedy, in_python)
         self.path = Path(path)
         self.kind = kind
         self.reason = reason
         self.remedy = remedy
+        self.in_python = in_python
+        if in_python:
+            self.add_note(f"in Python: {in_python}")
 
     def __str__(self) -> str:
         return f"cannot read {self.path.name}: {self.reason} ({self.kind}); {self.remedy}"
 
-    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str, str, str, str]]:
-        return type(self), (str(self.path), self.kind, self.reason, self.remedy)
+    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str, str, str, str, str]]:
+        return type(self), (str(self.path), self.kind, self.reason, self.remedy, self.in_python)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 from medad.io.discovery import discover, look
 from medad.io.errors import UnreadableImage
-from medad.io.inspection import Row, row_of
+from medad.io.inspection import Judge, Row, row_of
 from medad.io.pool import Pool
 from medad.io.pool_jobs import Lost
 from medad.io.settings import ReadSettings
@@ -56,6 +56,7 @@ class _Reading(_Job):
 def inspected_by_workers(
     root: Path,
     settings: ReadSettings,
+    judge: Judge | None = None,
     *,
     timeout: float = TIMEOUT,
     workers: int = 1,
@@ -63,9 +64,10 @@ def inspected_by_workers(
 ) -> Iterator[Row]:
     """Read everything below ``root`` as it would be read for scoring; what cannot be read is a row as well.
 
-    ``timeout`` seconds may pass for one file. The rows are in the same order with any number of ``workers``.
+    ``judge`` says for what was read why a model would not score it, or "". ``timeout`` seconds may pass
+    for one file. The rows are in the same order with any number of ``workers``.
     """
-    pool: Pool[_Asking | _Reading] = Pool(workers, partial(_worker, settings), timeout)
+    pool: Pool[_Asking | _Reading] = Pool(workers, partial(_worker, settings, judge), timeout)
 
     def mapped(function: Callable[[Path], Any], paths: Iterable[Path]) -> Iterator[Any]:
         for job, result in pool.in_order(_Asking(function, path) for path in paths):
@@ -84,9 +86,9 @@ def inspected_by_workers(
             yield result
 
 
-def _worker(settings: ReadSettings) -> Callable[[_Asking | _Reading], Any]:
+def _worker(settings: ReadSettings, judge: Judge | None) -> Callable[[_Asking | _Reading], Any]:
     def work(job: _Asking | _Reading) -> Any:
-        return job.function(job.path) if isinstance(job, _Asking) else row_of(job.study, Path(), settings)
+        return job.function(job.path) if isinstance(job, _Asking) else row_of(job.study, Path(), settings, judge)
 
     return work
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,23 @@ from medad.io.picture import Array, Picture
 from medad.io.read import read_picture
 from medad.io.settings import ReadSettings
 from medad.types import Skipped, Study
+from medad.wording import shortened
 
 TILE = 160
 _LABEL = 14
 _MOST_TILES = 100
+_CAPTION = 25  # characters that fit under a tile
+
+Judge = Callable[[Picture, str], str]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One study that was read or refused, or one file that is skipped. ``thumbnail``: uint8 gray or RGB, or None."""
+    """One study that was read or refused, or one file that is skipped.
+
+    ``gate`` is why a model would not score it, "" if it would, or if there is no model. ``thumbnail``: uint8 gray or
+    RGB, or None.
+    """
 
     file: str
     status: str
@@ -35,18 +45,19 @@ class Row:
     reading: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
     remedy: str = ""
+    gate: str = ""
     thumbnail: Array | None = field(default=None, repr=False, compare=False)
 
     def record(self) -> dict[str, Any]:
         """All but the picture, as plain JSON."""
-        names = ("file", "status", "what", "files", "shape", "values", "reading", "reason", "remedy")
+        names = ("file", "status", "what", "files", "shape", "values", "reading", "reason", "remedy", "gate")
         return {name: getattr(self, name) for name in names}
 
     @property
     def decisions(self) -> list[str]:
         """What was decided or assumed, in words."""
         if not self.reading:
-            return [self.reason]
+            return [text for text in (self.reason, self.remedy) if text]
         seen, said = self.reading, []
         if seen["inverted"]:
             said.append("inverted")
@@ -61,30 +72,34 @@ class Row:
         return said + list(seen["assumed"])
 
 
-def inspected(root: Path, settings: ReadSettings) -> Iterator[Row]:
+def inspected(root: Path, settings: ReadSettings, judge: Judge | None = None) -> Iterator[Row]:
     """Read everything below ``root`` as it would be read for scoring; what cannot be read is a row as well.
 
-    In this process, without a limit of time: see :mod:`medad.io.inspecting` for files that nobody trusts.
+    ``judge`` says for what was read why a model would not score it, or "". In this process, without a limit of time:
+    see :mod:`medad.io.inspecting` for files that nobody trusts.
     """
-    return (row_of(found, root, settings) for found in discover(root, settings))
+    return (row_of(found, root, settings, judge) for found in discover(root, settings))
 
 
-def row_of(found: Found, root: Path, settings: ReadSettings) -> Row:
+def row_of(found: Found, root: Path, settings: ReadSettings, judge: Judge | None = None) -> Row:
     """The row of what was found below ``root``: a study is read, and refused where it cannot be."""
     if isinstance(found, Study):
-        return _read(found, settings)
+        return _read(found, settings, judge)
     if isinstance(found, Skipped):
         return Row(_short(found.path, root), "skipped", found.kind, reason=found.reason)
     return _refused(_short(found.path, root), 1, found)
 
 
 def montage(rows: Sequence[Row], columns: int = 8) -> Image.Image:
-    """The rows' pictures side by side, each with the end of its file's name; at most 100 of them."""
+    """The rows' pictures side by side, at most 100 of them; no two have one caption. What a model would not score has
+    an orange one.
+    """
     shown = [row for row in rows if row.thumbnail is not None][:_MOST_TILES]
     columns = max(1, min(columns, len(shown)))
     lines = max(1, -(-len(shown) // columns))
     sheet = Image.new("RGB", (columns * TILE, lines * (TILE + _LABEL)), "black")
     draw = ImageDraw.Draw(sheet)
+    names = captions([row.file for row in shown])
     for index, row in enumerate(shown):
         if row.thumbnail is None:
             continue
@@ -93,8 +108,22 @@ def montage(rows: Sequence[Row], columns: int = 8) -> Image.Image:
         scale = (TILE - 4) / max(tile.size)
         tile = tile.resize([max(1, round(side * scale)) for side in tile.size])
         sheet.paste(tile, (left + (TILE - tile.width) // 2, top + (TILE - tile.height) // 2))
-        draw.text((left + 2, top + TILE), row.file[-24:].encode("ascii", "replace").decode(), fill="white")
+        draw.text((left + 2, top + TILE), names[index], fill="orange" if row.gate else "white")
     return sheet
+
+
+def captions(files: Sequence[str], length: int = _CAPTION) -> list[str]:
+    """A caption of at most ``length`` ASCII characters for each file: the folders that all share are left out, then
+    the middle; those that are alike after that are numbered by their place in the montage.
+    """
+    plain = [file.encode("ascii", "replace").decode() for file in files]
+    common = len(posixpath.commonpath([posixpath.dirname(file) for file in files])) if files else 0
+    names = [shortened(file[common:].lstrip("/"), length) for file in plain]
+    often = Counter(names)
+    return [
+        f"{place} {shortened(name, length - len(str(place)) - 1)}" if often[name] > 1 else name
+        for place, name in enumerate(names, 1)
+    ]
 
 
 def thumbnail(picture: Picture) -> Array:
@@ -113,7 +142,7 @@ def thumbnail(picture: Picture) -> Array:
     return np.ascontiguousarray(level.astype(np.uint8).squeeze(-1) if level.shape[-1] == 1 else level.astype(np.uint8))
 
 
-def _read(study: Study, settings: ReadSettings) -> Row:
+def _read(study: Study, settings: ReadSettings, judge: Judge | None) -> Row:
     try:
         picture = read_picture(study.files, settings)
     except UnreadableImage as error:
@@ -122,7 +151,9 @@ def _read(study: Study, settings: ReadSettings) -> Row:
     values = float(picture.array.min()), float(picture.array.max())
     what = picture.reading["format"]
     shape = tuple(int(size) for size in picture.array.shape)
-    return Row(study.id, "read", what, len(study.files), shape, values, picture.reading, thumbnail=thumbnail(picture))
+    gate = judge(picture, study.id) if judge else ""
+    seen = thumbnail(picture)
+    return Row(study.id, "read", what, len(study.files), shape, values, picture.reading, gate=gate, thumbnail=seen)
 
 
 def _refused(name: str, files: int, error: UnreadableImage, notes: tuple[str, ...] = ()) -> Row:

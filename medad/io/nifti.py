@@ -16,11 +16,12 @@ from nibabel.fileholders import FileHolder
 
 from medad.io.address import MOST_PARTS, part_of
 from medad.io.affines import REPAIR, mgh_affine, nifti_affine
-from medad.io.errors import UnreadableImage
+from medad.io.errors import SPLIT, UnreadableImage
 from medad.io.formats import is_mgh
 from medad.io.limits import check_bytes, check_claim, check_present
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray, turned_to_ras
 from medad.io.settings import ReadSettings
+from medad.wording import counted
 
 # nibabel logs what it mends in a header; the record of the reading says it, with the file that it is about.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
@@ -166,9 +167,11 @@ def _volume(file: Path, image: Any, part: int, split: bool, reading: dict[str, A
     parts = math.prod(shape[3:])
     if parts > 1 and not split:
         reason = f"it holds {parts} volumes ({len(shape)}-D)"
-        raise UnreadableImage(file, "4d", reason, 'read with time="split" to take them one by one')
+        raise UnreadableImage(file, "4d", reason, SPLIT, 'ReadSettings(time="split")')
     if part >= parts:
-        raise UnreadableImage(file, "missing", f"it has {parts} volume(s), not {part + 1}", "check the number after #")
+        raise UnreadableImage(
+            file, "missing", f"it has {counted(parts, 'volume')}, not {part + 1}", "check the number after #"
+        )
     if parts > 1:
         reading["assumed"].append(f"volume {part + 1} of {parts}")
     where = tuple(int(one) for one in np.unravel_index(part, shape[3:], order="F")) if len(shape) > 3 else ()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medad.io.errors import UnreadableImage
 from medad.io.settings import ReadSettings
+from medad.wording import counted
 
 Array = NDArray[Any]
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -109,10 +110,16 @@ def all_finite(array: Array, path: Path, settings: ReadSettings, reading: dict[s
     if count == 0:
         return array
     if settings.non_finite == "refuse":
-        reason = f"{count} of its pixels are NaN or infinite"
-        raise UnreadableImage(path, "non-finite", reason, 'repair the file, or read with non_finite="fill"')
+        reason = f"it has {counted(count, 'NaN or infinite pixel')}"
+        raise UnreadableImage(
+            path,
+            "non-finite",
+            reason,
+            "give these pixels a value in the file",
+            "ReadSettings(non_finite='fill') sets them to fill_value",
+        )
     reading["non_finite"] = count
-    reading["assumed"].append(f"{count} NaN or infinite pixels were set to {settings.fill_value}")
+    reading["assumed"].append(f"set to {settings.fill_value}: {counted(count, 'NaN or infinite pixel')}")
     return np.where(wrong, np.float32(settings.fill_value), array)
 
 

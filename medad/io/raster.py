@@ -9,11 +9,12 @@ import numpy as np
 from PIL import Image
 
 from medad.io.address import MOST_PARTS, part_of
-from medad.io.errors import UnreadableImage
+from medad.io.errors import SPLIT, UnreadableImage
 from medad.io.formats import head_of
 from medad.io.limits import check_claim
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray
 from medad.io.settings import ReadSettings
+from medad.wording import counted
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "MPO")
 _WHITE_IS_ZERO, _UNSIGNED = 0, (1,)
@@ -90,9 +91,9 @@ def _turn_to(file: Path, image: Image.Image, part: int, split: bool, notes: list
     """Turn to a page, the ``part``-th of those that are images; its place among all pages, and how many there are."""
     pages, count = _pages(image), int(getattr(image, "n_frames", 1))
     if len(pages) > 1 and not split:
-        raise UnreadableImage(file, "multi-page", f"it holds {len(pages)} pages", 'read with time="split"')
+        raise UnreadableImage(file, "multi-page", f"it holds {len(pages)} pages", SPLIT, 'ReadSettings(time="split")')
     if part >= len(pages):
-        reason = f"it has {len(pages)} page(s), not {part + 1}"
+        reason = f"it has {counted(len(pages), 'page')}, not {part + 1}"
         raise UnreadableImage(file, "missing", reason, "check the number after #")
     if len(pages) > 1:
         notes.append(f"page {part + 1} of {len(pages)}")

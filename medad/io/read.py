@@ -34,7 +34,7 @@ def read_picture(files: Files, settings: ReadSettings, formats: Sequence[str] = 
             return axial_slice(volume, index, whole)
         form = _format_of(paths)
         if form not in formats:
-            raise UnreadableImage(paths[0], "not-an-image", _what(form), "leave it out, or use another reader")
+            raise UnreadableImage(paths[0], "not-an-image", _what(form), "leave it out")
         return _read(form, paths, settings)
 
 
@@ -71,7 +71,9 @@ def _format_of(paths: list[Path]) -> str:
         file = part_of(path)[0]
         mode = file.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise UnreadableImage(file, "folder", "it is a folder", "list its studies with medad.io.discover")
+            raise UnreadableImage(
+                file, "folder", "it is a folder", "name the files in it", "medad.io.discover() lists its studies"
+            )
         if not stat.S_ISREG(mode):
             raise UnreadableImage(file, "not-an-image", "it is no regular file", "leave it out")
         found.append(sniff(head_of(file)))

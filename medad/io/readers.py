@@ -51,8 +51,12 @@ def read_image(files: Files, settings: ReadSettings | None = None) -> MetaTensor
         UnreadableImage: and nothing else, whatever the files hold.
     """
     picture = read_picture(files, settings or ReadSettings())
-    first = files if isinstance(files, (str, Path)) else files[0]
-    return MetaTensor(torch.from_numpy(_writable(picture.array)), meta=_meta(picture, str(first)))
+    return as_image(picture, str(files if isinstance(files, (str, Path)) else files[0]))
+
+
+def as_image(picture: Picture, name: str) -> MetaTensor:
+    """What :func:`read_image` gives for a ``picture`` that was read from the file called ``name``."""
+    return MetaTensor(torch.from_numpy(_writable(picture.array)), meta=_meta(picture, name))
 
 
 def _writable(array: Array) -> Array:

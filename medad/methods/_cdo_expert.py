@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor, nn
 
+from medad.backbones import NONE
 from medad.backbones._backbone import Backbone, BackboneError, built
-from medad.backbones._weights import NONE, digest, locate, read
+from medad.backbones._weights import digest, locate, read
 from medad.functional.collaboration import feature_discrepancy
 
 log = logging.getLogger(__name__)

@@ -7,16 +7,16 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from medad.backbones._backbone import Fusion
-from medad.backbones._weights import NONE
+from medad.backbones import NONE, Fusion
 from medad.config import MOST_EPOCHS, MOST_IMAGES, MOST_RATE, Resampling, Settings
-from medad.registry import UnknownName, backbones
+from medad.registry import UnknownName, backbones, methods
 
 MOST_RECTANGLES = 4
 # What models did whose cards were written before these were settings.
 EARLIER = {"maps": "cosine", "fusion": "nearest", "resize": "antialiased"}
 
 
+@methods.settings_of("cdo")
 class CDOSettings(Settings):
     """The settings of the paper's release (2023) are the defaults."""
 

@@ -20,8 +20,8 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import interpolate
 from torch.optim import Optimizer
 
+from medad.backbones import NONE
 from medad.backbones._backbone import Backbone
-from medad.backbones._weights import NONE
 from medad.functional.collaboration import collaborative_loss
 from medad.functional.foreground import foreground
 from medad.functional.histograms import overlap

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from pydantic import Field, field_validator
 from torch import Generator, Tensor, nn
 
-from medad.config import MOST_EPOCHS, MOST_IMAGES, MOST_RATE, ConfigError, Settings
+from medad.config import ConfigError
 from medad.functional.losses import focal_loss, reconstruction_loss
 from medad.functional.synthesis import blend_patches
+from medad.methods._ddad_settings import DDADSettings
 from medad.methods._method import Load, Method
 from medad.methods._shares import score_in_shares
 from medad.networks._ensemble import Ensemble
@@ -20,55 +20,6 @@ from medad.networks._refinement import ASRNet
 from medad.registry import methods, networks, scores
 from medad.training import Task, Track, TrainingError, adam, spawn, train, visible
 from medad.types import Evidence, Scored, TrainingSet
-
-MOST_MEMBERS = 32
-
-
-class DDADSettings(Settings):
-    """The published settings are the defaults."""
-
-    network: str = Field("ae", description=f"reconstruction network: {', '.join(networks.names())}")
-    members: int = Field(3, ge=1, le=MOST_MEMBERS, description="networks in each of the two modules")
-    epochs: int = Field(250, ge=1, le=MOST_EPOCHS, description="epochs of the reconstruction networks")
-    learning_rate: float = Field(5e-4, gt=0, le=MOST_RATE, description="of the reconstruction networks (Adam)")
-    scores: tuple[str, ...] = Field(
-        ("single", "rec", "intra", "inter", "r_intra", "r_dual"),
-        min_length=1,
-        max_length=100,
-        description=f"which scores to give: {', '.join(scores.names())}",
-    )
-    refine_epochs: int = Field(100, ge=1, le=MOST_EPOCHS, description="epochs of ASR-Net")
-    refine_batch_size: int = Field(8, ge=2, le=MOST_IMAGES, description="images in a training batch of ASR-Net")
-    refine_learning_rate: float = Field(1e-4, gt=0, le=MOST_RATE, description="of ASR-Net (Adam)")
-    refine_weight_decay: float = Field(1e-4, ge=0, le=MOST_RATE, description="of ASR-Net (Adam)")
-    amp: bool = Field(False, description="compute in bfloat16 where that is safe, on a GPU that has it; not published")
-
-    @property
-    def least_tensors(self) -> int:
-        """Every network has some."""
-        return self.members
-
-    @field_validator("size")
-    @classmethod
-    def _divisible(cls, size: int) -> int:
-        if size % 16:
-            raise ValueError("the networks halve the image four times: use a multiple of 16")
-        return size
-
-    @field_validator("network")
-    @classmethod
-    def _network(cls, name: str) -> str:
-        if name not in networks.names():
-            raise ValueError(f"choose from {', '.join(networks.names())}")
-        return name
-
-    @field_validator("scores")
-    @classmethod
-    def _scores(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in names if name not in scores.names()]
-        if unknown or len(set(names)) < len(names):
-            raise ValueError(f"choose from {', '.join(scores.names())}, each once")
-        return names
 
 
 @methods.register("ddad")

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
+from medad.methods._max_intensity_settings import MaxIntensitySettings
 from medad.methods._method import Load, Method
 from medad.registry import methods
 from medad.training import Track
@@ -17,6 +18,7 @@ from medad.types import Scored, TrainingSet
 class MaxIntensity(Method):
     """Scores an image by its highest intensity. A benchmark that this solves proves nothing."""
 
+    settings_model = MaxIntensitySettings
     title = "brightest pixel"
     trivial = True
 

@@ -5,23 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from pydantic import Field
 from torch import Generator, Tensor
 
-from medad.config import Settings
 from medad.functional.discrepancy import over_channels
 from medad.methods._method import Load, Method
+from medad.methods._pca_settings import PCASettings
 from medad.registry import methods
 from medad.training import Track, TrainingError
 from medad.types import Scored, TrainingSet
-
-
-class PCASettings(Settings):
-    """Settings of the PCA baseline."""
-
-    components: int = Field(
-        16, ge=1, le=10_000, description="principal components; 16 is the width of the autoencoders' code"
-    )
 
 
 @methods.register("pca")

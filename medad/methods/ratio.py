@@ -15,13 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
+from medad.backbones import NONE
 from medad.backbones._backbone import Backbone, built
-from medad.backbones._weights import NONE, locate, read
-from medad.config import Settings
+from medad.backbones._weights import locate, read
 from medad.functional.density_ratio import (
     Floats,
     Ints,
@@ -34,9 +33,10 @@ from medad.functional.imagenet import normalize_for_imagenet
 from medad.functional.pooled_features import SCALES, pool_features, spread_over_positions
 from medad.functional.smoothing import gaussian
 from medad.methods._method import Load, Method
+from medad.methods._ratio_settings import RatioSettings
 from medad.methods._shares import score_in_shares
 from medad.progress import progress
-from medad.registry import UnknownName, backbones, methods
+from medad.registry import backbones, methods
 from medad.training import Track, TrainingError
 from medad.types import Scored, Study, TrainingSet
 
@@ -47,51 +47,6 @@ TITLES = {
     "ratio": "log ratio of archive to normal density of frozen features",
     "near": "distance from the normals in frozen features",
 }
-
-
-class RatioSettings(Settings):
-    """The regularization is chosen by cross-validation of normal against archive."""
-
-    size: int = Field(224, ge=32, le=1024, multiple_of=32, description="side of the network's grid, in pixels")
-    batch_size: int = Field(32, ge=2, le=4096, description="images in a pass through the backbone")
-    backbone: str = Field(
-        "efficientnet_lite0",
-        max_length=1000,
-        description=f"{', '.join(backbones.names())}; timm:NAME for any model of timm",
-    )
-    weights: str = Field(
-        "imagenet", max_length=4000, description='of the backbone: "imagenet", "none" (tests only), or a file'
-    )
-    use_archive: bool = Field(True, description='false: only the score "near", which needs no unlabeled studies')
-    members: int = Field(5, ge=1, le=100, description="classifiers, each from a bootstrap sample of the patients")
-    strengths: tuple[float, ...] = Field(
-        (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
-        min_length=1,
-        max_length=20,
-        description="inverse regularizations (scikit-learn's C) that cross-validation chooses from",
-    )
-    folds: int = Field(5, ge=2, le=20, description="of that cross-validation; no patient is on both sides")
-    sigma: float = Field(4.0, ge=0, le=64, description="of the Gaussian that smooths the maps, in pixels; 0: none")
-
-    @field_validator("backbone")
-    @classmethod
-    def _backbone(cls, name: str) -> str:
-        try:
-            return backbones.check(name)
-        except UnknownName as error:
-            raise ValueError(str(error)) from None
-
-    @field_validator("strengths")
-    @classmethod
-    def _strengths(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-        if not all(0 < value < float("inf") for value in values):
-            raise ValueError("each strength is a positive number")
-        return tuple(sorted(values))
-
-    @property
-    def architecture(self) -> str:
-        """The backbone; one without trained weights is called so in every row."""
-        return self.backbone.replace(":", "-") + ("-random" if self.weights == NONE else "")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,10 @@ class Results:
     unfinished: list[tuple[str, str]]
 
 
-def read_results(folder: Path) -> Results:
+def read_results(folder: Path, cells_of: Collection[Path] | None = None) -> Results:
     """Read ``folder``: a bench, a demo, one experiment, an evaluation, a clinical experiment or a trained model.
+
+    ``cells_of`` are the cells of one bench: those of other benches in the same folder are left out.
 
     Raises:
         NoResults: there is nothing of these in it.
@@ -69,7 +72,8 @@ def read_results(folder: Path) -> Results:
     if not folder.is_dir():
         raise NoResults(f"{folder}: there is no such folder")
     cells, unfinished = [], []
-    for place in _places(folder):
+    places = [place for place in _places(folder) if cells_of is None or place in cells_of]
+    for place in places:
         if (place / RESULT).is_file():
             cell, problem = read_cell(place)
             if cell is None:
@@ -79,9 +83,7 @@ def read_results(folder: Path) -> Results:
         elif place.parent.name == "cells":
             unfinished.append((str(place.relative_to(folder)), f"not finished: it has no {RESULT}"))
     taken = {cell.folder / "model" for cell in cells}
-    models = [
-        (place, card) for place in _places(folder) if place not in taken and (card := read_json(place / "model.json"))
-    ]
+    models = [(place, card) for place in places if place not in taken and (card := read_json(place / "model.json"))]
     if not cells and not models and not unfinished:
         raise NoResults(
             f"{folder} holds no results: give the output folder of 'medad bench', 'demo', 'train' or 'evaluate'"

@@ -20,6 +20,10 @@ from typing import Any
 from monai.data import MetaTensor
 
 from medad.data.profile import WORDS, Facts, check_profile, distance, facts_of
+from medad.data.transforms import match_channels
+from medad.io.errors import UnreadableImage
+from medad.io.picture import Picture
+from medad.io.readers import as_image
 
 STATED, STRAY = 0.5, 0.02
 SIDE_FACTOR, ELONGATION_FACTOR = 4.0, 2.0
@@ -91,6 +95,20 @@ class Gate:
             least = min(LAYOUT_MOST, self.profile["layout_match"][_LOW] - LAYOUT_MARGIN)
             if float(facts.layout @ typical) < least:
                 yield "it is laid out unlike the training images (other body part or view, or turned?)"
+
+
+class Judging:
+    """What the gate of a model says of a picture, for one who only looks: :class:`medad.io.inspection.Judge`."""
+
+    def __init__(self, profile: Mapping[str, Any], channels: int) -> None:
+        self.gate, self.channels = Gate(profile), channels
+
+    def __call__(self, picture: Picture, name: str) -> str:
+        """Why the model would not score it, or ""."""
+        try:
+            return self.gate.check(match_channels(as_image(picture, name), self.channels)) or ""
+        except UnreadableImage as error:
+            return f"{error.reason}; {error.remedy}"
 
 
 def _known(shares: Mapping[str, float]) -> list[str]:

@@ -9,8 +9,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
 from medad import __version__
 
 PACKAGES = ("torch", "monai", "numpy", "scikit-learn", "pydicom", "nibabel", "mlflow")
@@ -52,6 +50,8 @@ def _packages() -> dict[str, str]:
 
 
 def _hardware() -> dict[str, str]:
+    import torch
+
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {

@@ -33,7 +33,7 @@ class MlflowStore:
 
     def __init__(self, uri: str, experiment: str, out: Path) -> None:
         self._client = connect(uri)
-        self._name = f"{without_password(uri)} {experiment}"
+        self._name = _store_name(uri, experiment)
         known = self._client.get_experiment_by_name(experiment)
         if known is not None and known.lifecycle_stage != "active":
             raise ValueError(f"the experiment {experiment!r} is deleted there: restore it, or choose another")
@@ -98,10 +98,7 @@ class MlflowStore:
 
     def _sent(self, journal: Path) -> dict[str, Any]:
         """Where the journal went in this store, and its first byte that did not."""
-        none = {"run": None, "offset": 0}
-        sent = _notes(journal).get(self._name)
-        whole = isinstance(sent, dict) and type(sent.get("offset")) is int and sent["offset"] >= 0
-        return {**none, **sent} if whole and isinstance(sent, dict) else none
+        return _note_of(journal, self._name)
 
     def _note(self, journal: Path, run_id: str, end: int) -> None:
         write_json(_note_path(journal), {**_notes(journal), self._name: {"run": run_id, "offset": end}})
@@ -192,6 +189,22 @@ class MlflowStore:
 def _shown(value: object) -> object:
     """A cell as it may be shown in a table: the file may have been written by an earlier medad, or by hand."""
     return cell(unguarded(value)) if isinstance(value, str) else value
+
+
+def sent_to(uri: str, experiment: str, journal: Path) -> bool:
+    """Whether all of the journal was sent to ``experiment`` of the store at ``uri``, as its note says."""
+    return bool(_note_of(journal, _store_name(uri, experiment))["offset"] == journal.stat().st_size)
+
+
+def _store_name(uri: str, experiment: str) -> str:
+    return f"{without_password(uri)} {experiment}"
+
+
+def _note_of(journal: Path, store: str) -> dict[str, Any]:
+    none = {"run": None, "offset": 0}
+    sent = _notes(journal).get(store)
+    whole = isinstance(sent, dict) and type(sent.get("offset")) is int and sent["offset"] >= 0
+    return {**none, **sent} if whole and isinstance(sent, dict) else none
 
 
 def _note_path(journal: Path) -> Path:

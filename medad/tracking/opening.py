@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from medad.tracking.client import connect, reason, silent, without_password
-from medad.tracking.journal import TrackingError
-from medad.tracking.mlflow import MlflowStore
+from medad.tracking.journal import TrackingError, journals
+from medad.tracking.mlflow import MlflowStore, sent_to
 from medad.tracking.models import fetch_model
 from medad.tracking.tracker import Tracker
 
@@ -36,8 +36,13 @@ def open_tracker(uri: str, experiment: str, out: Path) -> Tracker:
             return Tracker(trouble=reason(error))
         raise TrackingError(
             f"cannot track in {without_password(uri)!r}: {reason(error)}. Give --tracking-uri sqlite:///FILE.db or the "
-            "http address of a running MLflow server, or --no-tracking"
+            "http address of a running MLflow server"
         ) from None
+
+
+def all_sent(uri: str, experiment: str, out: Path) -> bool:
+    """Whether everything that runs in ``out`` and below have recorded was sent there. Nothing is opened."""
+    return all(sent_to(uri, experiment, journal) for journal in journals(out))
 
 
 def fetch(model: str, uri: str | None, out: Path) -> Path:

@@ -85,13 +85,15 @@ class Tracker:
         self._sent = time.monotonic()
 
     @contextmanager
-    def run(self, kind: str, folder: Path, parent: Path | None = None, name: str | None = None) -> Iterator[Run]:
+    def run(
+        self, kind: str, folder: Path, parent: Path | None = None, name: str | None = None, part: str = ""
+    ) -> Iterator[Run]:
         """The run of this ``kind`` in ``folder``: a new one, or what is recorded there goes on. ``parent`` is the
-        journal of the run that it is part of.
+        journal of the run that it is part of; ``part`` tells apart several of one kind in a folder.
 
         A run that ends by an exception is marked as failed, by Ctrl-C as killed.
         """
-        journal = Journal(folder / RUNS / f"{kind}.jsonl")
+        journal = Journal(folder / RUNS / f"{'-'.join(filter(None, (kind, part)))}.jsonl")
         try:
             journal.begin(visible(name or kind), {"medad.kind": kind, **facts()}, parent)
             self.send(journal.path)

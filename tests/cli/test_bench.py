@@ -79,7 +79,7 @@ def test_finished_cells_are_kept_after_an_interruption(tmp_path: Path, monkeypat
     done = bench(tmp_path, *options)
     assert done.exit_code == 0, done.output
     assert calls == [0, 1, 1]
-    assert "1 experiments run, 1 kept" in done.output
+    assert "1 experiment run, 1 kept" in done.output
     both = pd.read_csv(tmp_path / "out" / "results.csv")
     pd.testing.assert_frame_equal(both[both["seed"] == 0], first)
     assert list(both["seed"].unique()) == [0, 1]

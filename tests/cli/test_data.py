@@ -169,7 +169,7 @@ def test_list_and_info(tmp_path: Path) -> None:
 
 def test_prepare_by_command(tmp_path: Path) -> None:
     for options, said in (
-        (("rsna", tmp_path / "gone", tmp_path), "no such file or folder"),
+        (("rsna", tmp_path / "gone", tmp_path), "no such folder"),
         (("rsna", tmp_path, tmp_path / "out"), "stage_2_detailed_class_info.csv"),
         (("mvtec", tmp_path, tmp_path / "out"), "nothing to prepare"),
         (("rsna", tmp_path, tmp_path, "--preprocessing", "best"), "choose from published, clinical"),

@@ -77,17 +77,15 @@ def test_the_same_pixels_on_two_sides(ward: Callable[..., Path], tmp_path: Path)
         Image.new("L", (20, 20)).save(tmp_path / name)
     found = checked(ward(GOOD + "\n5.bmp,normal,,F\n6.png,normal,,G\n7.png,test,0,H"))
     assert found.defects == [
-        "1 images are in training and in test, pixel for pixel: 0.png (normal) = 3.png (test normal)"
+        "1 image is in training and in test, pixel for pixel: 0.png (normal) = 3.png (test normal)"
     ]
-    assert found.notes == ["1 images are there more than once, on one side: 1.png (normal) = 5.bmp (normal)"]
+    assert found.notes == ["1 image is there more than once, on one side: 1.png (normal) = 5.bmp (normal)"]
 
 
 def test_one_image_with_two_labels(ward: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "3.png").write_bytes((tmp_path / "4.png").read_bytes())
     found = checked(ward(GOOD))
-    assert found.defects == [
-        "1 images are listed as normal and as abnormal: 3.png (test normal) = 4.png (test abnormal)"
-    ]
+    assert found.defects == ["1 image is listed as normal and as abnormal: 3.png (test normal) = 4.png (test abnormal)"]
 
 
 def test_patients_that_nobody_knows_are_said(ward: Callable[..., Path]) -> None:

@@ -74,7 +74,7 @@ def test_a_patient_on_two_sides_is_refused_or_dropped(hospital: Path) -> None:
     write_dicom(hospital / "archive" / "again.dcm", gray_image(np.random.default_rng(9)), Modality="DX", PatientID="D")
     with pytest.raises(ManifestError) as raised:
         built(hospital)
-    assert "1 patient(s) are both in the test and in what is learned from (1 files)" in str(raised.value)
+    assert "1 patient of the test, with 1 file, in what is learned from" in str(raised.value)
     assert "--drop-shared" in str(raised.value)
     assert not (hospital / "study" / "manifest.csv").exists()
     made = built(hospital, drop_shared=True)

@@ -213,7 +213,7 @@ def test_given_lists_are_taken_over_and_only_their_images_prepared(
 def test_what_cannot_be_prepared_is_said_before_any_work(raw: Path, tmp_path: Path) -> None:
     cases = json.loads((raw / "cases.json").read_text())
     for change, said in (
-        ([*cases, cases[0]], "1 names stand for two images"),
+        ([*cases, cases[0]], "1 name stands for two images"),
         ([["../x.png", *cases[0][1:]]], "is no file name"),
         ([], "none of the images"),
     ):

@@ -12,7 +12,7 @@ from making import gray_image, write_dicom
 from monai.data import MetaTensor
 from PIL import Image
 
-from medad.config import ConfigError, Settings
+from medad.config import ConfigError, Settings, build
 from medad.data.loading import Loader, Prepare, UnreadableStudies
 from medad.data.transforms import (
     PRESETS,
@@ -20,7 +20,6 @@ from medad.data.transforms import (
     ResizePlane,
     as_slices,
     geometry,
-    read_settings,
     restore,
     to_network,
 )
@@ -151,8 +150,10 @@ def test_a_file_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_unknown_preset_lists_the_choices() -> None:
-    with pytest.raises(ConfigError, match="choose from published, cxr, mr, ct, fundus"):
-        read_settings(Settings(preset="mri"))
+    with pytest.raises(ConfigError, match="choose from published, cxr, mr, ct or fundus"):
+        build(Settings, {"preset": "mri"}, "settings")
+    for name in PRESETS:
+        assert build(Settings, {"preset": name}, "settings").preset == name
 
 
 def test_readers_and_display_agree_on_rows(tmp_path: Path) -> None:

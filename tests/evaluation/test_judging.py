@@ -15,13 +15,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from medad.config import Evaluation
 from medad.data.splits import Pools
 from medad.evaluation.ranking import clusters_of, judge
-from medad.experiment import finished
 from medad.functional.delong import auc_interval
 from medad.functional.intervals import UndefinedMetric
 from medad.functional.proportions import proportion
 from medad.methods.pca import PCA
 from medad.model import CARD, load
 from medad.outputs.tables import result_lines
+from medad.results.finished import finished
 from medad.types import Study
 
 QUICK = Evaluation(resamples=100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 import typer
@@ -11,8 +12,9 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from typer.testing import CliRunner
 
+from medad.cli._terminal import show_table
 from medad.cli.inspect import inspect
-from medad.io.inspection import TILE, thumbnail
+from medad.io.inspection import TILE, captions, thumbnail
 
 PIXELS = (np.arange(20, dtype=np.uint16) * 100).reshape(4, 5)
 
@@ -70,3 +72,64 @@ def test_a_thumbnail_has_rows_down_and_a_volume_anterior_up_and_right_on_the_lef
     middle = volume[3].astype(float)  # axial, rows to posterior, columns to the left: as DICOM stores it
     order = np.argsort(thumbnail(flat).ravel(), kind="stable")
     assert_array_equal(order, np.argsort(middle.ravel(), kind="stable"))
+
+
+def test_names_are_shown_as_they_are(run, tmp_path):
+    """Brackets are no markup, colons no emoji, and control characters do not reach the terminal."""
+    names = [
+        "scan[1].png",
+        "[red]x[/red].png",
+        "a[/b].png",
+        ":warning:.png",
+        "back\\",
+        "line\nbreak.png",
+        "esc\x1b[31m",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)  # "[red]x[" is a folder
+        Image.fromarray(PIXELS.astype(np.uint8)).save(tmp_path / name, format="PNG")
+    done = run(tmp_path)
+    assert done.exit_code == 0, done.output
+    for name in names[:5]:
+        assert name in done.stdout
+    assert "line\\x0abreak.png" in done.stdout
+    assert "esc\\x1b[31m" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [f"patient{letter}/study/series/IM0001" for letter in "ABC"],
+        [f"{letter}/a/very/long/path/to/a/folder/of/images/IM000{n}.dcm" for letter in "xy" for n in range(3)],
+        [f"one/{'same' * 20}{index}{'same' * 20}.png" for index in range(12)],
+        ["größe.png", "grüße.png"],
+        ["only.png"],
+        [],
+    ],
+)
+def test_captions_are_short_and_no_two_are_equal(files):
+    names = captions(files)
+    assert len(set(names)) == len(files)
+    assert all(len(name) <= 25 and name.isascii() for name in names)
+    assert captions(["deep/er/a.png", "deep/er/b.png"]) == ["a.png", "b.png"]
+
+
+def test_a_file_of_several_volumes_is_refused_with_an_option_that_is_there(run, tmp_path):
+    nib.save(nib.Nifti1Image(np.zeros((4, 5, 3, 2), np.int16), np.eye(4)), tmp_path / "4d.nii.gz")
+    (row,) = json.loads(run(tmp_path, "--json").stdout)
+    assert (row["status"], row["what"]) == ("refused", "4d")
+    assert "--split of 'medad inspect' and 'medad score'" in row["remedy"]
+    assert "time=" not in row["remedy"]
+    assert "store each in a file of its own" in " ".join(run(tmp_path).stdout.replace("│", " ").split())
+    assert run(tmp_path, "--split").exit_code == 0
+
+
+def test_a_narrow_table_cuts_no_word_and_leaves_out_empty_columns(capsys):
+    name, text = "a_rather_long_name_of_a_file_0001.dcm", "b" * 90
+    show_table(("file", "empty", "what"), [(name, "", text)], width=60)
+    shown = capsys.readouterr().out
+    assert "empty" not in shown
+    assert name[:24] in shown
+    cells = [line.split("│")[1:3] for line in shown.splitlines() if line.startswith("│")]
+    assert ["".join(part).replace(" ", "") for part in zip(*cells, strict=True)] == [name, text]

@@ -134,7 +134,7 @@ def test_4d_is_refused_or_split(nifti, read, ras, tmp_path):
         picture = read(study.files, time="split")
         assert_array_equal(picture.array[0], array[..., index])
         assert any(f"volume {index + 1} of 3" in note for note in picture.reading["assumed"])
-    with pytest.raises(UnreadableImage, match=r"3 volume\(s\), not 4"):
+    with pytest.raises(UnreadableImage, match=r"3 volumes, not 4"):
         read(path.with_name("a.nii.gz#4"), time="split")
 
 

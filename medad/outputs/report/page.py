@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -30,6 +30,7 @@ from medad.progress import progress
 from medad.results.cell import Cell, read_records
 from medad.results.read import Group, Results, read_results
 from medad.text import on_page
+from medad.wording import counted
 
 PAGE, TWINS = "report.html", "report"
 PICTURE_BUDGET = 6 * 2**20  # bytes of all case pictures of a page
@@ -65,13 +66,15 @@ class Untested:
     card: ModelCard
 
 
-def write_report(folder: Path) -> Path:
+def write_report(folder: Path, cells_of: Collection[Path] | None = None) -> Path:
     """Write ``folder``/report.html, and its tables as CSV files below ``folder``/report.
+
+    ``cells_of`` are the cells of one bench: the page is about these alone.
 
     Raises:
         NoResults: the folder holds nothing to report.
     """
-    results = read_results(folder)
+    results = read_results(folder, cells_of)
     drawing = Drawing()
     sections = []
     with progress("report", len(results.groups)) as advance:
@@ -122,15 +125,12 @@ def _lead(results: Results) -> str:
     if not cells:
         return TRAINED_ONLY if results.models else "No experiment in this folder has finished."
     waiting = f"; {len(results.unfinished)} not finished" if results.unfinished else ""
-    return (
-        f"{cells} {_plural('experiment', cells)} on {len(datasets)} {_plural('dataset', len(datasets))} "
-        f"in {len(results.groups)} {_plural('group', len(results.groups))} "
-        f"that differ in more than the seed{waiting}."
-    )
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else f"{noun}s"
+    groups, alike = len(results.groups), ""
+    if cells > 1:
+        alike = (
+            ", all alike but for the seed" if groups == 1 else f", in {groups} groups that differ in more than the seed"
+        )
+    return f"{counted(cells, 'experiment')} on {counted(len(datasets), 'dataset')}{alike}{waiting}."
 
 
 def _section(group: Group, budget: int, drawing: Drawing) -> Section:
@@ -175,7 +175,7 @@ def _brief(group: Group) -> str:
     """The range of the AUCs, for who skims the folded groups."""
     aucs = [row["auc"] for cell in group.cells for row in cell.rows if row["auc"] is not None]
     span = " to ".join(dict.fromkeys(fixed(end(aucs)) for end in (min, max))) if aucs else "undefined"
-    return f"AUC {span}, {_plural('seed', len(group.cells))} {seeds_text(group)}"
+    return f"AUC {span}, {'seed' if len(group.cells) == 1 else 'seeds'} {seeds_text(group)}"
 
 
 def _untested(folder: Path, place: Path, card: dict[str, Any], drawing: Drawing) -> Untested:

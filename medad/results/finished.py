@@ -1,0 +1,29 @@
+"""The results of an experiment, read back from its folder without importing what made them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medad.config import Evaluation
+
+RESULT = "result.json"
+CHARTED = ("auc", "ap", "pixel_auc", "pixel_ap", "pixel_aupro")
+
+
+def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[str, Any]] | None:
+    """The result rows in ``folder``, or None if the experiment has not finished, or was judged in another way."""
+    if not (folder / RESULT).is_file():
+        return None
+    content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    if evaluation is not None and content.get("evaluation") != evaluation.model_dump(mode="json"):
+        return None
+    rows: list[dict[str, Any]] = content["rows"]
+    return rows
+
+
+def charted(row: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of a result row that get a chart each in MLflow; its bounds and the others are in the table."""
+    return {key: float(row[key]) for key in CHARTED if row.get(key) is not None}
