@@ -9,7 +9,7 @@ import typer
 
 from medad.cli import _common as common
 from medad.cli._grid import Place, report, run_grid
-from medad.wording import counted
+from medad.wording import command, counted
 
 INBOX_STUDIES = 12
 

@@ -22,7 +22,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medad.io import UnreadableImage, codestream, isolation
+from medad.io import UnreadableImage, isolation
 
 DEEP = np.random.default_rng(0).integers(0, 4096, (64, 72)).astype(np.uint16)
 FRAMES = np.random.default_rng(1).integers(0, 4096, (5, 64, 72)).astype(np.uint16)
@@ -160,16 +160,3 @@ def test_frames_of_no_known_codec_are_named(coded, read, tmp_path):
     with pytest.raises(UnreadableImage) as caught:
         read(path)
     assert caught.value.kind == "unsupported-transfer-syntax"
-
-
-def test_codecs_are_told_by_their_headers(bundled):
-    for name in (
-        *("JPEG2000", "JPEG-lossy", "MR_small_jp2klossless", "MR_small_jpeg_ls_lossless"),
-        *("MR_small_RLE", "SC_rgb_jpeg_dcmtk", "SC_rgb_rle"),
-    ):
-        image = pydicom.dcmread(bundled / f"{name}.dcm")
-        stated = image.file_meta.TransferSyntaxUID
-        if stated.is_encapsulated:
-            code = next(generate_frames(image.PixelData, number_of_frames=int(image.get("NumberOfFrames") or 1)))
-            assert codestream.same_codec(codestream.syntax_of(code), stated), name
-    assert codestream.syntax_of(DEEP.tobytes()) is None
