@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from medad.ledger import TRANSIENT, Ledger
+from medad.ledger import DONE, TRANSIENT, Ledger
 from medad.scoring import copies
 from medad.scoring.looks import Looked, Session
 from medad.scoring.parts import add_further_parts, enter_counts
@@ -183,7 +183,12 @@ class Index:
                 "UPDATE studies SET instance = found.instance, note = found.note FROM found "
                 "WHERE found.id = studies.id AND (found.instance, found.note) IS NOT (studies.instance, studies.note)"
             )
-            kept = database.execute("SELECT count(*) FROM studies WHERE status IS NOT NULL").fetchone()[0]
+            first = (
+                f"SELECT 1 FROM studies AS other WHERE (id, instance) = (studies.copy_of, studies.instance) AND {DONE}"
+            )
+            kept = database.execute(
+                f"SELECT count(*) FROM studies WHERE status IS NOT NULL AND (copy_of IS NULL OR EXISTS ({first}))"
+            ).fetchone()[0]
             database.execute(f"INSERT OR IGNORE INTO studies ({_COLUMNS}) SELECT {_COLUMNS} FROM found")
             database.execute("DROP TABLE temp.found")
         copies.settle(self.ledger)
