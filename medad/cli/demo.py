@@ -52,7 +52,7 @@ def _recommend(out: Path, folders: list[Path]) -> None:
     from medad.evaluation.comparing import compare_entries, evaluation_of
     from medad.evaluation.entries import read_entries
     from medad.evaluation.headline import headline, standings
-    from medad.results import read_results
+    from medad.results.read import read_results
 
     results = read_results(out, folders)
     for sentence in headline(results, compare_entries(read_entries([results]), "method", evaluation_of(results))):

@@ -49,13 +49,13 @@ def run(
         several = counted(len(planned), "experiment")
         raise ConfigError(f"{pipeline} names {several}; a run of stages has one method, network, seed")
     from medad.data.manifest import read_manifest
-    from medad.evaluation.normals import check_choices
-    from medad.registry import methods
 
     manifest = read_manifest(Path(grid.data))
     device = common.start(threads, device)
     from medad.clinical import Clinical, run_clinical
     from medad.data.loading import Loader
+    from medad.evaluation.normals import check_choices
+    from medad.registry import methods
 
     one = replace(planned[0], dataset=manifest.name)
     check_choices([methods.get(one.method)(one.settings)], one.evaluation)

@@ -30,7 +30,7 @@ from medad.functional.bootstrap import Draws, ap_draws, compare_aps
 from medad.functional.delong import compare_aucs
 from medad.functional.intervals import Ints, UndefinedMetric
 from medad.progress import progress
-from medad.results import Results, read_results
+from medad.results.read import Results, read_results
 from medad.types import MedadError
 
 METRICS = ("auc", "ap")

@@ -10,8 +10,9 @@ import pandas as pd
 
 from medad.config import ConfigError
 from medad.functional.intervals import Floats, Ints
-from medad.results import Cell, Group, Results
 from medad.results.cases import patients, scores_of
+from medad.results.cell import Cell
+from medad.results.read import Group, Results
 
 
 @dataclass(frozen=True, eq=False)

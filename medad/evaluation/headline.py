@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from medad.evaluation.comparisons import Comparison, Comparisons
 from medad.evaluation.summary import Row, seed_summary
-from medad.results import Group, Results
+from medad.results.read import Group, Results
 
 LEVEL = 0.05
 MOST_METHODS = 8  # in the headline of one dataset; all are in the tables

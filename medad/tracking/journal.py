@@ -118,6 +118,7 @@ FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "begin": {"id": str, "name": str, "tags": dict, "parent": (str, type(None))},
     "resume": {},
     "params": {"name": str, "value": str},
+    "tag": {"name": str, "value": str},
     "metric": {"name": str, "value": (int, float), "step": int},
     "data": {"name": str, "digest": str, "context": str, "about": dict},
     "table": {"file": str, "without": list},

@@ -10,7 +10,7 @@ import numpy as np
 
 from medad.evaluation.collecting import TestScores as Collected
 from medad.evaluation.collecting import write_cases
-from medad.outputs.report.cell import _read_cases
+from medad.results.cases import read_cases
 from medad.types import Study
 
 IDS = ["=cmd()|x", "+1.png", "a\u202egnp.exe", "b\u2028c\n", "plain.png"]
@@ -32,7 +32,7 @@ def test_no_name_is_computed_or_hidden_and_all_come_back(tmp_path: Path) -> None
     assert [float(row[6]) for row in rows] == scores[:, 0].tolist()
     assert (tmp_path / "cases.csv").read_text(encoding="utf-8").count("\n") == 6
 
-    table = _read_cases(tmp_path / "cases.csv", ["rec"])
+    table = read_cases(tmp_path / "cases.csv", ["rec"])
     assert table is not None
     assert table["id"].tolist() == SEEN
     assert set(table["attr:scanner"]) == {"@A"}

@@ -10,7 +10,7 @@ from making_results import write_cell
 from medad.evaluation.comparing import compare_entries, evaluation_of
 from medad.evaluation.entries import read_entries
 from medad.evaluation.headline import headline, standings
-from medad.results import read_results
+from medad.results.read import read_results
 
 
 def sentences(folder: Path) -> list[str]:

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from making_results import write_cell
 
-from medad.results import NoResults, read_results
 from medad.results.cases import columns_of, member_columns, read_cases, scores_of
 from medad.results.names import CASES, RESULT
+from medad.results.read import NoResults, read_results
 from medad.results.row import checked_row, number_of
 
 
