@@ -15,7 +15,6 @@ ones.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
@@ -25,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from medad.locks import open_locked
 from medad.types import MedadError
 
 FORMAT = 4
@@ -229,17 +229,13 @@ def _locked(path: Path) -> IO[str]:
     Raises:
         LedgerError: another process has it.
     """
-    file = path.open("a+", encoding="ascii")
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
+    file = open_locked(path, of_process=True)
+    if file is None:
+        holder = path.read_text(encoding="ascii").strip() or "unknown"
         raise LedgerError(
             f"{path.parent} is in use by another medad (process {holder} on its machine): wait until it has finished, "
             "or choose another --out"
-        ) from None
+        )
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()

@@ -138,8 +138,7 @@ def test_json_holds_no_number_that_json_does_not_know(tmp_path: Path) -> None:
 
 
 APPENDED = {
-    "ledger.py",
-    "tracking/client.py",
+    "locks.py",
     "tracking/journal.py",
     "data/prepare.py",
     "io/isolation.py",

@@ -16,7 +16,7 @@ PACKAGE = Path(medad.__file__).parent
 LAYERS = [
     {"types", "wording"},
     {"text"},
-    {"files", "parsing", "shortage"},
+    {"files", "locks", "parsing", "shortage"},
     {"registry", "config", "progress", "cluster", "model_files"},
     {"functional"},
     {"results"},

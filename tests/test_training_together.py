@@ -397,6 +397,9 @@ def test_ddad_on_a_gpu(keeps: str) -> None:
         def __call__(self, wanted: Sequence[Study]) -> Tensor:
             return read(wanted).to("cuda" if keeps == "all" else "cpu")
 
+        def stream(self, wanted: Sequence[Study], images: int) -> Iterator[tuple[Study, Tensor]]:
+            return ((study, seen.to("cuda")) for study, seen in read.stream(wanted, images))
+
     there.fit(training_set(), Load(), track=ignore, rng=Generator().manual_seed(0))
     fit(here)
     x = torch.rand(4, 1, 32, 32, generator=seeded(11)) * 2 - 1

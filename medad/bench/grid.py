@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import hashlib
 import io
 import json
@@ -17,6 +16,7 @@ from typing import Any
 from medad.data.datasets._dataset import MissingDataset
 from medad.data.splits import Pools, SplitError, compose, default_count
 from medad.files import write_text
+from medad.locks import open_locked
 from medad.plan import Experiment
 from medad.registry import datasets
 from medad.results.finished import RESULT, finished
@@ -142,11 +142,10 @@ def alone(out: Path) -> Iterator[None]:
     """
     place = out / "runs" / LOCK
     place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BenchError(f"{out}: another medad is at work here; wait for it, or choose a new --out") from None
+    lock = open_locked(place)
+    if lock is None:
+        raise BenchError(f"{out}: another medad is at work here; wait for it, or choose a new --out")
+    with lock:
         yield
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -29,7 +29,7 @@ class RatioSettings(Settings):
     )
     use_archive: bool = Field(True, description='false: only the score "near", which needs no unlabeled studies')
     members: int = Field(5, ge=1, le=100, description="classifiers, each from a bootstrap sample of the patients")
-    strengths: tuple[float, ...] = Field(
+    strengths: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = Field(
         (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
         min_length=1,
         max_length=20,
@@ -49,8 +49,6 @@ class RatioSettings(Settings):
     @field_validator("strengths")
     @classmethod
     def _strengths(cls, values: tuple[float, ...]) -> tuple[float, ...]:
-        if not all(0 < value < float("inf") for value in values):
-            raise ValueError("each strength is a positive number")
         return tuple(sorted(values))
 
     @property

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
 import os
 import re
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from medad.locks import open_locked
 from medad.tracking.journal import TrackingError
 
 if TYPE_CHECKING:
@@ -65,28 +64,16 @@ def _alone(uri: str) -> Iterator[None]:
     if file is None or not file.parent.is_dir():  # MLflow says what is wrong with it
         yield
         return
-    with file.with_name(f"{file.name}.lock").open("a") as lock:
-        began = time.monotonic()
-        while not _locked(lock.fileno()):
-            if time.monotonic() - began > PATIENCE:
-                raise TrackingError(
-                    f"{file} is being made or brought up to date by another process, for {PATIENCE:.0f} s now: try "
-                    f"again when it has ended, or choose another --tracking-uri"
-                )
-            time.sleep(0.05)
+    began = time.monotonic()
+    while (lock := open_locked(file.with_name(f"{file.name}.lock"))) is None:
+        if time.monotonic() - began > PATIENCE:
+            raise TrackingError(
+                f"{file} is being made or brought up to date by another process, for {PATIENCE:.0f} s now: try "
+                f"again when it has ended, or choose another --tracking-uri"
+            )
+        time.sleep(0.05)
+    with lock:
         yield
-
-
-def _locked(descriptor: int) -> bool:
-    """Whether the lock is ours now; where the file system has no locks, it is."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
-            raise
-    return True
 
 
 def silent(error: Exception) -> bool:

@@ -6,7 +6,6 @@ sent from another machine.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from medad.locks import try_lock
 from medad.parsing import ParseError, parse_json
 from medad.types import MedadError
 
@@ -39,7 +39,7 @@ class Journal:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a+b")
-        if not _lock(self._file.fileno()):
+        if not try_lock(self._file):
             self._file.close()
             raise TrackingError(
                 f"{path.parent.parent}: another medad is at work here; wait for it, or choose a new --out"
@@ -82,14 +82,6 @@ class Journal:
 
 def _key(event: Event) -> tuple[Any, ...]:
     return event["kind"], event.get("name"), event.get("step")
-
-
-def _lock(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def read(path: Path, start: int = 0) -> tuple[list[Event], int]:

@@ -83,6 +83,7 @@ def test_methods_say_which_learn_from_unlabeled_studies() -> None:
         "ddad": "yes",
         "max_intensity": "no",
         "pca": "no",
+        "ratio": "yes",
     }
     assert rows["cdo"]["built_on"] == "a backbone"
 
@@ -115,7 +116,7 @@ def test_ranges_are_those_that_are_checked() -> None:
     assert rows["preset"]["range"] == "published, cxr, mr, ct, fundus"
     assert rows["unlabeled"]["type"] == "integer, or null"
     judging = {row["key"]: row for row in json.loads(out("settings", "evaluation", "--json"))}
-    assert judging["specificities"]["range"] == "> 0; < 1"
+    assert judging["specificities"]["range"] == "at most 100 of them; > 0; < 1"
     assert judging["specificities"]["type"] == "list of numbers"
 
 

@@ -45,7 +45,7 @@ def test_where_a_file_system_has_no_locks_the_store_is_opened(tmp_path: Path, mo
     def refuse(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(client.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     with client._alone(f"sqlite:///{tmp_path / 'mlflow.db'}"):
         pass
 
