@@ -64,7 +64,8 @@ class Card(Strict):
 
     ``score`` ranks studies and ``map`` names the score whose map is drawn, unless others are asked for; ``map_check``
     is the pixel AUROC of each map on synthetic lesions, by which ``map`` was chosen. Above its ``map_threshold``, a
-    pixel of a map counts as abnormal and is colored; ``map_scale`` is where the color scale ends. For each score,
+    pixel of a map counts as abnormal and is colored; ``map_scale`` is where the color scale ends, above its start. For
+    each score,
     ``calibration`` holds the sorted scores of the normals that were held out for calibration (empty if none were), and
     ``thresholds`` its operating points by name: a study is flagged whose score is above. ``profile`` is what the
     training images were like: what a gate compares a new study with. ``loss_fall`` says for each network that was
@@ -97,10 +98,14 @@ class Card(Strict):
 
     @model_validator(mode="after")
     def _colors(self) -> Card:
-        """A color scale ends above its start, or above 0 on cards of earlier versions."""
+        """A color scale ends above its start: above ``map_threshold``, or above 0 where :meth:`color_range` begins
+        there."""
         for name, top in self.map_scale.items():
-            if top <= min(0.0, self.map_threshold.get(name, 0.0)):
-                raise ValueError(f"map_scale of {name}: {top:g} ends no color scale; it must be greater than 0")
+            start = self.map_threshold.get(name, 0.0)
+            if top <= start and top <= 0:
+                raise ValueError(
+                    f"map_scale.{name}={top:g} ends no color scale: it must be greater than {min(start, 0.0):g}"
+                )
         return self
 
     @field_validator("trained_on")
@@ -134,14 +139,12 @@ class Card(Strict):
     def color_range(self, name: str) -> tuple[float, float]:
         """The values of a map between which it is colored: below the first it is clear, above the second saturated.
 
-        The first is ``map_threshold``, which nearly all pixels of normal studies are below; where a card of an earlier
-        version holds none below the end of the scale, it is 0.
+        The second is ``map_scale``, of any sign. The first is ``map_threshold``, which nearly all pixels of normal
+        studies are below. A card of an earlier version may name none below its ``map_scale``, for that was of training
+        normals and the threshold of held-out ones: there the scale begins at 0.
         """
-        top = self.map_scale.get(name) or 1.0
-        floor = self.map_threshold.get(name, 0.0)
-        if floor < top:
-            return floor, top
-        return (0.0, top) if top > 0 else (2 * top, top)
+        top, start = self.map_scale[name], self.map_threshold.get(name, 0.0)
+        return (start, top) if start < top else (0.0, top)
 
 
 @dataclass(frozen=True)

@@ -136,12 +136,15 @@ def test_a_card_of_an_earlier_version_loads_and_names_what_it_can(tmp_path: Path
     write(tmp_path, "ae")
     before = load(tmp_path)
     content = json.loads((tmp_path / "model.json").read_text())
-    content |= {"percentiles": {"rec": [0.0, 1.0]}, "map_scale": {"r_dual": 0.5}, "map_threshold": {"r_dual": 0.25}}
+    content["percentiles"] = {"rec": [float(value) for value in range(101)]}
+    content["map_scale"]["r_dual"], content["map_threshold"] = 0.5, {"r_dual": 0.25, "rec": 1.01}
     (tmp_path / "model.json").write_text(json.dumps(content))
     model = load(tmp_path)
     names = list(model.method.scores)
     assert model.card.ranking_score(names[-1]) == model.card.drawn_map("r_dual") == names[-1] == "r_dual"
     assert model.card.color_range("r_dual") == (0.25, 0.5)
+    assert model.card.color_range("rec") == (0.0, 1.0), "held-out normals may exceed the scale of training"
+    assert model.card.color_range("intra") == (0.0, 1.0), "it names no threshold"
     images = torch.rand(2, 1, SIZE, SIZE) * 2 - 1
     for name, scored in before.method.score(images).items():
         assert torch.equal(scored.score, model.method.score(images)[name].score)

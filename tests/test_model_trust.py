@@ -57,6 +57,30 @@ def field(name: str, value: Any) -> Change:
     return lambda card: card.update({name: value})
 
 
+def scale(card: dict[str, Any], top: float, threshold: float) -> None:
+    card.update(map_scale={"rec": top}, map_threshold={"rec": threshold})
+
+
+@pytest.mark.parametrize(
+    ("top", "threshold", "ends"),
+    [
+        (1.0, 0.25, (0.25, 1.0)),
+        (-0.25, -0.5, (-0.5, -0.25)),
+        (0.0, -0.5, (-0.5, 0.0)),
+        (1.0, -0.5, (-0.5, 1.0)),
+        (1.0, 1.01, (0.0, 1.0)),  # of an earlier version: the scale of training, the threshold of held-out normals
+        (1.0, 1.0, (0.0, 1.0)),
+    ],
+)
+def test_a_color_scale_that_can_be_is_loaded(
+    folder: Path, top: float, threshold: float, ends: tuple[float, float]
+) -> None:
+    change(folder, lambda card: scale(card, top, threshold))
+    model = load(folder)
+    assert model.card.color_range("rec") == ends
+    assert model.method.score(torch.zeros(1, 1, 16, 16))["rec"].score.isfinite().all()
+
+
 def test_what_medad_writes_it_loads(folder: Path) -> None:
     assert load(folder).card.thresholds == {"rec": {"spec95": 1.0}}
 
@@ -82,6 +106,7 @@ BAD: list[tuple[str, Change, str]] = [
     ("trained on a list", field("trained_on", []), "trained_on"),
     ("scale of zero", field("map_scale", {"rec": 0}), "map_scale.rec"),
     ("negative scale", field("map_scale", {"rec": -1.0}), "map_scale.rec"),
+    ("negative scale and no threshold below", lambda card: scale(card, -1.0, -0.5), "map_scale.rec=-1 ends no"),
     ("NaN scale", field("map_scale", {"rec": float("nan")}), "NaN"),
     ("infinite scale", field("map_scale", {"rec": float("inf")}), "Infinity"),
     ("scale of text", field("map_scale", {"rec": "1"}), "map_scale.rec"),

@@ -71,10 +71,12 @@ class Verdicts:
         return 1 / (self.normals + 1)
 
     def values(self) -> dict[str, Any]:
-        """What decides, as plain JSON: a digest of it changes with the rules, and not with their wording."""
+        """What decides, as plain JSON: a digest of it changes with the rules, and not with their wording.
+
+        The map is none of it: it decides about pictures, and about no score and no flag.
+        """
         return {
             "score": self.score,
-            "map": self.map,
             "alpha": self.alpha if self.normals else None,
             "calibration": self.normals,
             "threshold": self.limit,

@@ -102,5 +102,5 @@ def test_too_few_held_out_normals_are_said_before_training(caplog: pytest.LogCap
     with caplog.at_level(logging.WARNING):
         check_calibration(12, Evaluation())
     assert "12 held-out normals: no threshold where a specificity of 0.95 needs 19" in caplog.text
-    with pytest.raises(SplitError, match=r"0\.9 needs 9, 0\.95 needs 19; raise calibration"):
+    with pytest.raises(SplitError, match=r"0\.9 needs 9, 0\.95 needs 19; hold out a larger share"):
         check_calibration(8, Evaluation())

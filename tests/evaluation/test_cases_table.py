@@ -23,7 +23,7 @@ def test_no_name_is_computed_or_hidden_and_all_come_back(tmp_path: Path) -> None
         for name in IDS
     )
     scores = np.array([[-1.5], [0.25], [3.0], [1e-7], [2.0]])
-    write_cases(tmp_path / "cases.csv", Collected(studies, {"rec": scores}, (None,) * 5, cast(Any, None)))
+    write_cases(tmp_path / "cases.csv", Collected(studies, {"rec": scores}, {}, (None,) * 5, cast(Any, None)))
     with (tmp_path / "cases.csv").open(encoding="utf-8", newline="") as file:
         headings, *rows = list(csv.reader(file))
     assert headings == ["id", "label", "patient", "attr:scanner", "attr:age", "attr:=site", "rec"]

@@ -366,7 +366,7 @@ def test_a_folder_without_results_is_wrong_input(tmp_path: Path, made: bool) -> 
         (folder / "data").mkdir(parents=True)
     done = CliRunner().invoke(app, ["report", str(folder)])
     assert done.exit_code == 2
-    assert "error:" in done.output
+    assert "error:" in done.output.lower()
     assert str(folder) in done.output
 
 

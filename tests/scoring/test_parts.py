@@ -13,7 +13,7 @@ from PIL import Image
 
 from medad.ledger import Ledger
 from medad.scoring.index import Index
-from medad.scoring.looks import look_into
+from medad.scoring.looks import Session, look_into
 from medad.scoring.parts import counted
 
 
@@ -31,10 +31,11 @@ def folder(tmp_path: Path) -> Path:
 
 def studies(ledger: Ledger, folder: Path, out: Path, split: bool) -> list[tuple[str, str]]:
     """IDs and files of the studies that are to do, after one more look at the folder."""
-    index = Index(ledger, folder)
+    session = Session()
+    index = Index(ledger, folder, session=session)
     index.walk(out)
-    for paths in index.unseen():
-        found = [look_into(path, False) for path in paths]
+    for paths, content in index.unseen():
+        found = [look_into(path, False, session, content) for path in paths]
         index.looked([counted(one) for one in found] if split else found)
     for (path,) in index.look_alikes():
         index.digested(path, f"content {path.read_bytes()[:40]!r}")

@@ -176,7 +176,8 @@ def test_a_model_that_knows_no_normals_flags_nothing_and_says_so_once(
         score(model, box, tmp_path / "out")
         score(model, box, tmp_path / "given", threshold=NONE)
         score(model, box, tmp_path / "all", heatmaps="all")
-    (said,) = [one for one in caplog.records if one.name == "medad.scoring"]
-    assert "no study will be flagged" in said.getMessage()
-    assert "--threshold, or --heatmaps all" in said.getMessage()
+    first, drawing_all = [one.getMessage() for one in caplog.records if one.name == "medad.scoring"]
+    assert "no study will be flagged, and no heatmap drawn" in first
+    assert "--threshold, or --heatmaps all" in first
+    assert "no heatmap drawn" not in drawing_all
     assert {name.split("/")[0] for name in drawn(tmp_path / "out")} == {"thumbnails"}

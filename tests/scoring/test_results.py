@@ -241,7 +241,6 @@ def test_the_page_names_score_and_map_and_why(tmp_path: Path) -> None:
         ({"map_threshold": {"rec": 0.5}}, (0.5, 1.0)),
         ({"map_threshold": {"rec": 2.0}}, (0.0, 1.0)),
         ({"map_threshold": {"rec": -3.0}, "map_scale": {"rec": -1.0}}, (-3.0, -1.0)),
-        ({"map_scale": {"rec": 0.0}}, (0.0, 1.0)),
     ],
 )
 def test_colors_start_where_normals_end(known: dict[str, Any], ends: tuple[float, float]) -> None:
@@ -272,7 +271,7 @@ def test_what_decides_is_in_the_digest_of_the_settings() -> None:
 
 def test_other_words_for_the_rules_change_no_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     before = settings_digest(verdicts(), force=False)
-    monkeypatch.setattr(Verdicts, "rules", lambda self: {"score": "in quite other words"})
+    monkeypatch.setattr(Verdicts, "sentences", lambda self: ["In quite other words."])
     assert settings_digest(verdicts(), force=False) == before
 
 
