@@ -36,7 +36,7 @@ from medad import __version__
 from medad.config import ConfigError, Name, Seed, Settings, Strict, build
 from medad.data.profile import VERSION, ProfileError, check_profile
 from medad.files import WriteError, write_json, writing
-from medad.methods._method import Method
+from medad.methods.base import Method
 from medad.model_files import CARD, WEIGHTS, ModelError, check_files
 from medad.parsing import ParseError, quoted, read_json
 from medad.registry import UnknownName, methods

@@ -11,7 +11,7 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -25,11 +25,15 @@ class UnknownName(MedadError):
 
 
 class Registry(Generic[T]):
-    """The things of one ``kind``, one in each file of ``package``; files that start with "_" are helpers."""
+    """The things of one ``kind``, one in each file of ``package``.
 
-    def __init__(self, kind: str, package: str) -> None:
+    Files that start with "_", and those that ``shared`` names, hold none: they are what the others share.
+    """
+
+    def __init__(self, kind: str, package: str, shared: Collection[str] = ()) -> None:
         self.kind = kind
         self.package = package
+        self.shared = frozenset(shared)
         self._things: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -47,8 +51,11 @@ class Registry(Generic[T]):
         """All names, sorted. Imports nothing."""
         spec = importlib.util.find_spec(self.package)
         paths = spec.submodule_search_locations if spec else None
-        found = {module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")}
+        found = {module.name for module in pkgutil.iter_modules(paths) if self._holds_one(module.name)}
         return sorted(found | set(self._things))
+
+    def _holds_one(self, file: str) -> bool:
+        return not file.startswith("_") and file not in self.shared
 
     def check(self, name: str) -> str:
         """``name`` if there is such a thing; otherwise an error that lists the choices."""
@@ -62,7 +69,8 @@ class Registry(Generic[T]):
         """The first sentence of the file that holds the thing called ``name``. Imports no file."""
         self.check(name)
         spec = importlib.util.find_spec(self.package)
-        places = [Path(folder, f"{name}.py") for folder in (spec and spec.submodule_search_locations) or ()]
+        folders = (spec and spec.submodule_search_locations) or ()
+        places = [Path(folder, file) for folder in folders for file in (f"{name}.py", f"{name}/__init__.py")]
         text = next((place.read_text(encoding="utf-8") for place in places if place.is_file()), "")
         return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
 
@@ -97,8 +105,8 @@ class MethodRegistry(Registry[Any]):
     That file is ``_NAME_settings.py`` beside the method's; a method may also keep its settings in its own file.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
-        super().__init__(kind, package)
+    def __init__(self, kind: str, package: str, shared: Collection[str] = ()) -> None:
+        super().__init__(kind, package, shared)
         self._settings: dict[str, Any] = {}
 
     def settings_of(self, name: str) -> Callable[[T], T]:
@@ -119,8 +127,10 @@ class MethodRegistry(Registry[Any]):
         return self._settings[name] if name in self._settings else self.get(name).settings_model
 
 
-networks: Registry[Any] = Registry("network", "medad.networks")
-scores: Registry[Any] = Registry("score", "medad.scores")
-methods = MethodRegistry("method", "medad.methods")
-datasets = PartedRegistry("dataset", "medad.data.datasets")
-backbones = PartedRegistry("backbone", "medad.backbones")
+networks: Registry[Any] = Registry("network", "medad.networks", {"base"})
+scores: Registry[Any] = Registry("score", "medad.scores", {"base"})
+methods = MethodRegistry("method", "medad.methods", {"base", "batching"})
+datasets = PartedRegistry(
+    "dataset", "medad.datasets", {"base", "layouts", "prepared", "raw_downloads", "class_benchmarks"}
+)
+backbones = PartedRegistry("backbone", "medad.backbones", {"base"})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from servers import MlflowServer
+from helpers.servers import MlflowServer
 
 
 @pytest.fixture(autouse=True)

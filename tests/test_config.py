@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from medad.config import ConfigError, Pipeline, home, parse_overrides, read_pipeline
+from medad.experiments.plan import plan
 from medad.methods.ddad import DDADSettings
-from medad.plan import plan
 from medad.registry import methods
 
 

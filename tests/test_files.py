@@ -13,7 +13,7 @@ import pytest
 
 import medad
 from medad import files
-from medad.data._cells import read_cells
+from medad.csv_tables import read_cells
 from medad.files import PART, WriteError, write_bytes, write_csv, write_json, write_records, write_text, writing
 from medad.types import MedadError
 

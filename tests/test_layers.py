@@ -16,24 +16,21 @@ PACKAGE = Path(medad.__file__).parent
 LAYERS = [
     {"types", "wording"},
     {"text"},
-    {"files", "locks", "parsing", "shortage"},
-    {"registry", "config", "progress", "cluster", "model_files"},
-    {"functional"},
-    {"results"},
-    {"io", "networks", "backbones", "scores", "tracking"},
-    {"data", "training"},
-    {"methods"},
-    {"weights"},
-    {"model", "ledger", "testset"},
-    {"plan", "evaluation"},
-    {"outputs"},
-    {"experiment", "scoring", "serving"},
-    {"bench", "evaluator", "trainer"},
-    {"clinical"},
+    {"files", "parsing", "shortage"},
+    {"registry", "config", "progress", "csv_tables", "model_files", "ray_cluster", "splits"},
+    {"functional", "parallel"},
+    {"io", "networks", "backbones", "scores", "tracking", "training"},
+    {"manifest", "methods", "results", "weights"},
+    {"datasets", "evaluation"},
+    {"data", "outputs"},
+    {"model"},
+    {"experiments"},
+    {"scoring"},
+    {"serving"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
-ONLY_IN = {"mlflow": {"tracking"}, "highdicom": {"io", "outputs"}, "ray": {"cluster", "scoring"}}
+ONLY_IN = {"mlflow": {"tracking"}, "highdicom": {"io", "outputs"}, "ray": {"ray_cluster", "scoring"}}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts != ("__init__.py",))
 
 

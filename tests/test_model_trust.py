@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from hospital import PROFILE
+from helpers.hospital import PROFILE
 from safetensors.torch import load_file, save_file
 
 from medad.methods.pca import PCA, PCASettings

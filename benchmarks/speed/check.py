@@ -16,9 +16,9 @@ import pydicom
 import pydicom.data
 from PIL import Image
 
-from medad.data._cells import write_csv
-from medad.data._subjects import subjects
-from medad.data.check import check
+from medad.csv_tables import write_csv
+from medad.data.check.check import check
+from medad.data.check.targets import subjects
 
 
 def make(folder: Path, count: int, side: int) -> Path:

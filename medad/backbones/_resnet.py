@@ -8,7 +8,7 @@ from typing import Any
 from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetBottleneck
 from torch import Tensor, nn
 
-from medad.backbones._backbone import Backbone, Source, Tensors, fill
+from medad.backbones.base import Backbone, Source, Tensors, fill
 
 PUBLISHED = "https://download.pytorch.org/models"
 UNUSED = ("layer4.", "fc.")  # what comes after the third stage

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from medad.backbones import Fusion
-from medad.backbones._backbone import Backbone, BackboneError, Source, Tensors, fill
+from medad.backbones.base import Backbone, BackboneError, Source, Tensors, fill
 
 FINEST, COARSEST = 4, 16  # strides of the maps that are used, where an architecture offers more
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from medad.backbones import IMAGENET
-from medad.backbones._backbone import Backbone, BackboneError, Source
+from medad.backbones.base import Backbone, BackboneError, Source
 
 log = logging.getLogger(__name__)
 

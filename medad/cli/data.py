@@ -15,7 +15,7 @@ from medad.cli._terminal import show_table
 from medad.wording import command, counted
 
 if TYPE_CHECKING:
-    from medad.data.datasets._dataset import Dataset
+    from medad.datasets.base import Dataset
 
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: as many as there are cores.")]
 
@@ -36,7 +36,7 @@ def listing(data_root: DataRoot = None) -> None:
 
 def _found(dataset: Dataset, data_root: Path) -> str:
     """One cell: not there, broken, or the kind of its split and how many images its lists have."""
-    from medad.data._subjects import of_dataset
+    from medad.data.check.targets import of_dataset
 
     found = list(of_dataset(dataset, data_root))
     if not found:
@@ -86,9 +86,9 @@ def prepare(
     an interruption.
     """
     from medad.config import ConfigError
-    from medad.data._preparing import VOI
-    from medad.data.prepare import UNREADABLE
-    from medad.data.prepare import prepare as run
+    from medad.data.prepare.cases import VOI
+    from medad.data.prepare.prepare import UNREADABLE
+    from medad.data.prepare.prepare import prepare as run
 
     chosen = next((one for one in VOI if one == preprocessing), None)
     if chosen is None:
@@ -124,9 +124,9 @@ def check(
 
     Exit code 1: there are defects; 2: there is nothing to check.
     """
-    from medad.data._subjects import subjects
-    from medad.data.check import check as run
-    from medad.data.manifest import KIND
+    from medad.data.check.check import check as run
+    from medad.data.check.targets import subjects
+    from medad.manifest.manifest import KIND
 
     common.log_to_stderr()
     sound = True
@@ -175,9 +175,9 @@ def init(
     given = (normal, unlabeled, test_normal, test_abnormal)
     if (table is None) == (given == (None,) * 4):
         raise ConfigError("say where the studies are: --normal DIR (--unlabeled DIR, ...), or --table FILE")
-    from medad.data._sources import of_table
-    from medad.data.init import LEFT_OUT, MANIFEST, folders
-    from medad.data.init import init as run
+    from medad.manifest.create import LEFT_OUT, MANIFEST, folders
+    from medad.manifest.create import init as run
+    from medad.manifest.sources import of_table
 
     common.log_to_stderr()
     sources = folders(*given) if table is None else list(of_table(table))

@@ -11,7 +11,7 @@ from medad.cli import _common as common
 from medad.cli._paths import check_model, there
 
 if TYPE_CHECKING:
-    from medad.data.splits import Pools
+    from medad.splits import Pools
 
 
 def evaluate(
@@ -46,7 +46,7 @@ def evaluate(
     name, pools = _pools(data, dataset, data_root, out)
     device = common.start(threads, device)
     from medad.data.loading import Loader
-    from medad.evaluator import evaluate_one
+    from medad.experiments.evaluate import evaluate_one
     from medad.model import load
 
     folder = common.model_folder(model, out, tracking_uri)
@@ -61,7 +61,7 @@ def evaluate(
 
 
 def _pools(data: Path | None, dataset: str | None, data_root: Path | None, out: Path) -> tuple[str, Pools]:
-    from medad.data.manifest import read_manifest
+    from medad.manifest.manifest import read_manifest
     from medad.registry import datasets
 
     if data is not None:

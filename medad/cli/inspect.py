@@ -57,8 +57,8 @@ def inspect(
     import os
 
     from medad.files import writing
-    from medad.io.inspecting import inspected_by_workers
     from medad.io.inspection import montage
+    from medad.io.inspection_workers import inspected_by_workers
     from medad.io.settings import ReadSettings
 
     if model is None:

@@ -37,7 +37,7 @@ def run(
     registration=if_separates, a model whose score the test set does not show to separate is not registered (exit 1).
     """
     from medad.config import ConfigError, parse_overrides, read_pipeline
-    from medad.plan import plan
+    from medad.experiments.plan import plan
 
     grid, overrides = _given(read_pipeline(pipeline), parse_overrides(settings))
     if not grid.stages:
@@ -48,13 +48,13 @@ def run(
     if len(planned) != 1:
         several = counted(len(planned), "experiment")
         raise ConfigError(f"{pipeline} names {several}; a run of stages has one method, network, seed")
-    from medad.data.manifest import read_manifest
+    from medad.manifest.manifest import read_manifest
 
     manifest = read_manifest(Path(grid.data))
     device = common.start(threads, device)
-    from medad.clinical import Clinical, run_clinical
     from medad.data.loading import Loader
-    from medad.evaluation.normals import check_choices
+    from medad.experiments.clinical import Clinical, run_clinical
+    from medad.experiments.normal_reference import check_choices
     from medad.registry import methods
 
     one = replace(planned[0], dataset=manifest.name)

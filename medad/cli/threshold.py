@@ -26,7 +26,7 @@ def threshold(
 
     evaluation = build(Evaluation, parse_overrides(settings), "--set")
     check_model(model)
-    from medad.evaluation.validating import set_thresholds
+    from medad.experiments.operating_points import set_thresholds
 
     for score, points in set_thresholds(model, cases, evaluation).items():
         typer.echo(f"{score}: {', '.join(f'{name} above {value:.6g}' for name, value in points.items())}")

@@ -13,7 +13,7 @@ from medad.registry import networks
 from medad.wording import command, counted
 
 if TYPE_CHECKING:
-    from medad.methods._method import Method
+    from medad.methods.base import Method
 
 
 def train(
@@ -45,7 +45,7 @@ def train(
     of --set.
     """
     from medad.config import ConfigError, Pipeline, build, parse_overrides, read_pipeline
-    from medad.plan import plan
+    from medad.experiments.plan import plan
 
     if (normal, dataset, manifest).count(None) != 2:
         raise ConfigError("say what to train on: --normal DIR (and --unlabeled DIR), --data MANIFEST or --dataset NAME")
@@ -63,9 +63,9 @@ def train(
     one = planned[0]
     device = common.start(threads, device)
     from medad.data.loading import Loader
-    from medad.evaluation.normals import check_choices
+    from medad.experiments.normal_reference import check_choices
+    from medad.experiments.train import train_one, training_set
     from medad.registry import methods
-    from medad.trainer import train_one, training_set
 
     method: Method = methods.get(one.method)(one.settings)
     method.rehearse(allow_download)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from medad.data.splits import SplitError
+from medad.splits import SplitError
 from medad.types import Study, TrainingSet
 
 

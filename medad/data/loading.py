@@ -14,11 +14,11 @@ from monai.transforms import Transform
 from torch import Tensor
 
 from medad.config import Settings
-from medad.data.masks import Grid, read_mask
-from medad.data.pixels import digest_of
 from medad.data.profile import Facts, facts_of
 from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
 from medad.io import UnreadableImage, read_image
+from medad.io.masks import Grid, read_mask
+from medad.io.same_pixels import digest_of
 from medad.progress import Advance, progress
 from medad.types import MedadError, Study
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
 from medad.config import ConfigError, Strict, build
-from medad.io.dicom_content import PROJECTION
+from medad.io.dicom.content import PROJECTION
 from medad.types import MedadError
 
 VERSION = 1

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from medad.io.address import part_name
 from medad.io.errors import UnreadableImage, guarded
+from medad.io.file_parts import part_name
 from medad.io.formats import IMAGES, head_of, sniff
 from medad.io.settings import ReadSettings
 from medad.types import Skipped, Study
 
 if TYPE_CHECKING:
-    from medad.io.dicom_slice import Slice
+    from medad.io.dicom.slice import Slice
 
     Look: TypeAlias = "Single | Slice | Skipped | UnreadableImage"
 
@@ -78,9 +78,9 @@ def discover(
             slices[found.series, found.patient].append(found)
     if not slices:
         return
-    from medad.io.dicom_copies import with_contents
-    from medad.io.dicom_series import stacks_of
-    from medad.io.dicom_slice import Stack
+    from medad.io.dicom.copies import with_contents
+    from medad.io.dicom.series import stacks_of
+    from medad.io.dicom.slice import Stack
 
     for series in slices.values():
         for stack in stacks_of(with_contents(series, mapped), root):
@@ -107,7 +107,7 @@ def look(path: Path) -> Look:
     except UnreadableImage as error:
         return error
     if form == "dicom":
-        from medad.io.dicom_series import header_of
+        from medad.io.dicom.series import header_of
 
         return header_of(path)
     return Single(path) if form in IMAGES else _other(path, form)

@@ -76,7 +76,7 @@ def inspected(root: Path, settings: ReadSettings, judge: Judge | None = None) ->
     """Read everything below ``root`` as it would be read for scoring; what cannot be read is a row as well.
 
     ``judge`` says for what was read why a model would not score it, or "". In this process, without a limit of time:
-    see :mod:`medad.io.inspecting` for files that nobody trusts.
+    see :mod:`medad.io.inspection_workers` for files that nobody trusts.
     """
     return (row_of(found, root, settings, judge) for found in discover(root, settings))
 

@@ -14,9 +14,9 @@ import nibabel as nib
 import numpy as np
 from nibabel.fileholders import FileHolder
 
-from medad.io.address import MOST_PARTS, part_of
 from medad.io.affines import REPAIR, mgh_affine, nifti_affine
 from medad.io.errors import SPLIT, UnreadableImage
+from medad.io.file_parts import MOST_PARTS, part_of
 from medad.io.formats import is_mgh
 from medad.io.limits import check_bytes, check_claim, check_present
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray, turned_to_ras

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medad.io.address import MOST_PARTS, part_of
 from medad.io.errors import SPLIT, UnreadableImage
+from medad.io.file_parts import MOST_PARTS, part_of
 from medad.io.formats import head_of
 from medad.io.limits import check_claim
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray
@@ -53,7 +53,7 @@ def read_raster(path: Path, settings: ReadSettings) -> Picture:
     array = np.moveaxis(array if array.ndim == 3 else array[..., np.newaxis], -1, 0).astype(np.float32)
     array = all_finite(to_gray(array, settings, reading), file, settings, reading)
     if settings.voi == "published" and reading["value_range"] is None:
-        from medad.io.dicom_values import published
+        from medad.io.dicom.values import published
 
         array, reading["value_range"], reading["voi"] = published(array, False, False, notes), [0.0, 255.0], "published"
     return Picture(np.swapaxes(array, 1, 2), np.eye(4), np.eye(4), reading)

@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
-from medad.io.address import part_of, slice_of
 from medad.io.errors import UnreadableImage, guarded
+from medad.io.file_parts import part_of, slice_of
 from medad.io.formats import IMAGES, head_of, sniff
 from medad.io.picture import Picture, axial_slice
 from medad.io.settings import ReadSettings
@@ -49,7 +49,7 @@ def _volume(path: Path, changed: int, settings: ReadSettings, formats: tuple[str
 
 def _read(form: str, paths: list[Path], settings: ReadSettings) -> Picture:
     if form == "dicom":
-        from medad.io.dicom import read_dicom
+        from medad.io.dicom.read_dicom import read_dicom
 
         return read_dicom(paths, settings)
     if form in ("nifti", "mgh"):

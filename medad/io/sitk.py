@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the library's own abbreviation
 
-from medad.io.address import part_of
 from medad.io.errors import UnreadableImage
+from medad.io.file_parts import part_of
 from medad.io.formats import HEAD, head_of
 from medad.io.limits import check_bytes, check_claim, check_present
 from medad.io.picture import LPS_TO_RAS, Picture, all_finite, begin, to_gray, turned_to_ras

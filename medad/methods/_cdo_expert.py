@@ -10,8 +10,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from medad.backbones import NONE
-from medad.backbones._backbone import Backbone, BackboneError, built
 from medad.backbones._weights import digest, locate, read
+from medad.backbones.base import Backbone, BackboneError, built
 from medad.functional.collaboration import feature_discrepancy
 
 log = logging.getLogger(__name__)

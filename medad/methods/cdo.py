@@ -21,7 +21,7 @@ from torch.nn.functional import interpolate
 from torch.optim import Optimizer
 
 from medad.backbones import NONE
-from medad.backbones._backbone import Backbone
+from medad.backbones.base import Backbone
 from medad.functional.collaboration import collaborative_loss
 from medad.functional.foreground import foreground
 from medad.functional.histograms import overlap
@@ -30,8 +30,8 @@ from medad.functional.smoothing import gaussian
 from medad.functional.synthesis import white_noise
 from medad.methods._cdo_expert import Pair, expert_weights, find_expert
 from medad.methods._cdo_settings import MOST_RECTANGLES, CDOSettings
-from medad.methods._method import Load, Method
-from medad.methods._shares import score_in_shares
+from medad.methods.base import Load, Method
+from medad.methods.batching import score_in_shares
 from medad.registry import backbones, methods
 from medad.training import Decay, Task, Track, adam, adamw, spawn, train
 from medad.types import Scored, TrainingSet

@@ -13,8 +13,8 @@ from medad.config import ConfigError
 from medad.functional.losses import focal_loss, reconstruction_loss
 from medad.functional.synthesis import blend_patches
 from medad.methods._ddad_settings import DDADSettings
-from medad.methods._method import Load, Method
-from medad.methods._shares import score_in_shares
+from medad.methods.base import Load, Method
+from medad.methods.batching import score_in_shares
 from medad.networks._ensemble import Ensemble
 from medad.networks._refinement import ASRNet
 from medad.registry import methods, networks, scores

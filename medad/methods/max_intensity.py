@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from medad.methods._max_intensity_settings import MaxIntensitySettings
-from medad.methods._method import Load, Method
+from medad.methods.base import Load, Method
 from medad.registry import methods
 from medad.training import Track
 from medad.types import Scored, TrainingSet

@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 from medad.functional.discrepancy import over_channels
-from medad.methods._method import Load, Method
 from medad.methods._pca_settings import PCASettings
+from medad.methods.base import Load, Method
 from medad.registry import methods
 from medad.training import Track, TrainingError
 from medad.types import Scored, TrainingSet

@@ -19,8 +19,8 @@ from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
 from medad.backbones import NONE
-from medad.backbones._backbone import Backbone, built
 from medad.backbones._weights import locate, read
+from medad.backbones.base import Backbone, built
 from medad.functional.density_ratio import (
     Floats,
     Ints,
@@ -32,9 +32,9 @@ from medad.functional.density_ratio import (
 from medad.functional.imagenet import normalize_for_imagenet
 from medad.functional.pooled_features import SCALES, pool_features, spread_over_positions
 from medad.functional.smoothing import gaussian
-from medad.methods._method import Load, Method
 from medad.methods._ratio_settings import RatioSettings
-from medad.methods._shares import score_in_shares
+from medad.methods.base import Load, Method
+from medad.methods.batching import score_in_shares
 from medad.progress import progress
 from medad.registry import backbones, methods
 from medad.training import Track, TrainingError

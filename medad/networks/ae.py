@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from medad.networks._layers import decoder, encoder
+from medad.networks.base import decoder, encoder
 from medad.registry import networks
 from medad.types import Reconstruction
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from medad.functional.discrepancy import over_channels
 from medad.registry import scores
-from medad.scores._score import noise_variance, score
+from medad.scores.base import noise_variance, score
 from medad.types import Evidence
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from medad.functional.discrepancy import over_channels
 from medad.registry import scores
-from medad.scores._score import score
+from medad.scores.base import score
 from medad.types import Evidence
 
 

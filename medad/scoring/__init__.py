@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from medad.ledger import Ledger
 from medad.model import Model
+from medad.scoring.flagging import Verdicts
 from medad.scoring.gate import Gate
+from medad.scoring.index.ledger import Ledger
 from medad.scoring.results import settings_digest, write_results
 from medad.scoring.run import Run
 from medad.scoring.settings import HEATMAPS, LEDGER, TABLE, ScoreSettings, ScoringError
-from medad.scoring.verdicts import Verdicts
 from medad.types import MedadError
 
 __all__ = ["HEATMAPS", "LEDGER", "TABLE", "ScoreSettings", "ScoringError", "Summary", "score_folder"]

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from medad.files import PART
-from medad.ledger import Entry, Ledger
+from medad.scoring.flagging import Verdicts
+from medad.scoring.index.ledger import Entry, Ledger
 from medad.scoring.maps import THUMBNAILS, heatmaps_of, thumbnail_of
 from medad.scoring.settings import HEATMAPS, ScoringError
-from medad.scoring.verdicts import Verdicts
 
 PAGE = 512
 _OURS = re.compile(rf"({re.escape(PART)})?[0-9a-f]{{16}}\.(png|nii\.gz|jpg)")

@@ -21,11 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medad.files import writing
-from medad.ledger import Row
 from medad.outputs.pictures import Scale
 from medad.outputs.triage import About, Item, Worst, write_triage
+from medad.scoring.flagging import FLAGGED_BY, FLAGS, Verdicts
+from medad.scoring.index.ledger import Row
 from medad.scoring.settings import TABLE, TIMINGS
-from medad.scoring.verdicts import FLAGGED_BY, FLAGS, Verdicts
 from medad.text import cell
 
 PARQUET = "scores.parquet"

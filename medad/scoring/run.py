@@ -14,22 +14,22 @@ from pathlib import Path
 
 import torch
 
-from medad.io.dicom_copies import broken
+from medad.io.dicom.copies import broken
 from medad.io.pool import Pool
 from medad.io.pool_jobs import Lost, Outcome
 from medad.io.preload import preload
-from medad.ledger import Ledger
 from medad.model import Model
 from medad.progress import Advance, progress
-from medad.scoring.copies import enter_copies, settle, waiting
-from medad.scoring.index import Index
-from medad.scoring.jobs import Digest, Job, Look, Worker
-from medad.scoring.local import Drawing, Local, Result
-from medad.scoring.looks import Looked, Session
+from medad.scoring.engine.local import Drawing, Local, Result
+from medad.scoring.engine.worker import Digest, Job, Look, Worker
+from medad.scoring.flagging import Verdicts
+from medad.scoring.index.duplicates import enter_copies, settle, waiting
+from medad.scoring.index.file_info import Looked, Session
+from medad.scoring.index.ledger import Ledger
+from medad.scoring.index.studies import Index
 from medad.scoring.pictures import Pictures
 from medad.scoring.scorer import Scorer
 from medad.scoring.settings import FolderAway, ScoreSettings, ScoringError
-from medad.scoring.verdicts import Verdicts
 from medad.types import Study
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Run:
         pool.quiet = local.quiet
         if self.settings.engine == "local":
             return pool, local, local
-        from medad.scoring.on_ray import OnRay
+        from medad.scoring.engine.on_ray import OnRay
 
         on_ray = OnRay(self.model, self.settings, drawing, self.out, count)
         stack.callback(on_ray.close)

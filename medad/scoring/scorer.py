@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medad.methods._method import Method
-from medad.methods._shares import joined_scores
-from medad.scoring.jobs import Pixels
+from medad.methods.base import Method
+from medad.methods.batching import joined_scores
+from medad.scoring.engine.worker import Pixels
 from medad.scoring.settings import ScoringError
 from medad.types import Scored
 

@@ -1,4 +1,7 @@
-"""Models in MLflow: a logged model is the model folder as it is, loaded by ``medad.serving``; nothing is pickled."""
+"""Models in MLflow: a logged model is the model folder as it is, loaded by ``medad.scoring.mlflow_model``.
+
+Nothing is pickled.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
     from mlflow.models import ModelSignature
 
-LOADER = "medad.serving"
+LOADER = "medad.scoring.mlflow_model"
 CARD = "model.json"
 DIGEST_TAG = "medad.digest"
 CANDIDATE = "candidate"

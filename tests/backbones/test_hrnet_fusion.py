@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.testing import assert_close
 
-from medad.backbones._backbone import built
+from medad.backbones.base import built
 from medad.registry import backbones
 
 try:

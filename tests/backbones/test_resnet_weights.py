@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from backbones_files import BLOCKS, torchvision_layout
+from helpers.backbones_files import BLOCKS, torchvision_layout
 from safetensors.torch import save_file
 from torch import Generator, Tensor
 from torch.testing import assert_close
 
-from medad.backbones._backbone import BackboneError
 from medad.backbones._weights import locate, read
+from medad.backbones.base import BackboneError
 from medad.registry import backbones
 
 # torchvision's published numbers of parameters, and of those after the third stage.

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medad.backbones._backbone import BackboneError
+from medad.backbones.base import BackboneError
 from medad.registry import backbones
 
 STRIDES = (2, 4, 8, 16, 32)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from making import write_med_ad
+from helpers.making import write_med_ad
 
 HEAVY = ("torch", "monai", "mlflow", "pandas", "matplotlib", "sklearn", "scipy")
 CODE = f"""

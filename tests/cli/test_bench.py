@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from making import FAST, write_med_ad
+from helpers.making import FAST, write_med_ad
 from mlflow import MlflowClient
 from typer.testing import CliRunner, Result
 
-import medad.bench.cells
+import medad.experiments.grid.cells
 from medad.cli import app
 
 COLUMNS = ["dataset", "method", "network", "score", "seed", "auc", "ap", "n_normal", "n_abnormal", "split", "epochs"]
@@ -58,7 +58,7 @@ def test_custom_counts_run_to_results_and_mlflow(tmp_path: Path) -> None:
 def test_finished_cells_are_kept_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_med_ad(tmp_path / "data")
     options = ("--datasets", "braintumor", "--seeds", "0,1", "--set", "scores=[rec,inter]")
-    real = medad.bench.cells.run_experiment
+    real = medad.experiments.grid.cells.run_experiment
     calls = []
 
     def interrupted(experiment, *rest):  # type: ignore[no-untyped-def]
@@ -67,7 +67,7 @@ def test_finished_cells_are_kept_after_an_interruption(tmp_path: Path, monkeypat
             raise KeyboardInterrupt
         return real(experiment, *rest)
 
-    monkeypatch.setattr(medad.bench.cells, "run_experiment", interrupted)
+    monkeypatch.setattr(medad.experiments.grid.cells, "run_experiment", interrupted)
     assert bench(tmp_path, *options).exit_code == 130
     first = pd.read_csv(tmp_path / "out" / "results.csv")
     assert list(first["seed"].unique()) == [0]
@@ -75,7 +75,9 @@ def test_finished_cells_are_kept_after_an_interruption(tmp_path: Path, monkeypat
     ids, states = runs_of(store)
     assert states == {"bench": "KILLED", "braintumor_ddad_ae_seed0": "FINISHED", "braintumor_ddad_ae_seed1": "KILLED"}
 
-    monkeypatch.setattr(medad.bench.cells, "run_experiment", lambda e, *rest: calls.append(e.seed) or real(e, *rest))
+    monkeypatch.setattr(
+        medad.experiments.grid.cells, "run_experiment", lambda e, *rest: calls.append(e.seed) or real(e, *rest)
+    )
     done = bench(tmp_path, *options)
     assert done.exit_code == 0, done.output
     assert calls == [0, 1, 1]
@@ -153,7 +155,7 @@ def test_results_that_are_not_where_they_should_be_are_a_failure(
 ) -> None:
     """As where a machine of a cluster has a disk of its own at that path."""
     write_med_ad(tmp_path / "data")
-    monkeypatch.setattr(medad.bench.cells, "run_experiment", lambda *_: None)
+    monkeypatch.setattr(medad.experiments.grid.cells, "run_experiment", lambda *_: None)
     done = bench(tmp_path, "--datasets", "braintumor", "--methods", "max_intensity", "--no-tracking")
     assert done.exit_code == 1
     assert "do all machines of the cluster share that folder?" in " ".join(done.output.split())

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from making import gray_image, write_dicom
+from helpers.making import gray_image, write_dicom
+from helpers.servers import MlflowServer
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from servers import MlflowServer
 from typer.testing import CliRunner, Result
 
-import medad.clinical
+import medad.experiments.clinical
 from medad.cli import app
-from medad.clinical import Clinical
+from medad.experiments.clinical import Clinical
 from medad.tracking.client import connect
 
 PLANTED = ("Winterbottom", "Ermintrude", "HOSP4711", "19530417", "ACC998877", "1.2.826.0.1.3680043.9.7777")
@@ -96,12 +96,12 @@ def done(hospital: Path, uri: str, tmp_path_factory: pytest.TempPathFactory) -> 
         def interrupted(*rest: object) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr(medad.clinical, "evaluate_one", interrupted)
+        patch.setattr(medad.experiments.clinical, "evaluate_one", interrupted)
         said.append(clinical(hospital, out, uri))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(medad.clinical, "train_one", None)
+        patch.setattr(medad.experiments.clinical, "train_one", None)
         said.append(clinical(hospital, out, uri))
-        patch.setattr(medad.clinical, "evaluate_one", None)
+        patch.setattr(medad.experiments.clinical, "evaluate_one", None)
         said.append(clinical(hospital, out, uri))
     logging.getLogger().removeHandler(logged)
     return out, said, uri

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from making_results import write_cell
+from helpers.making_results import write_cell
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner, Result

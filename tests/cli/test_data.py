@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from making import FAST, gray_image, write_dicom, write_med_ad
+from helpers.making import FAST, gray_image, write_dicom, write_med_ad
 from typer.testing import CliRunner, Result
 
 from medad.cli import app

@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pydicom
 import pytest
-from making import FAST
+from helpers.making import FAST
 from typer.testing import CliRunner, Result
 
 from medad.cli import app
-from medad.data.datasets import _demo_files
-from medad.data.datasets._demo_files import DemoCounts
+from medad.datasets.demo import files
+from medad.datasets.demo.files import DemoCounts
 
 OPTIONS = [part for key, value in {**FAST, "calibration": 0.5}.items() for part in ("--set", f"{key}={value}")]
 PATIENT_TAGS = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "StudyInstanceUID")
@@ -25,7 +25,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result, Result
     """The output folder, and what the command said the first and the second time."""
     out = tmp_path_factory.mktemp("demo") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_demo_files, "DemoCounts", lambda: DemoCounts(18, 6, 8, 6, 6))
+        patch.setattr(files, "DemoCounts", lambda: DemoCounts(18, 6, 8, 6, 6))
         first = CliRunner().invoke(app, ["demo", "--out", str(out), *OPTIONS])
         again = CliRunner().invoke(app, ["demo", "--out", str(out), *OPTIONS])
     return out, first, again

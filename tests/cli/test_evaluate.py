@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from making import write_med_ad
+from helpers.making import write_med_ad
 from typer.testing import CliRunner, Result
 
-import medad.evaluator
+import medad.experiments.evaluate
 from medad.cli import app
 from medad.tracking.client import connect
 
@@ -65,7 +65,7 @@ def test_it_gives_what_the_bench_gave_and_leaves_the_model_as_it_is(
     assert run.data.metrics["braintumor/rec/auc"] == pytest.approx(one["auc"])
     assert [item.dataset.name for item in run.inputs.dataset_inputs] == ["braintumor/testing"]
 
-    monkeypatch.setattr(medad.evaluator, "evaluate_model", None)  # the second time nothing is scored
+    monkeypatch.setattr(medad.experiments.evaluate, "evaluate_model", None)  # the second time nothing is scored
     again = medad_(*arguments)
     assert again.exit_code == 0, again.output
     other_data = medad_(*(*arguments[:3], "lag", *arguments[4:]))

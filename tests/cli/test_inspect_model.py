@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import gray_image, write_dicom
+from helpers.making import gray_image, write_dicom
+from helpers.runs import untrained
 from PIL import Image
-from runs import untrained
 from typer.testing import CliRunner
 
 from medad.cli import app

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from making import gray_image
+from helpers.making import gray_image
 from PIL import Image
 from typer.testing import CliRunner, Result
 

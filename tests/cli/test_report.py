@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
-from making import write_med_ad
+from helpers.making import write_med_ad
 from typer.testing import CliRunner
 
 from medad.cli import app

@@ -11,13 +11,13 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from making import FAST, gray_image, write_dicom
+from helpers.making import FAST, gray_image, write_dicom
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from medad.cli import app
-from medad.ledger import Ledger
 from medad.model import ModelError, load
+from medad.scoring.index.ledger import Ledger
 
 SCORES = ["single", "rec", "intra", "inter", "r_intra", "r_dual"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from making_studies import make_experiment, make_pools, run_one
+from helpers.making_studies import make_experiment, make_pools, run_one
 from typer.testing import CliRunner, Result
 
 from medad.cli import app

@@ -12,13 +12,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from making import FAST, write_med_ad
+from helpers.making import FAST, write_med_ad
+from helpers.servers import MlflowServer
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from servers import MlflowServer
 from typer.testing import CliRunner, Result
 
-import medad.bench.cells
+import medad.experiments.grid.cells
 from medad.cli import app
 from medad.tracking.client import connect
 from medad.tracking.journal import journals, read
@@ -135,7 +135,7 @@ def test_a_server_killed_in_the_middle_costs_nothing(
     bench: Path, mlflow_server: MlflowServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It dies while the second cell trains: all results are on disk; what is sent later equals an undisturbed bench."""
-    real, calls = medad.bench.cells.run_experiment, []
+    real, calls = medad.experiments.grid.cells.run_experiment, []
 
     def dying(*arguments: Any) -> Any:
         calls.append(1)
@@ -143,7 +143,7 @@ def test_a_server_killed_in_the_middle_costs_nothing(
             mlflow_server.kill()
         return real(*arguments)
 
-    monkeypatch.setattr(medad.bench.cells, "run_experiment", dying)
+    monkeypatch.setattr(medad.experiments.grid.cells, "run_experiment", dying)
     monkeypatch.setattr("medad.tracking.tracker.SECONDS_BETWEEN_SENDS", 0.0)
     out = tmp_path / "out"
     arguments = ["bench", "--out", out, "--data-root", bench / "data", *OPTIONS, *FAST_OPTIONS]
@@ -226,14 +226,14 @@ def test_a_cell_that_breaks_says_failed_and_the_others_go_on(
     bench: Path, empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
-    real = medad.bench.cells.run_experiment
+    real = medad.experiments.grid.cells.run_experiment
 
     def broken(experiment: Any, *rest: Any) -> Any:
         if experiment.method == "max_intensity":
             raise RuntimeError("out of memory")
         return real(experiment, *rest)
 
-    monkeypatch.setattr(medad.bench.cells, "run_experiment", broken)
+    monkeypatch.setattr(medad.experiments.grid.cells, "run_experiment", broken)
     arguments = ["--out", tmp_path, "--data-root", bench / "data", "--datasets", "braintumor", "--set", "components=4"]
     done = medad_("bench", *arguments, "--methods", "max_intensity,pca", "--set", "size=32")
     assert done.exit_code == 1

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from making import FAST
+from helpers.making import FAST
 from torch import Generator, Tensor
 
 from medad.config import Settings
-from medad.methods._method import Method
+from medad.methods.base import Method
 from medad.registry import methods, networks
 from medad.types import Study, TrainingSet
 

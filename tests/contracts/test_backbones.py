@@ -9,8 +9,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.testing import assert_close
 
-from medad.backbones._backbone import Backbone, BackboneError, built
 from medad.backbones._weights import locate
+from medad.backbones.base import Backbone, BackboneError, built
 from medad.registry import backbones
 
 HERE = ["resnet18", "resnet34", "resnet50", "wide_resnet50_2", "efficientnet_lite0"]

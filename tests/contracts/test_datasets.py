@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from medad.data.datasets._dataset import Dataset, MissingDataset
-from medad.data.datasets._medad_layout import LISTS, MedADLayout
 from medad.data.transforms import PRESETS
+from medad.datasets.base import Dataset, MissingDataset
+from medad.datasets.layouts import LISTS, MedADLayout
 from medad.registry import datasets
 
 MADE_ON_THE_SPOT = {"demo"}

@@ -12,7 +12,7 @@ from contracts.fakes import fake_load, fit, ignore, same_weights, small, studies
 from torch import Generator, Tensor
 from torch.testing import assert_close
 
-from medad.methods._method import Method
+from medad.methods.base import Method
 from medad.registry import methods
 from medad.types import Study, TrainingSet
 

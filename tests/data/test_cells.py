@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from medad.data import _cells
-from medad.data._cells import TableError, read_cells
-from medad.data.manifest import ManifestError, parse_manifest, read_manifest
+from medad import csv_tables
+from medad.csv_tables import TableError, read_cells
+from medad.manifest.manifest import ManifestError, parse_manifest, read_manifest
 from medad.types import MedadError
 
 REFUSED = {
@@ -77,7 +77,7 @@ def test_odd_values_in_parquet_are_text_or_refused(tmp_path: Path) -> None:
 
 
 def test_a_small_parquet_file_of_too_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cells, "MOST_CELLS", 1000)
+    monkeypatch.setattr(csv_tables, "MOST_CELLS", 1000)
     pq.write_table(pa.table({"file": ["a"] * 2000}), tmp_path / "t.parquet")
     with pytest.raises(TableError, match="2000 rows of 1 columns are more than can be read"):
         read_cells(tmp_path / "t.parquet", "file")

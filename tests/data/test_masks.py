@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 - the library's own abbreviation
 import torch
-from making import write_dicom
+from helpers.making import write_dicom
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 from numpy.testing import assert_array_equal
 from PIL import Image
@@ -18,12 +18,12 @@ from typer.testing import CliRunner, Result
 
 from medad.cli import app
 from medad.config import Settings
-from medad.data._sources import Volume, slices_of
-from medad.data._subjects import subjects
-from medad.data.check import Checked, check
+from medad.data.check.check import Checked, check
+from medad.data.check.targets import subjects
 from medad.data.loading import Loader, UnreadableStudies
-from medad.data.masks import MaskMismatch, grid_of, read_mask
 from medad.io import ReadSettings, read_picture
+from medad.io.masks import MaskMismatch, grid_of, read_mask
+from medad.manifest.sources import Volume, slices_of
 from medad.types import Study
 
 SHAPE = (20, 24, 12)

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from making import write_med_ad
+from helpers.making import write_med_ad
 
-from medad.data.datasets._dataset import About, DatasetError, MissingDataset
-from medad.data.datasets._medad_layout import LISTS, MedADLayout
-from medad.data.splits import Pools, SplitError, compose, name_digest
+from medad.datasets.base import About, DatasetError, MissingDataset
+from medad.datasets.layouts import LISTS, MedADLayout
 from medad.registry import datasets
+from medad.splits import Pools, SplitError, compose, name_digest
 from medad.types import Split, Study, TrainingSet
 
 ABOUT = About("X", "a citation", "a license", "a place", "a raw layout", "a prepared layout", "MR", "mr")

@@ -10,11 +10,11 @@ import pytest
 
 from medad.config import Evaluation
 from medad.data.calibration import hold_out
-from medad.data.splits import SplitError
-from medad.evaluation.normals import check_calibration, normal_thresholds
-from medad.evaluation.validating import validation_thresholds
+from medad.experiments.normal_reference import check_calibration, normal_thresholds
+from medad.experiments.operating_points import validation_thresholds
 from medad.functional.conformal import p_values
 from medad.functional.intervals import UndefinedMetric
+from medad.splits import SplitError
 from medad.types import Study, TrainingSet
 
 

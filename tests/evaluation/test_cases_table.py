@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from medad.evaluation.collecting import TestScores as Collected
-from medad.evaluation.collecting import write_cases
+from medad.experiments.test_scores import TestScores as Collected
+from medad.experiments.test_scores import write_cases
 from medad.results.cases import read_cases
 from medad.types import Study
 

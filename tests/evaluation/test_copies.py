@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import gray_image
+from helpers.making import gray_image
 from PIL import Image
 
 from medad.config import Settings
 from medad.data.loading import Loader
-from medad.data.seen import write_marks
-from medad.evaluation.copies import CopiedStudies, check_copies
+from medad.data.training_marks import write_marks
+from medad.experiments.duplicate_images import CopiedStudies, check_copies
 from medad.types import Study
 
 

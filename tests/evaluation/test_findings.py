@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from making_studies import make_experiment, make_pools, run_one
+from helpers.making_studies import make_experiment, make_pools, run_one
 
 from medad.evaluation.findings import MEANINGS, finding_kinds, finding_lines, findings, primary_findings
-from medad.evaluation.spread import MapSpread, score_spread
 from medad.evaluation.summary import seed_summary
+from medad.experiments.spread import MapSpread, score_spread
 from medad.outputs.tables import result_lines, warning_lines
 
 GOOD: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from making_results import write_cell
+from helpers.making_results import write_cell
 
 from medad.evaluation.comparing import compare_entries, evaluation_of
 from medad.evaluation.entries import read_entries

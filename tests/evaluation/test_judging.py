@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from making_studies import make_experiment, make_pools, run_one
+from helpers.making_studies import make_experiment, make_pools, run_one
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from medad.config import Evaluation
-from medad.data.splits import Pools
 from medad.evaluation.ranking import clusters_of, judge
 from medad.functional.delong import auc_interval
 from medad.functional.intervals import UndefinedMetric
@@ -22,6 +21,7 @@ from medad.methods.pca import PCA
 from medad.model import CARD, load
 from medad.outputs.tables import result_lines
 from medad.results.finished import finished
+from medad.splits import Pools
 from medad.types import Study
 
 QUICK = Evaluation(resamples=100)

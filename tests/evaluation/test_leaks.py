@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from making import FAST
-from making_studies import make_experiment, make_pools, run_one
+from helpers.making import FAST
+from helpers.making_studies import make_experiment, make_pools, run_one
 from PIL import Image
 from safetensors.numpy import load_file
 
-from medad.data.splits import Pools
 from medad.methods.pca import PCA
 from medad.model import CARD, WEIGHTS, load
+from medad.splits import Pools
 from medad.types import Study, TrainingSet
 
 KNOWN = ("score", "map", "map_check", "map_scale", "map_threshold", "calibration", "thresholds")

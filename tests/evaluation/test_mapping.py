@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from making import FAST
-from making_studies import make_experiment, make_pools, run_one
+from helpers.making import FAST
+from helpers.making_studies import make_experiment, make_pools, run_one
 from PIL import Image
 from torch import Tensor
 
 from medad.config import ConfigError, Evaluation
-from medad.evaluation.mapping import best_map, check_maps
-from medad.evaluation.normals import check_choices
+from medad.experiments.map_choice import best_map, check_maps
+from medad.experiments.normal_reference import check_choices
 from medad.methods.pca import PCA, PCASettings
 from medad.model import load
 from medad.scoring import ScoreSettings, score_folder

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from medad.config import ConfigError, Pipeline
-from medad.plan import Experiment, plan
+from medad.experiments.plan import Experiment, plan
 
 
 def planned(overrides: dict[str, Any], **settings: Any) -> Experiment:

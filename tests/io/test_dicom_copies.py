@@ -111,7 +111,7 @@ def test_of_a_broken_and_a_good_file_the_good_one_counts(series, volume, tmp_pat
 
 def test_pixels_are_read_only_where_uid_and_place_are_equal(series, volume, tmp_path, monkeypatch):
     read = []
-    monkeypatch.setattr("medad.io.dicom_copies.content_of", lambda path: read.append(path.name) or "pixels")
+    monkeypatch.setattr("medad.io.dicom.copies.content_of", lambda path: read.append(path.name) or "pixels")
     series("a", volume)
     series("b", volume, SeriesInstanceUID="1.2.9", SOPInstanceUID="1.2.3.9")
     list(discover(tmp_path))
@@ -122,7 +122,7 @@ def test_pixels_are_read_only_where_uid_and_place_are_equal(series, volume, tmp_
 
 
 def test_a_thousand_copies_of_a_slice_are_compared_in_a_moment(series, volume, tmp_path, monkeypatch):
-    monkeypatch.setattr("medad.io.dicom_copies.content_of", lambda path: "pixels")
+    monkeypatch.setattr("medad.io.dicom.copies.content_of", lambda path: "pixels")
     first = series("a", volume[:2])[0]
     for index in range(1000):
         shutil.copy(first, tmp_path / "a" / f"copy{index}.dcm")

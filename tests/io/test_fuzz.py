@@ -6,9 +6,9 @@ import os
 import time
 from pathlib import Path
 
-import fuzz
 import numpy as np
 import pytest
+from helpers import fuzz
 
 
 @pytest.mark.parametrize("count", [150, pytest.param(5_000, marks=pytest.mark.slow)])

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from medad.cli.inspect import inspect
 from medad.io import UnreadableImage, inspection
-from medad.io.dicom_header import open_dicom
+from medad.io.dicom.header import open_dicom
 from medad.io.errors import guarded
 from medad.io.read import read_picture
 from medad.io.settings import ReadSettings

@@ -144,7 +144,7 @@ def test_running_out_of_memory_is_the_same_family(dicom, monkeypatch):
     def full(*_args, **_options):
         raise MemoryError
 
-    monkeypatch.setattr("medad.io.dicom_header.read_tags", full)
+    monkeypatch.setattr("medad.io.dicom.header.read_tags", full)
     with pytest.raises(UnreadableImage) as caught:
         read_image(dicom("a.dcm", PIXELS))
     assert caught.value.kind == "too-large"
@@ -154,6 +154,6 @@ def test_an_interrupt_is_let_through(dicom, monkeypatch):
     def stop(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("medad.io.dicom_header.read_tags", stop)
+    monkeypatch.setattr("medad.io.dicom.header.read_tags", stop)
     with pytest.raises(KeyboardInterrupt):
         read_image(dicom("a.dcm", PIXELS))

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from backbones_files import torchvision_layout
 from contracts.fakes import fake_load, fit, ignore, same_weights, small, studies, training_set
-from making import gray_image, write_dicom
+from helpers.backbones_files import torchvision_layout
+from helpers.making import gray_image, write_dicom
 from PIL import Image
 from torch import Tensor
 from torch.testing import assert_close
 from typer.testing import CliRunner
 
 import medad.methods.cdo
-from medad.backbones._backbone import BackboneError
+from medad.backbones.base import BackboneError
 from medad.cli import app
 from medad.config import ConfigError, build
 from medad.data.loading import Loader

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from contracts.fakes import fit, ignore, small
-from given_features import cdo_with
+from helpers.given_features import cdo_with
 from PIL import Image
 from torch import Generator, Tensor
 from torch.testing import assert_close
@@ -18,9 +18,9 @@ from torch.testing import assert_close
 import medad.methods.cdo
 from medad.config import read_pipeline
 from medad.data.loading import Prepare
+from medad.experiments.plan import plan
 from medad.functional.synthesis import white_noise
 from medad.methods.cdo import CDO, CDOSettings
-from medad.plan import plan
 from medad.registry import methods
 from medad.training import Task, train
 from medad.types import Study

@@ -12,7 +12,7 @@ import sys
 import pandas as pd
 import pytest
 import yaml
-from textures import DEFECTS, write_textures
+from helpers.textures import DEFECTS, write_textures
 from typer.testing import CliRunner
 
 from medad.cli import app

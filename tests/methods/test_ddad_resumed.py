@@ -14,7 +14,7 @@ from contracts.fakes import fit, same_weights, small
 from contracts.toys import EPOCHS, Killed, Losses, into
 
 import medad.training
-from medad.methods._method import Method
+from medad.methods.base import Method
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from contracts.fakes import small
 from torch import Generator, Tensor, nn
 from torch.testing import assert_close
 
-from medad.methods._method import Method
-from medad.methods._shares import score_in_shares
+from medad.methods.base import Method
+from medad.methods.batching import score_in_shares
 from medad.networks._convolutions import ManyMaps, to_few_maps
 from medad.networks._refinement import ASRNet
 from medad.types import Scored

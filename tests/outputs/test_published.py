@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from medad.config import ConfigError, home, read_pipeline
+from medad.experiments.plan import plan
 from medad.outputs.published import COMPARABLE, published_lines, read_published
 from medad.outputs.tables import HEADINGS, result_lines
-from medad.plan import plan
 from medad.registry import datasets, networks, scores
 
 HEAD = "dataset,method,network,score,anomaly_rate,metric,value,source\n"
@@ -94,7 +94,7 @@ def test_a_class_of_a_benchmark_is_told_of_the_mean_over_all() -> None:
 
 
 def test_the_words_for_a_comparable_split_are_those_of_the_datasets() -> None:
-    from medad.data.datasets._dataset import COUNTED, OFFICIAL
+    from medad.datasets.base import COUNTED, OFFICIAL
 
     assert COMPARABLE == (OFFICIAL, COUNTED)
 

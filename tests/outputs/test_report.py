@@ -14,7 +14,7 @@ from statistics import mean, stdev
 import numpy as np
 import pandas as pd
 import pytest
-from making_results import write_cell, write_journal
+from helpers.making_results import write_cell, write_journal
 from typer.testing import CliRunner
 
 from medad.cli import app

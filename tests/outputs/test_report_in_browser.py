@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from browser import Browser
-from making_results import write_cell, write_journal
+from helpers.browser import Browser
+from helpers.making_results import write_cell, write_journal
 
 from medad.outputs.report import write_report
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from contracts.fakes import fit, small
-from given_features import cdo_with
+from helpers.given_features import cdo_with
 from reference import plain_cdo
 from torch import Generator, Tensor
 

@@ -11,7 +11,7 @@ from contracts.fakes import small
 from reference.plain import NETWORKS, Weights, asr_net, score_maps
 from torch import Generator, Tensor
 
-from medad.methods._method import Method
+from medad.methods.base import Method
 from medad.registry import scores
 from medad.types import Evidence, Reconstructions
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from making_results import write_cell
+from helpers.making_results import write_cell
 
 from medad.results.cases import columns_of, member_columns, read_cases, scores_of
 from medad.results.names import CASES, RESULT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runs import mixed, score, untrained
+from helpers.runs import mixed, score, untrained
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from making import gray_image, write_dicom
+from helpers.making import gray_image, write_dicom
 from monai.data import MetaTensor
 from numpy.typing import NDArray
 from PIL import Image

@@ -9,10 +9,10 @@ import threading
 import time
 from pathlib import Path
 
-import hospital
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import hospital
 from typer.testing import CliRunner
 
 from medad.cli import app

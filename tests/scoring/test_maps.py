@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from making import gray_image, write_dicom
+from helpers.making import gray_image, write_dicom
 from monai.data import MetaTensor
 from PIL import Image
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import gray_image, write_dicom
+from helpers.making import gray_image, write_dicom
+from helpers.runs import score
 from PIL import Image
-from runs import score
 
 from medad.scoring import ScoringError
 

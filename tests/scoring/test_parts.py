@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medad.ledger import Ledger
-from medad.scoring.index import Index
-from medad.scoring.looks import Session, look_into
-from medad.scoring.parts import counted
+from medad.scoring.index.file_info import Session, look_into
+from medad.scoring.index.file_parts import counted
+from medad.scoring.index.ledger import Ledger
+from medad.scoring.index.studies import Index
 
 
 @pytest.fixture

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from making import gray_image
+from helpers.making import gray_image
+from helpers.runs import TABLE, drawn, score, started
 from PIL import Image
-from runs import TABLE, drawn, score, started
 
 from medad.data.loading import Prepare
 from medad.io import UnreadableImage
-from medad.ledger import Ledger
 from medad.model import load
-from medad.scoring import ScoreSettings, jobs, score_folder
+from medad.scoring import ScoreSettings, score_folder
+from medad.scoring.engine import worker
+from medad.scoring.index.ledger import Ledger
 from medad.scoring.pictures import Pictures
 
 ALL, NONE = -1e9, 1e9  # thresholds
@@ -151,7 +152,7 @@ def test_pictures_of_one_that_fails_in_drawing_are_deleted(
     def broken(*_):  # type: ignore[no-untyped-def]
         raise ValueError
 
-    monkeypatch.setattr(jobs, "save_map", broken)
+    monkeypatch.setattr(worker, "save_map", broken)
     box, out = folder_of_copies(tmp_path), tmp_path / "out"
     assert "scored" not in score(model, box, out, heatmaps="all").read_text()
     assert drawn(out) == {}

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from helpers.runs import mixed, untrained
 from mlflow import MlflowClient
-from runs import mixed, untrained
 from typer.testing import CliRunner
 
 from medad.cli import app
 from medad.model import load
 from medad.scoring import ScoreSettings
+from medad.scoring.flagging import FLAGS
 from medad.scoring.recording import RECORDED, score_recorded
-from medad.scoring.verdicts import FLAGS
 from medad.tracking import Tracker
 from medad.tracking.journal import read
 

@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from medad.ledger import Entry, Row
 from medad.model import Card
+from medad.scoring.flagging import Verdicts
+from medad.scoring.index.ledger import Entry, Row
 from medad.scoring.results import pseudonym, settings_digest, write_results
 from medad.scoring.settings import ScoringError
-from medad.scoring.verdicts import Verdicts
 
 DIGESTS = {"model": "m" * 16, "settings": "s" * 16}
 KNOWN: dict[str, Any] = {

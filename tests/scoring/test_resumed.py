@@ -11,14 +11,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from making import gray_image, write_dicom
+from helpers.making import gray_image, write_dicom
+from helpers.runs import drawn, score
 from PIL import Image
-from runs import drawn, score
 
-from medad.ledger import Ledger
 from medad.model import load
-from medad.scoring import ScoreSettings, looks, score_folder, stamps, walk
-from medad.scoring.index import Index
+from medad.scoring import ScoreSettings, score_folder
+from medad.scoring.index import file_info, scan_folder, stamps
+from medad.scoring.index.ledger import Ledger
+from medad.scoring.index.studies import Index
 
 SERIES = {"SeriesInstanceUID": "1.2.3.4", "FrameOfReferenceUID": "1.2.9"}
 
@@ -122,9 +123,9 @@ def test_another_content_within_a_tick_of_the_clock_is_seen(
 ) -> None:
     """The clock of this file system stands still; what did not change is not scored again."""
     real = stamps.stamp_of
-    for module in (stamps, walk, looks):
+    for module in (stamps, scan_folder, file_info):
         monkeypatch.setattr(module, "stamp_of", lambda path: (real(path)[0], 0, 1))
-    monkeypatch.setattr(looks, "is_recent", lambda stamp: True)
+    monkeypatch.setattr(file_info, "is_recent", lambda stamp: True)
     box, out = tmp_path / "box", tmp_path / "out"
     picture(box / "a", 1)
     picture(box / "b", 3)
@@ -151,15 +152,15 @@ def test_what_could_not_be_opened_is_tried_again(model: Path, tmp_path: Path, mo
     box, out = tmp_path / "box", tmp_path / "out"
     picture(box / "a", 1)
     slices(box)
-    look = looks._looked
+    look = file_info._looked
 
     def refused(path, uids, secret):  # type: ignore[no-untyped-def]
         if path.name == "1":
-            return looks.Looked(path, "failed", "it may not be opened", kind="no-permission")
+            return file_info.Looked(path, "failed", "it may not be opened", kind="no-permission")
         return look(path, uids, secret)
 
     with monkeypatch.context() as patch:
-        patch.setattr(looks, "_looked", refused)
+        patch.setattr(file_info, "_looked", refused)
         assert ",s/1,failed," in score(model, box, out, heatmaps="all").read_text()
     assert "failed" not in as_if_new(model, box, out, tmp_path / "fresh")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pydicom
 import pytest
-from making import gray_image, write_dicom
-from runs import score
+from helpers.making import gray_image, write_dicom
+from helpers.runs import score
 
 from medad.io import discover
 from medad.types import Study

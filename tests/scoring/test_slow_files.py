@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import gray_image, write_dicom
+from helpers.making import gray_image, write_dicom
+from helpers.runs import score
 from PIL import Image
-from runs import score
 
 from medad.io import pool_jobs
-from medad.ledger import Ledger
-from medad.scoring import looks
-from medad.scoring.index import Index
+from medad.scoring.index import file_info
+from medad.scoring.index.ledger import Ledger
+from medad.scoring.index.studies import Index
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_while_a_file_hangs_before_it_is_read_the_others_are_scored(
         for name in ("0", "a"):
             Image.fromarray(gray_image(np.random.default_rng(1))).save(box / name, format="BMP")
     events: list[str] = []
-    function = getattr(looks, step)
+    function = getattr(file_info, step)
     entered = Index.looked if step == "_looked" else Index.digested
 
     def hangs(path, *more):  # type: ignore[no-untyped-def]

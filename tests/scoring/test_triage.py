@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import Browser, needs_browser
+from helpers.browser import Browser, needs_browser
 from PIL import Image
 
 from medad.outputs.pictures import Scale

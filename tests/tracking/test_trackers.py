@@ -13,7 +13,7 @@ from typing import Any
 import mlflow.data
 import pandas as pd
 import pytest
-from servers import MlflowServer
+from helpers.servers import MlflowServer
 
 from medad.tracking import Run, Tracker, TrackingError
 from medad.tracking.client import connect, without_password

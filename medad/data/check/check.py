@@ -1,0 +1,71 @@
+"""Is a data set what it says it is: every file decoded, nothing on two sides, the split recognized or told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from medad.data.check.decoding import Finding, decode, tasks_of
+from medad.data.check.targets import Lists, Subject
+from medad.parallel import Lost, cores, each
+from medad.wording import counted
+
+
+@dataclass
+class Checked:
+    """What was found. ``defects`` must be mended; ``notes`` are to be known."""
+
+    name: str
+    kind: str
+    counts: dict[str, int]
+    defects: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def check(subject: Subject, workers: int = 0) -> Checked:
+    """Decode every study, compare their pixels, and add what was known before."""
+    checked = Checked(subject.name, subject.kind, {title: len(one) for title, one in subject.lists.items()})
+    checked.defects += subject.defects
+    checked.notes += subject.notes
+    studies = [study for listed in subject.lists.values() for study in listed]
+    tasks = tasks_of(studies)
+    alike: dict[str, list[str]] = {}
+    found: dict[str, tuple[str, ...]] = {}
+    resampled: list[str] = []
+    for task, result in each(decode, tasks, workers or cores(), f"check {subject.name}"):
+        finding = Finding(defects=(f"{task.files[0].name}: {result.reason}",)) if isinstance(result, Lost) else result
+        found[task.studies[0]] = finding.defects
+        resampled += finding.resampled
+        if finding.pixels:
+            alike.setdefault(finding.pixels, []).append(task.studies[0])
+    for task in tasks:  # in the order of the lists, whichever was done first
+        checked.defects += found[task.studies[0]]
+    if resampled:
+        first = min(resampled)
+        checked.notes.append(f"{len(resampled)} masks lie on another grid than their images and are resampled: {first}")
+    order = {study.id: place for place, study in enumerate(studies)}
+    copies = [sorted(same, key=order.__getitem__) for same in alike.values() if len(same) > 1]
+    _tell_copies(sorted(copies, key=lambda same: order[same[0]]), subject.lists, checked)
+    return checked
+
+
+def _tell_copies(copies: Sequence[Sequence[str]], lists: Lists, checked: Checked) -> None:
+    title_of = {study.id: title for title, studies in lists.items() for study in studies}
+    label_of = {study.id: study.label for studies in lists.values() for study in studies}
+
+    def examples(groups: Sequence[Sequence[str]]) -> str:
+        return "; ".join(" = ".join(f"{one} ({title_of[one]})" for one in same[:3]) for same in groups[:3])
+
+    def be(groups: Sequence[object]) -> str:
+        return counted(len(groups), "image is", "images are")
+
+    sides = [{title_of[one].startswith("test") for one in same} for same in copies]
+    across = [same for same, side in zip(copies, sides, strict=True) if len(side) == 2]
+    within = [same for same, side in zip(copies, sides, strict=True) if len(side) == 1]
+    labels = [same for same in copies if {0, 1} <= {label_of[one] for one in same}]
+    if across:
+        checked.defects.append(f"{be(across)} in training and in test, pixel for pixel: {examples(across)}")
+    if labels:
+        checked.defects.append(f"{be(labels)} listed as normal and as abnormal: {examples(labels)}")
+    if within:
+        checked.notes.append(f"{be(within)} there more than once, on one side: {examples(within)}")

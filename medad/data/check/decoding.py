@@ -1,0 +1,86 @@
+"""Decoding one study to see whether it can be, and what its pixels are. It runs in worker processes: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from medad.io.errors import UnreadableImage
+from medad.io.file_parts import slice_of
+from medad.io.masks import MaskMismatch, grid_of, read_mask
+from medad.io.picture import Picture, axial_slice
+from medad.io.read import read_picture
+from medad.io.same_pixels import digest_of
+from medad.io.settings import ReadSettings
+from medad.types import Study
+
+SETTINGS = ReadSettings()
+
+
+@dataclass(frozen=True)
+class Task:
+    """Files that are decoded together; the ``slices`` that are asked for, from 0, or None for the whole, each with its
+    mask; whose they are."""
+
+    files: tuple[Path, ...]
+    slices: tuple[int | None, ...]
+    masks: tuple[Path | None, ...]
+    studies: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``pixels`` is a digest of the decoded image, "" where it cannot be decoded or all its pixels are equal;
+    ``resampled``: masks that lie on another grid than their images."""
+
+    pixels: str = ""
+    defects: tuple[str, ...] = ()
+    resampled: tuple[str, ...] = ()
+
+
+def tasks_of(studies: Iterable[Study]) -> list[Task]:
+    """One task for each study, or for all slices of one volume, which is decoded once."""
+    found: dict[tuple[Path, ...], list[Study]] = {}
+    for study in studies:
+        files = (slice_of(study.files[0])[0],) if len(study.files) == 1 else study.files
+        found.setdefault(files, []).append(study)
+    return [
+        Task(
+            files,
+            tuple(slice_of(study.files[0])[1] for study in own),
+            tuple(study.mask for study in own),
+            tuple(study.id for study in own),
+        )
+        for files, own in found.items()
+    ]
+
+
+def decode(task: Task) -> Finding:
+    """Decode the image and its masks, and lay these on it as an evaluation does."""
+    try:
+        picture = read_picture(task.files, SETTINGS)
+        _check_slices(picture, task)
+    except UnreadableImage as error:
+        return Finding(defects=(str(error),))
+    defects, resampled = [], []
+    for index, mask in zip(task.slices, task.masks, strict=True):
+        if mask is None:
+            continue
+        try:
+            image = picture if index is None else axial_slice(picture, index, task.files[0])
+            if read_mask(mask, grid_of(image))[1]:
+                resampled.append(mask.name)
+        except MaskMismatch as error:
+            defects.append(str(error))
+        except UnreadableImage as error:
+            defects.append(f"mask: {error}")
+    return Finding(digest_of(picture.array), tuple(dict.fromkeys(defects)), tuple(resampled))
+
+
+def _check_slices(picture: Picture, task: Task) -> None:
+    highest = max((index + 1 for index in task.slices if index is not None), default=0)
+    there = picture.array.shape[-1] if picture.array.ndim == 4 else 1
+    if highest and (picture.array.ndim != 4 or there < highest):
+        reason = f"slice {highest} of it is listed and it has {there}"
+        raise UnreadableImage(task.files[0], "missing", reason, "cut it anew, or correct the numbers after #z")

@@ -1,0 +1,1 @@
+"""A raw download to the prepared layout."""

@@ -1,0 +1,53 @@
+"""Marks of the studies that a model learned from, so that it is not judged by them: no name, no number, no path."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from medad.files import write_text
+from medad.io.file_parts import slice_of
+from medad.types import Study
+
+FILE = "studies.txt"
+
+
+def write_marks(folder: Path, studies: Iterable[Study], dataset: str, pixels: Iterable[str] = ()) -> None:
+    """Write ``folder``/studies.txt; ``pixels`` are digests of the studies' images, whatever files these are in."""
+    lines = sorted({mark for study in studies for mark in marks(study, dataset)} | {_short(one) for one in pixels})
+    write_text(folder / FILE, "".join(f"{line}\n" for line in lines))
+
+
+def seen_pixels(folder: Path, pixels: Iterable[str]) -> int:
+    """How many images with these digests the model in ``folder`` has learned from, under whatever name."""
+    if not (folder / FILE).is_file():
+        return 0
+    known = set((folder / FILE).read_text(encoding="ascii").split())
+    return sum(_short(one) in known for one in pixels)
+
+
+def seen(folder: Path, studies: Iterable[Study], dataset: str) -> list[Study]:
+    """Those of ``studies`` that the model in ``folder`` has learned from, or whose patients it has."""
+    if not (folder / FILE).is_file():
+        return []
+    known = set((folder / FILE).read_text(encoding="ascii").split())
+    return [study for study in studies if known.intersection(marks(study, dataset))]
+
+
+def marks(study: Study, dataset: str) -> list[str]:
+    """Of what the study's first file holds; and of its patient, within the data set that numbers the patients."""
+    path, index = slice_of(study.files[0])
+    found = [_short(f"{_content(path)} {index}")]
+    return found if study.patient is None else [*found, _short(f"{dataset} {study.patient}")]
+
+
+@cache
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

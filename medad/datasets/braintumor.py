@@ -1,0 +1,60 @@
+"""Brain Tumor MRI: MR slices of the Kaggle brain-tumor-mri-dataset.
+
+The official lists name images of both parts, Training and Testing; whether by the names that they have there could not
+be verified without the lists. The images name no patients, and slices of one person may lie on both sides of a split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from medad.datasets.base import About
+from medad.datasets.layouts import MedADLayout, prepared_layout
+from medad.datasets.raw_downloads import RawCase, images_in, need_folder, unique_names
+from medad.registry import datasets
+
+PARTS = ("Training", "Testing")
+CLASSES = {"notumor": 0, "glioma": 1, "meningioma": 1}
+RAW = """Training/{notumor,glioma,meningioma,pituitary}/NAME.jpg
+Testing/{notumor,glioma,meningioma,pituitary}/NAME.jpg"""
+
+
+class BrainTumor(MedADLayout):
+    """notumor is normal; glioma and meningioma are abnormal; pituitary is left out, as published."""
+
+    def raw_cases(self, raw: Path) -> Sequence[RawCase]:
+        """The images of both parts; the part is the challenge's own split and means nothing here."""
+        found = [
+            RawCase(path.name, (path,), label, attributes=(("class", name),))
+            for part in PARTS
+            for name, label in CLASSES.items()
+            for path in images_in(need_folder(raw / part / name, RAW))
+        ]
+        return unique_names(found, raw)
+
+
+datasets.register("braintumor")(
+    BrainTumor(
+        About(
+            title="Brain Tumor MRI",
+            citation="Nickparvar, Brain Tumor MRI Dataset, Kaggle 2021",
+            license="see the source",
+            source="https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset",
+            raw_layout=RAW,
+            prepared_layout=prepared_layout("BrainTumor"),
+            modality="MR slice",
+            preset="mr",
+            counts=(
+                ("train normal", 1000),
+                ("unlabeled normal", 400),
+                ("unlabeled abnormal", 600),
+                ("test normal", 600),
+                ("test abnormal", 600),
+            ),
+        ),
+        folder="BrainTumor",
+        unlabeled=1000,
+        digests=("9f27637c358c", "8d0c326ae209", "7cabe0453776", "71506171afe7", "5b63834552be"),
+    )
+)

@@ -1,0 +1,111 @@
+"""Benchmarks that are one dataset for each class: FOLDER/CLASS/..., read as published, called "NAME:CLASS"."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medad.datasets.base import COUNTED, CUSTOM, About, Dataset, DatasetError, MissingDataset
+from medad.datasets.raw_downloads import images_in
+from medad.registry import datasets
+from medad.splits import Pools
+from medad.types import Study
+
+GOOD = "good"
+Lists = tuple[tuple[Study, ...], tuple[Study, ...], tuple[Study, ...]]
+
+
+@dataclass(frozen=True)
+class Classes(Dataset):
+    """``sizes`` are the published (class, train normal, test normal, test abnormal); ``chosen`` is one class, or ""
+    for all of them. No digests of these benchmarks are known: a split is recognized by its counts alone."""
+
+    about: About
+    folder: str
+    sizes: tuple[tuple[str, int, int, int], ...]
+    chosen: str = ""
+
+    @abstractmethod
+    def found(self, root: Path) -> set[str]:
+        """The classes below ``root``."""
+
+    @abstractmethod
+    def lists(self, root: Path) -> Lists:
+        """Training normals, test normals and test abnormals of the chosen class, whose folder is there."""
+
+    def parts(self, data_root: Path | None) -> list[str]:
+        """The classes that are there, the published ones first and in their order."""
+        found = self.found(data_root / self.folder) if data_root and not self.chosen else set()
+        known = [name for name, *_ in self.sizes if name in found]
+        return [*known, *sorted(found - set(known))]
+
+    def part(self, name: str) -> Dataset:
+        """The class called ``name``."""
+        if not name or Path(name).name != name:
+            raise DatasetError(f"{self.title}: {name!r} is no name of a class")
+        sizes = [one for one in self.sizes if one[0] == name]
+        about = replace(self.about, title=f"{self.title}, {name}", counts=class_counts(sizes) if sizes else ())
+        return replace(self, about=about, chosen=name)
+
+    def pools(self, data_root: Path | None, out: Path) -> Pools:
+        """One class; the unlabeled pools are empty."""
+        if data_root is None:
+            raise MissingDataset(f"{self.title}: say where the data lie: --data-root DIR, for DIR/{self.folder}/CLASS")
+        there = replace(self, chosen="").parts(data_root)
+        if not there or self.chosen not in ("", *there):
+            expected = data_root / self.folder / (self.chosen or "CLASS")
+            raise MissingDataset(
+                f"{self.title}: expected {expected}, as in:\n{self.about.prepared_layout}\nThere are: "
+                f"{', '.join(there) or 'none'}; check --data-root, or get it: {self.about.source}"
+            )
+        if not self.chosen:
+            raise DatasetError(f"{self.title} is one dataset for each class: add ':' and one of {', '.join(there)}")
+        normal, test_normal, test_abnormal = self.lists(data_root / self.folder)
+        sizes = tuple(size for _, size in self.about.counts)
+        kind = COUNTED if sizes == (len(normal), len(test_normal), len(test_abnormal)) else CUSTOM
+        return Pools(normal, (), (), test_normal, test_abnormal, kind=kind)
+
+
+def class_counts(sizes: Sequence[tuple[str, int, int, int]]) -> tuple[tuple[str, int], ...]:
+    """The published counts over all classes."""
+    uses = ("train normal", "test normal", "test abnormal")
+    return tuple(zip(uses, (sum(column) for column in zip(*(one[1:] for one in sizes), strict=True)), strict=True))
+
+
+def folders_in(path: Path) -> list[Path]:
+    """The folders right in ``path``, sorted by name; none where there is no such folder."""
+    if not path.is_dir():
+        return []
+    return sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith("."))
+
+
+def normal_images(folder: Path, root: Path) -> tuple[Study, ...]:
+    """The images in ``folder`` as normal studies, named by their path below ``root``."""
+    if not folder.is_dir() or not images_in(folder):
+        raise DatasetError(f"{folder}: there are no images")
+    return tuple(Study(path.relative_to(root).as_posix(), (path,), label=0) for path in images_in(folder))
+
+
+def abnormal_image(path: Path, mask: Path, defect: str, root: Path) -> Study:
+    """An image of a defect, whose mask must be there."""
+    if not mask.is_file():
+        raise DatasetError(f"{mask} is missing: the mask of {path}")
+    return Study(path.relative_to(root).as_posix(), (path,), None, 1, mask, "pixels", (("defect", defect),))
+
+
+def expand(names: Iterable[str], data_root: Path | None) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Each name of a benchmark with classes becomes "NAME:CLASS" for every class that is there.
+
+    Also, by name, what is missing of a benchmark of which some published classes are there.
+    """
+    expanded, missing = [], {}
+    for name in names:
+        whole = datasets.get(name)
+        parts = whole.parts(data_root)
+        expanded += [f"{name}:{part}" for part in parts] or [name]
+        absent = [part for part, *_ in whole.sizes if part not in parts] if parts else []
+        if absent:
+            missing[name] = f"{len(absent)} published classes of {whole.title} are not there: {', '.join(absent)}"
+    return tuple(expanded), missing

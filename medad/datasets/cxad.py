@@ -1,0 +1,45 @@
+"""CXAD: chest radiographs, in-house at the authors of DDAD and not public. Bring your own under this name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medad.datasets.base import About
+from medad.datasets.layouts import MedADLayout, prepared_layout
+from medad.registry import datasets
+from medad.splits import Pools
+
+
+class CXAD(MedADLayout):
+    """A manifest with a name: CXAD/manifest.csv; the published layout is read too."""
+
+    def pools(self, data_root: Path | None, out: Path) -> Pools:
+        """The manifest's studies where there is one, else the five lists of the layout."""
+        from medad.manifest.manifest import (  # it imports numpy, which a listing does without
+            has_manifest,
+            read_manifest,
+        )
+
+        if data_root is not None and has_manifest(data_root / self.folder):
+            return read_manifest(data_root / self.folder).pools()
+        return super().pools(data_root, out)
+
+
+datasets.register("cxad")(
+    CXAD(
+        About(
+            title="CXAD",
+            citation="Cai et al., Dual-distribution discrepancy with self-supervised refinement for anomaly detection "
+            "in medical images, Medical Image Analysis 86:102794, 2023",
+            license="private",
+            source="not public; bring radiographs of your own: medad data init --normal DIR ... ROOT/CXAD",
+            raw_layout="it is private, so there is no raw download; make a manifest of your own files: "
+            "medad data init --normal DIR --unlabeled DIR --test-normal DIR --test-abnormal DIR ROOT/CXAD",
+            prepared_layout=f"CXAD/manifest.csv (or .parquet), or else\n{prepared_layout('CXAD')}",
+            modality="chest X-ray",
+            preset="cxr",
+        ),
+        folder="CXAD",
+        unlabeled=2000,
+    )
+)

@@ -1,0 +1,218 @@
+"""The demo data on disk: random subjects as DICOM and NIfTI files, masks, demo.json and the template's notice.
+
+    ROOT/sub-0001/ST000001/SE000002/IM000001   DICOM, three quarters of the subjects
+    ROOT/sub-0002/anat/sub-0002_T1w.nii.gz     NIfTI, every fourth subject
+    ROOT/masks/sub-0001.png, sub-0002.nii.gz   lesion masks, abnormal subjects only
+    ROOT/demo.json, ROOT/LICENSE-MNI152.txt
+
+Subject numbers are shuffled over roles and labels, so no name or order tells them. A subject depends on the seed, its
+role and its index alone: an interrupted run, continued, ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medad.datasets.demo import formats
+from medad.datasets.demo.anatomy import Template, draw_subject, load_template
+from medad.datasets.demo.notice import NOTICE, RECORD
+from medad.files import write_bytes
+from medad.parsing import ParseError, read_json
+from medad.types import MedadError
+
+VERSION = 1  # raise it whenever a change alters the bytes: finished data of the same version is left alone
+STATE = ".medad-demo"  # in the root while it is being written: the settings, and a record of each finished subject
+NOTICE_FILE = "LICENSE-MNI152.txt"
+
+
+@dataclass(frozen=True)
+class DemoCounts:
+    """How many subjects of each kind."""
+
+    normal: int = 160
+    unlabeled_normal: int = 64
+    unlabeled_abnormal: int = 96
+    test_normal: int = 100
+    test_abnormal: int = 100
+
+    def __post_init__(self) -> None:
+        for name, count in asdict(self).items():
+            if count < 0:
+                raise ValueError(f"{name} must be 0 or more, got {count}")
+
+
+@dataclass(frozen=True)
+class _Person:
+    number: int
+    group: int
+    index: int
+    role: str
+    label: int
+
+    @property
+    def id(self) -> str:
+        return f"sub-{self.number:04d}"
+
+
+def write_demo(
+    root: Path,
+    *,
+    seed: int = 0,
+    counts: DemoCounts = DemoCounts(),
+    image_size: int = 192,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write the demo data below ``root``, or finish what an interrupted call began; a finished root is left alone.
+
+    Images are ``image_size`` pixels a side over a field of view of 216 mm. ``progress`` is told (done, total) after
+    each subject. A root with other settings is written anew if it is demo data of ours, else it is an error.
+    """
+    if image_size < 32:
+        raise ValueError(f"image_size must be at least 32, got {image_size}")
+    settings = {"version": VERSION, "seed": seed, "image_size": image_size, "counts": asdict(counts)}
+    people = _people(seed, counts)
+    known = _claim(root, settings)
+    if (root / RECORD).is_file() and len(known) == len(people):
+        shutil.rmtree(root / STATE, ignore_errors=True)
+        return
+    template: Template | None = None
+    with _one_thread():
+        for done, person in enumerate(people, start=1):
+            if person.id not in known:
+                template = template or load_template()
+                known[person.id] = _write_person(root, person, template, seed, image_size)
+            if progress is not None:
+                progress(done, len(people))
+    _put(root, NOTICE_FILE, NOTICE.encode())
+    _put(root, RECORD, _json({**settings, "license": NOTICE, "studies": [known[person.id] for person in people]}))
+    shutil.rmtree(root / STATE)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One torch thread: slices are small, and threads that wait for each other on a busy machine take times as long."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _people(seed: int, counts: DemoCounts) -> list[_Person]:
+    """Everyone, by subject number; the numbers are dealt at random."""
+    groups = [
+        ("normal", 0, counts.normal),
+        ("unlabeled", 0, counts.unlabeled_normal),
+        ("unlabeled", 1, counts.unlabeled_abnormal),
+        ("test", 0, counts.test_normal),
+        ("test", 1, counts.test_abnormal),
+    ]
+    dealt = [(g, i, role, label) for g, (role, label, count) in enumerate(groups) for i in range(count)]
+    order = np.random.default_rng([seed, len(groups)]).permutation(len(dealt))
+    return [_Person(number, *dealt[place]) for number, place in enumerate(order, start=1)]
+
+
+def _write_person(root: Path, person: _Person, template: Template, seed: int, size: int) -> dict[str, Any]:
+    """Write one subject's files, then its record; returns the record."""
+    rng = np.random.default_rng([seed, person.group, person.index])
+    anatomy, receiver = rng.spawn(2)
+    subject = draw_subject(template, anatomy, abnormal=person.label == 1, size=size)
+    scan = formats.digitize(subject, receiver)
+    if person.number % 4 == 2:
+        file, image = f"{person.id}/anat/{person.id}_T1w.nii.gz", formats.nifti_bytes(scan)
+        mask, marked = f"masks/{person.id}.nii.gz", formats.nifti_mask_bytes
+    else:
+        file, image = f"{person.id}/ST000001/SE000002/IM000001", formats.dicom_bytes(scan, person.number, seed)
+        mask, marked = f"masks/{person.id}.png", formats.png_mask_bytes
+    _put(root, file, image)
+    if subject.lesion is not None:
+        _put(root, mask, marked(scan))
+    record = {
+        "id": person.id,
+        "files": [file],
+        "role": person.role,
+        "label": person.label,
+        "mask": mask if subject.lesion is not None else None,
+        "patient": person.id,
+        "lesion": asdict(subject.lesion) if subject.lesion is not None else None,
+    }
+    _put(root, f"{STATE}/{person.id}.json", _json(record))
+    return record
+
+
+def _claim(root: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Make ``root`` ours with these settings; the records of the subjects that it already holds, by id."""
+    if root.exists() and not root.is_dir():
+        raise MedadError(f"{root} is a file; the demo data needs a folder")
+    found = _settings(root)
+    if found is None and root.is_dir() and any(path.name != STATE for path in root.iterdir()):
+        raise MedadError(f"{root} holds other files and no demo data of ours; choose a new or empty folder")
+    if found is not None and found != settings:
+        _clear(root)
+    known = {record["id"]: record for record in _records(root) if _is_whole(root, record)}
+    if not (root / RECORD).is_file() or len(known) < sum(settings["counts"].values()):
+        _put(root, f"{STATE}/settings.json", _json(settings))
+    return known
+
+
+def _settings(root: Path) -> dict[str, Any] | None:
+    """The settings that ``root`` was written with, or None if it is no demo data."""
+    for path in (root / RECORD, root / STATE / "settings.json"):
+        held = _read(path)
+        if held is not None and {"version", "seed", "image_size", "counts"} <= held.keys():
+            return {key: held[key] for key in ("version", "seed", "image_size", "counts")}
+    return None
+
+
+def _records(root: Path) -> Iterator[dict[str, Any]]:
+    yield from (_read(root / RECORD) or {}).get("studies", [])
+    for path in sorted((root / STATE).glob("sub-*.json")):
+        if (record := _read(path)) is not None:
+            yield record
+
+
+def _is_whole(root: Path, record: dict[str, Any]) -> bool:
+    wanted = [*record["files"], record["mask"]]
+    return all((root / path).is_file() for path in wanted if path is not None)
+
+
+def _clear(root: Path) -> None:
+    """Remove what we wrote, by our own names only; the settings go last, so that an interrupted clearing is resumed."""
+    held = _settings(root)
+    _put(root, f"{STATE}/settings.json", _json(held or {}))
+    (root / RECORD).unlink(missing_ok=True)
+    (root / NOTICE_FILE).unlink(missing_ok=True)
+    for path in root.iterdir():
+        if re.fullmatch(r"sub-\d{4,}", path.name) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+    for path in [*(root / "masks").glob("sub-*"), *(root / STATE).glob("sub-*")]:
+        path.unlink()
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        held = read_json(path)
+    except ParseError:
+        return None
+    return held if isinstance(held, dict) else None
+
+
+def _put(root: Path, name: str, content: bytes) -> None:
+    """Write the whole file ``root/name`` or none; what an interruption leaves behind lies in the state folder."""
+    write_bytes(root / name, content)

@@ -1,0 +1,79 @@
+"""ISIC 2018, task 3: dermatoscopic photographs of seven kinds of skin lesions; melanocytic nevi are normal. Color.
+
+The benchmark's 6,705 training nevi, and 909 + 603 test images, are the nevi of the challenge's training part and the
+whole of its test part, so its split follows from the download. Its validation part is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from medad.datasets.base import About, DatasetError
+from medad.datasets.layouts import LISTS, MedADLayout, prepared_layout
+from medad.datasets.raw_downloads import RawCase, need_folder, numbers, read_table
+from medad.registry import datasets
+
+NORMAL = "NV"
+KINDS = ("MEL", NORMAL, "BCC", "AKIEC", "BKL", "DF", "VASC")
+TASK = "ISIC2018_Task3_"
+PARTS = {"Training": "train", "Test": "test"}
+GROUPS = f"{TASK}Training_LesionGroupings.csv"
+RAW = f"""{TASK}{{Training,Test}}_Input/IMAGE.jpg
+{TASK}{{Training,Test}}_GroundTruth/{TASK}{{Training,Test}}_GroundTruth.csv: image,{",".join(KINDS)} (1.0 for one)
+{GROUPS}: image,lesion_id,... (optional)"""
+
+
+class ISIC2018(MedADLayout):
+    """NV is normal, the other kinds are abnormal; the images of one lesion are kept together like those of a patient,
+    where the table of lesions is there."""
+
+    def raw_cases(self, raw: Path) -> Sequence[RawCase]:
+        """The nevi of the training part, and all of the test part."""
+        groups = raw / GROUPS
+        rows = read_table(groups, ("image", "lesion_id"), RAW) if groups.is_file() else ()
+        lesions = {row["image"]: row["lesion_id"] for row in rows}
+        cases = []
+        for part, use in PARTS.items():
+            folder = need_folder(raw / f"{TASK}{part}_Input", RAW)
+            table = raw / f"{TASK}{part}_GroundTruth" / f"{TASK}{part}_GroundTruth.csv"
+            for row in read_table(table, ("image", *KINDS), RAW):
+                kind, name = _kind(row, table), f"{row['image']}.jpg"
+                if use == "test" or kind == NORMAL:
+                    attributes = (("class", kind), ("part", use))
+                    label, lesion = int(kind != NORMAL), lesions.get(row["image"])
+                    cases.append(RawCase(name, (folder / name,), label, lesion, attributes=attributes))
+        return sorted(cases, key=lambda case: case.name)
+
+    def own_split(self, cases: Sequence[RawCase]) -> dict[str, list[str]] | None:
+        """Each part to its own lists."""
+        lists: dict[str, list[str]] = {title: [] for title in LISTS}
+        for case in cases:
+            lists[f"{dict(case.attributes)['part']} {'abnormal' if case.label else 'normal'}"].append(case.name)
+        return lists
+
+
+def _kind(row: dict[str, str], table: Path) -> str:
+    marked = [kind for kind, value in zip(KINDS, numbers(row, KINDS, table), strict=False) if value == 1]
+    if len(marked) != 1:
+        raise DatasetError(f"{table}: {row['image']} must be of one kind, and is of {len(marked)}")
+    return marked[0]
+
+
+datasets.register("isic2018")(
+    ISIC2018(
+        About(
+            title="ISIC2018",
+            citation="Codella et al., Skin lesion analysis toward melanoma detection 2018, arXiv:1902.03368, 2019; "
+            "Tschandl et al., The HAM10000 dataset, Scientific Data 5:180161, 2018",
+            license="see the source",
+            source="https://challenge.isic-archive.com/data/#2018 (task 3)",
+            raw_layout=RAW,
+            prepared_layout=prepared_layout("ISIC2018", unlabeled=False),
+            modality="dermatoscopy",
+            preset="published",
+            counts=(("train normal", 6705), ("test normal", 909), ("test abnormal", 603)),
+        ),
+        folder="ISIC2018",
+    )
+)

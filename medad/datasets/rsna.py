@@ -1,0 +1,82 @@
+"""RSNA pneumonia detection challenge: chest radiographs.
+
+The official lists hold names of the form UUID.png, which patientId.png is: images are named so here. The published
+5,012 + 1,000 abnormal studies are as many as stage 2 has patients of the class Lung Opacity, so the official lists may
+hold these alone, while both abnormal classes are labeled abnormal here; the attribute "class" tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from medad.datasets.base import About, DatasetError
+from medad.datasets.layouts import MedADLayout, prepared_layout
+from medad.datasets.raw_downloads import RawCase, need_folder, numbers, read_table
+from medad.registry import datasets
+
+NORMAL, ABNORMAL = "Normal", ("Lung Opacity", "No Lung Opacity / Not Normal")
+CLASSES, LABELS, IMAGES = "stage_2_detailed_class_info.csv", "stage_2_train_labels.csv", "stage_2_train_images"
+BOX = ("x", "y", "width", "height")
+RAW = f"""{IMAGES}/PATIENTID.dcm
+{CLASSES}: patientId,class ({NORMAL}; {"; ".join(ABNORMAL)})
+{LABELS}: patientId,x,y,width,height,Target (a row for each box)"""
+
+
+class RSNA(MedADLayout):
+    """Normal is normal; Lung Opacity and No Lung Opacity / Not Normal are abnormal; boxes mark the opacities."""
+
+    def raw_cases(self, raw: Path) -> Sequence[RawCase]:
+        """A case for each patient of the class table, with the boxes of all its rows in the table of labels."""
+        classes: dict[str, str] = {}
+        for row in read_table(raw / CLASSES, ("patientId", "class"), RAW):
+            if row["class"] != NORMAL and row["class"] not in ABNORMAL:
+                raise DatasetError(f"{raw / CLASSES}: unknown class {row['class']!r}; known: {NORMAL}, {ABNORMAL}")
+            if classes.setdefault(row["patientId"], row["class"]) != row["class"]:
+                raise DatasetError(f"{raw / CLASSES}: {row['patientId']} has two classes")
+        boxes: dict[str, list[tuple[float, ...]]] = {}
+        for row in read_table(raw / LABELS, ("patientId", *BOX, "Target"), RAW):
+            box = numbers(row, BOX, raw / LABELS)
+            boxes.setdefault(row["patientId"], []).extend([box] if box else [])
+        if boxes.keys() != classes.keys():
+            lone = sorted(boxes.keys() ^ classes.keys())
+            raise DatasetError(f"{raw}: {len(lone)} patients are in one of the two tables only, first {lone[0]}")
+        folder = need_folder(raw / IMAGES, RAW)
+        return [
+            RawCase(
+                f"{patient}.png",
+                (folder / f"{patient}.dcm",),
+                int(kind != NORMAL),
+                patient,
+                tuple((x, y, width, height) for x, y, width, height in boxes[patient]),
+                attributes=(("class", kind),),
+            )
+            for patient, kind in sorted(classes.items())
+        ]
+
+
+datasets.register("rsna")(
+    RSNA(
+        About(
+            title="RSNA",
+            citation="Shih et al., Augmenting the National Institutes of Health chest radiograph dataset with expert "
+            "annotations of possible pneumonia, Radiology: Artificial Intelligence 2019",
+            license="see the rules of the challenge at the source",
+            source="https://www.kaggle.com/c/rsna-pneumonia-detection-challenge/data (stage 2)",
+            raw_layout=RAW,
+            prepared_layout=prepared_layout("RSNA"),
+            modality="chest X-ray",
+            preset="cxr",
+            counts=(
+                ("train normal", 3851),
+                ("unlabeled normal", 4000),
+                ("unlabeled abnormal", 5012),
+                ("test normal", 1000),
+                ("test abnormal", 1000),
+            ),
+        ),
+        folder="RSNA",
+        unlabeled=4000,
+        digests=("4c3f927c358d", "781cea398040", "ed28e0f9438f", "c2d4756867a1", "573565a7ae05"),
+    )
+)

@@ -1,0 +1,74 @@
+"""VinDr-CXR, as the VinBigData challenge published its training part: chest radiographs, three readers for each.
+
+An image is normal if every reader says "No finding", and abnormal if any reader marks something. METHODS.md gives no
+rule for readers who disagree; its 10,606 normal and 4,394 abnormal studies are all 15,000 images of the challenge. The
+official lists hold names of 32 hex digits and .png, which image_id.png is: images are named so here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from medad.datasets.base import About, DatasetError
+from medad.datasets.layouts import MedADLayout, prepared_layout
+from medad.datasets.raw_downloads import RawCase, need_folder, numbers, read_table
+from medad.registry import datasets
+
+NOTHING = "No finding"
+CORNERS = ("x_min", "y_min", "x_max", "y_max")
+RAW = f"""train/IMAGE_ID.dicom
+train.csv: image_id,class_name,class_id,rad_id,{",".join(CORNERS)} (a row for each box of each reader; "{NOTHING}")"""
+Box = tuple[float, float, float, float]
+
+
+class VinDr(MedADLayout):
+    """The image-level label by "No finding" over the readers; boxes are those of all readers."""
+
+    def raw_cases(self, raw: Path) -> Sequence[RawCase]:
+        """A case for each image of train.csv; the findings that its readers marked are not kept, their boxes are."""
+        boxes: dict[str, list[Box]] = {}
+        abnormal: set[str] = set()
+        for row in read_table(raw / "train.csv", ("image_id", "class_name", "rad_id", *CORNERS), RAW):
+            marked = boxes.setdefault(row["image_id"], [])
+            if row["class_name"] == NOTHING:
+                continue
+            abnormal.add(row["image_id"])
+            corners = numbers(row, CORNERS, raw / "train.csv")
+            if corners:
+                left, top, right, bottom = corners
+                if right <= left or bottom <= top:
+                    raise DatasetError(f"{raw / 'train.csv'}: {row['image_id']}: box {corners} has no area")
+                marked.append((left, top, right - left, bottom - top))
+        folder = need_folder(raw / "train", RAW)
+        return [
+            RawCase(f"{name}.png", (folder / f"{name}.dicom",), int(name in abnormal), boxes=tuple(boxes[name]))
+            for name in sorted(boxes)
+        ]
+
+
+datasets.register("vindr")(
+    VinDr(
+        About(
+            title="VinDr-CXR",
+            citation="Nguyen et al., VinDr-CXR: An open dataset of chest X-rays with radiologist's annotations, "
+            "Scientific Data 9:429, 2022",
+            license="see the rules of the challenge at the source",
+            source="https://www.kaggle.com/c/vinbigdata-chest-xray-abnormalities-detection/data",
+            raw_layout=RAW,
+            prepared_layout=prepared_layout("VinCXR"),
+            modality="chest X-ray",
+            preset="cxr",
+            counts=(
+                ("train normal", 4000),
+                ("unlabeled normal", 5606),
+                ("unlabeled abnormal", 3394),
+                ("test normal", 1000),
+                ("test abnormal", 1000),
+            ),
+        ),
+        folder="VinCXR",
+        unlabeled=4000,
+        digests=("03ac304b17ff", "3cbd3863d806", "ec77a715e4a4", "75cdf7db411b", "2bb9ab5aa9a1"),
+    )
+)

@@ -1,0 +1,85 @@
+"""VisA: photographs of 12 classes of industrial objects, split by its own table for one-class learning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medad.datasets.base import About, DatasetError
+from medad.datasets.class_benchmarks import Classes, Lists, abnormal_image, class_counts
+from medad.datasets.raw_downloads import read_table
+from medad.registry import datasets
+from medad.types import Study
+
+SIZES = (
+    ("candle", 900, 100, 100),
+    ("capsules", 542, 60, 100),
+    ("cashew", 450, 50, 100),
+    ("chewinggum", 453, 50, 100),
+    ("fryum", 450, 50, 100),
+    ("macaroni1", 900, 100, 100),
+    ("macaroni2", 900, 100, 100),
+    ("pcb1", 904, 100, 100),
+    ("pcb2", 901, 100, 100),
+    ("pcb3", 905, 101, 100),
+    ("pcb4", 904, 101, 100),
+    ("pipe_fryum", 450, 50, 100),
+)
+TABLE = Path("split_csv") / "1cls.csv"
+COLUMNS = ("object", "split", "label", "image", "mask")
+LAYOUT = f"""VisA/{TABLE}: {",".join(COLUMNS)} (train or test; normal or anomaly; paths below VisA)
+VisA/CLASS/Data/Images/{{Normal,Anomaly}}/*.JPG
+VisA/CLASS/Data/Masks/Anomaly/*.png"""
+
+
+class VisA(Classes):
+    """What the table says of the chosen class; every abnormal image has a mask of its pixels."""
+
+    def found(self, root: Path) -> set[str]:
+        """The classes of the table whose folders are there."""
+        if not (root / TABLE).is_file():
+            return set()
+        named = {row["object"] for row in read_table(root / TABLE, COLUMNS, LAYOUT)}
+        return {name for name in named if (root / name / "Data" / "Images").is_dir()}
+
+    def lists(self, root: Path) -> Lists:
+        """The rows of the chosen class, in their order."""
+        found: dict[tuple[str, str], list[Study]] = {("train", "normal"): [], ("test", "normal"): []}
+        found["test", "anomaly"] = []
+        for row in read_table(root / TABLE, COLUMNS, LAYOUT):
+            if row["object"] != self.chosen:
+                continue
+            place = found.get((row["split"], row["label"]))
+            if place is None:
+                raise DatasetError(f"{root / TABLE}: {row['image']} is {row['label']!r} in {row['split']!r}")
+            path = root / row["image"]
+            if not path.is_file():
+                raise DatasetError(f"{path} is missing; {root / TABLE} names it")
+            normal = row["label"] == "normal"
+            place.append(
+                Study(row["image"], (path,), label=0)
+                if normal
+                else abnormal_image(path, root / row["mask"], "anomaly", root)
+            )
+        train, normal_test, abnormal = (tuple(studies) for studies in found.values())
+        return train, normal_test, abnormal
+
+
+datasets.register("visa")(
+    VisA(
+        About(
+            title="VisA",
+            citation="Zou et al., SPot-the-difference self-supervised pre-training for anomaly detection and "
+            "segmentation, ECCV 2022",
+            license="see the source",
+            source="https://github.com/amazon-science/spot-diff",
+            raw_layout="the download is read as it is: unpack it into VisA",
+            prepared_layout=LAYOUT,
+            modality="photograph",
+            preset="published",
+            counts=class_counts(SIZES),
+            tasks=("detection", "localization"),
+        ),
+        folder="VisA",
+        sizes=SIZES,
+    )
+)

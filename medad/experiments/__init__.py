@@ -1,0 +1,1 @@
+"""Experiments: planned, trained, evaluated, alone or as a grid."""

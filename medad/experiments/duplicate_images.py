@@ -1,0 +1,42 @@
+"""The same image twice, pixel for pixel: learned from and judged by, or with two labels."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from medad.data.loading import Loader
+from medad.data.training_marks import seen_pixels
+from medad.manifest.manifest import KIND
+from medad.types import MedadError, Study
+
+log = logging.getLogger(__name__)
+
+
+class CopiedStudies(MedadError):
+    """A test set that holds images which the model has learned from, or one image with two labels."""
+
+
+def check_copies(model: Path, studies: Sequence[Study], loader: Loader, split: str) -> None:
+    """Refuse a test set of a manifest that `medad data check` would call defective; ``studies`` have been read.
+
+    The published splits are what they are: there, it is a warning.
+
+    Raises:
+        CopiedStudies: the ``split`` is a manifest's, and holds such images.
+    """
+    defects = [*_defects(model, studies, loader)]
+    if not defects:
+        return
+    if split == KIND:
+        raise CopiedStudies(f"{'; '.join(defects)}: take them out of the test set (medad data check names them)")
+    log.warning("of the test set %s", "; ".join(defects))
+
+
+def _defects(model: Path, studies: Sequence[Study], loader: Loader) -> Iterator[str]:
+    if learned := seen_pixels(model, loader.pixels(studies)):
+        yield f"{learned} of {len(studies)} images have been learned from, pixel for pixel"
+    normal, abnormal = (set(loader.pixels([one for one in studies if one.label == label])) for label in (0, 1))
+    if both := normal & abnormal:
+        yield f"{len(both)} images are listed as normal and as abnormal"

@@ -1,0 +1,94 @@
+"""An evaluation added to a model that is there: nothing is fitted, and no study is judged that it has learned from."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from medad.config import Evaluation
+from medad.data.loading import Loader
+from medad.data.training_marks import seen
+from medad.experiments.experiment import evaluate_model
+from medad.experiments.normal_reference import check_choices
+from medad.experiments.plan import Experiment
+from medad.files import write_json
+from medad.model import Model
+from medad.parsing import read_json
+from medad.results.finished import finished
+from medad.splits import Pools
+from medad.tracking import Tracker
+from medad.types import MedadError, Study
+
+log = logging.getLogger(__name__)
+IDENTITY = "evaluated.json"
+
+
+class EvaluationError(MedadError):
+    """A model that cannot be judged by these studies."""
+
+
+def evaluate_one(
+    model: Model,
+    folder: Path,
+    dataset: str,
+    pools: Pools,
+    loader: Loader,
+    out: Path,
+    tracker: Tracker,
+    evaluation: Evaluation,
+    parent: Path | None = None,
+) -> list[dict[str, Any]]:
+    """Judge the ``model`` of ``folder`` by the test studies of ``pools``; write to ``out`` what a bench cell holds.
+
+    What is there already is kept; the result of another model or of other data is never overwritten.
+
+    Raises:
+        EvaluationError: there are too few patients of one class, or the model has learned from one.
+        ConfigError: ``evaluation`` names a score or a map that the model has not.
+    """
+    check_choices([model.method], evaluation)
+    studies = _testable(folder, dataset, pools)
+    identity = {"model": model.digest, "dataset": dataset, "data": pools.digest()}
+    experiment = Experiment(dataset, model.card.method, model.method.settings, model.card.seed, evaluation)
+    kept = _kept(out, identity, evaluation)
+    with tracker.run("evaluate", out, parent) as run:
+        run.params({"dataset": dataset, "digest": pools.digest(), "test": len(studies), "model": model.digest})
+        run.params({"method": model.card.method, "seed": model.card.seed, **model.card.settings})
+        run.data(dataset, pools.digest(), "testing", {"studies": len(studies)})
+        if folder.resolve() != (out / "model").resolve():
+            shutil.copytree(folder, out / "model", dirs_exist_ok=True)
+        run.model(out / "model", experiment.title)
+        if kept is not None:
+            return kept
+        write_json(out / IDENTITY, identity)
+        unlabeled = model.card.trained_on.get("unlabeled")
+        about = {"split": pools.kind, "n_unlabeled": unlabeled, "n_unlabeled_abnormal": None, "anomaly_rate": None}
+        began = time.monotonic()
+        return evaluate_model(experiment, model.method, model.card, studies, loader, out, run, about=about, began=began)
+
+
+def _testable(folder: Path, dataset: str, pools: Pools) -> tuple[Study, ...]:
+    if why := pools.untestable():
+        raise EvaluationError(f"{dataset}: {why}")
+    studies = (*pools.test_normal, *pools.test_abnormal)
+    known = seen(folder, studies, dataset)
+    if known:
+        raise EvaluationError(
+            f"{dataset}: the model in {folder} has learned from {len(known)} of the {len(studies)} test studies, or "
+            "from other studies of their patients: take them out of the test set"
+        )
+    return studies
+
+
+def _kept(out: Path, identity: dict[str, str], evaluation: Evaluation) -> list[dict[str, Any]] | None:
+    """What the same evaluation left in ``out``, if it was finished."""
+    if not (out / IDENTITY).is_file():
+        if finished(out):
+            raise EvaluationError(f"{out} holds other results: choose a new --out")
+        return None
+    if read_json(out / IDENTITY) != identity:
+        raise EvaluationError(f"{out} holds the evaluation of another model, or by other data: choose a new --out")
+    return finished(out, evaluation)

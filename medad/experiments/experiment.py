@@ -1,0 +1,232 @@
+"""One experiment: dataset x method x settings x seed -> trained model, scores of the test set, metrics."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from medad.data.calibration import hold_out
+from medad.data.loading import Loader
+from medad.data.profile import profile_of
+from medad.data.training_marks import write_marks
+from medad.evaluation.findings import finding_kinds, finding_tags
+from medad.evaluation.ranking import judge
+from medad.experiments.duplicate_images import check_copies
+from medad.experiments.normal_reference import (
+    check_calibration,
+    check_choices,
+    choose,
+    describe_normals,
+    normal_thresholds,
+)
+from medad.experiments.plan import Experiment
+from medad.experiments.score_studies import score_study
+from medad.experiments.spread import score_spread
+from medad.experiments.test_scores import TestScores, panel_cases, picture, score_test, write_cases
+from medad.files import write_json, write_records
+from medad.methods.base import Method
+from medad.model import Card, load, save
+from medad.model_files import CARD
+from medad.outputs.cases import save_cases
+from medad.outputs.pictures import Scale, save_panel
+from medad.outputs.plots import save_curves, save_histograms
+from medad.registry import methods
+from medad.results.finished import charted
+from medad.results.names import CASES, PICTURES, RESULT
+from medad.splits import Pools, compose, unlabeled_counts
+from medad.tracking import Run
+from medad.training.history import LossHistory
+from medad.types import Study, TrainingSet
+
+log = logging.getLogger(__name__)
+PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
+
+
+def train_model(
+    experiment: Experiment, data: TrainingSet, loader: Loader, folder: Path, run: Run, source: dict[str, Any]
+) -> tuple[Method, Card]:
+    """Train on ``data`` and write the model to ``folder``; ``source`` says on the card where the data come from.
+
+    The share ``calibration`` of the known normals is held out: no part of the training sees it, and the thresholds are
+    made from it. What a killed training needs to go on lies in ``folder``/checkpoints until the model is written.
+    """
+    run.data(source["dataset"], source["digest"], "training", counts(data))
+    learned, held_out = hold_out(data, experiment.settings.calibration, experiment.seed)
+    check_calibration(len(held_out), experiment.evaluation)
+    method: Method = methods.get(experiment.method)(experiment.settings)
+    check_choices([method], experiment.evaluation)
+    checkpoints = folder / "checkpoints"
+    rng = torch.Generator().manual_seed(experiment.seed)
+    history = LossHistory(run.metric)
+    method.fit(learned, loader, track=history, rng=rng, keep=checkpoints)
+    method.eval()
+    normals = describe_normals(method, learned.normal, held_out, loader, experiment.evaluation)
+    card = Card(
+        method=experiment.method,
+        settings=experiment.settings.model_dump(mode="json"),
+        seed=experiment.seed,
+        trained_on=source,
+        profile=profile_of(loader.facts(learned.normal)),  # known since the normals were read
+        loss_fall=history.falls(),
+        **normals,
+    )
+    every = (*data.normal, *data.unlabeled)
+    write_marks(folder, every, source["dataset"], loader.pixels(every))
+    save(folder, method, card)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+    return method, card
+
+
+def run_experiment(
+    experiment: Experiment, pools: Pools, loader: Loader, folder: Path, run: Run
+) -> list[dict[str, Any]]:
+    """Train, score the test set, evaluate; write all of it below ``folder``. The result rows, one for each score."""
+    began = time.monotonic()
+    split = compose(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
+    source = {"dataset": experiment.dataset, "split": pools.kind, "digest": pools.digest(), **counts(split.training)}
+    run.params({**experiment.describe(), **source, "test": len(split.test)})
+    made = (experiment, split.training, loader, folder / "model", run, source)
+    method, card = _trained(experiment, loader, folder / "model", source) or train_model(*made)
+    normal, abnormal = unlabeled_counts(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
+    known = {"n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
+    unknown = {"n_unlabeled": len(split.training.unlabeled), "n_unlabeled_abnormal": None, "anomaly_rate": None}
+    about = {"split": pools.kind, **(unknown if pools.unknown else known)}
+    run.model(folder / "model", experiment.title)
+    run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
+    return evaluate_model(experiment, method, card, split.test, loader, folder, run, about=about, began=began)
+
+
+def _trained(
+    experiment: Experiment, loader: Loader, folder: Path, source: dict[str, Any]
+) -> tuple[Method, Card] | None:
+    """The model that the same experiment left in ``folder``, with its thresholds as they are asked for now."""
+    if not (folder / CARD).is_file():
+        return None
+    model = load(folder, loader.device)
+    settings = experiment.settings.model_dump(mode="json")
+    if model.card.settings != settings or model.card.trained_on != source:
+        return None
+    calibration = {name: np.array(values) for name, values in model.card.calibration.items()}
+    thresholds = {name: normal_thresholds(values, experiment.evaluation) for name, values in calibration.items()}
+    card = choose(model.card.model_copy(update={"thresholds": thresholds}), model.method, experiment.evaluation)
+    save(folder, model.method, card)
+    return model.method, card
+
+
+def evaluate_model(
+    experiment: Experiment,
+    method: Method,
+    card: Card,
+    studies: Sequence[Study],
+    loader: Loader,
+    folder: Path,
+    run: Run,
+    *,
+    about: Mapping[str, Any],
+    began: float,
+) -> list[dict[str, Any]]:
+    """Score labeled ``studies`` with a trained method, evaluate, write cases, pictures and rows to ``folder``.
+
+    Nothing is fitted. ``about`` is what the rows say of the split and the unlabeled set; ``began`` is when the work
+    on this result started, by ``time.monotonic``.
+    """
+    card = choose(card, method, experiment.evaluation)
+    test = score_test(method, studies, loader, card.map_threshold)
+    check_copies(folder / "model", test.studies, loader, about["split"])
+    rows = _rows(experiment, method, card, test, about, time.monotonic() - began)
+    write_cases(folder / CASES, test)
+    _draw(experiment, method, card, test, loader, folder)
+    for row in rows:
+        for name, value in charted(row).items():
+            run.metric(f"{experiment.dataset}/{row['score']}/{name}", value)
+    write_records(folder / "results.csv", rows)
+    run.tags(finding_tags(rows))
+    run.table(folder / "results.csv")
+    run.table(folder / CASES, without=("id",))
+    run.artifact(folder / PANEL)
+    run.artifact(folder / HISTOGRAMS)
+    run.artifact(folder / CURVES)
+    _write_result(folder / RESULT, experiment, rows)
+    return rows
+
+
+def counts(data: TrainingSet) -> dict[str, int]:
+    """How many studies a method learns from."""
+    return {"normal": len(data.normal), "unlabeled": len(data.unlabeled)}
+
+
+def _rows(
+    experiment: Experiment, method: Method, card: Card, test: TestScores, about: Mapping[str, Any], seconds: float
+) -> list[dict[str, Any]]:
+    return [
+        _row(experiment, method, card, test, name, {**about, "seconds": round(seconds, 1)}) for name in test.members
+    ]
+
+
+def _row(
+    experiment: Experiment, method: Method, card: Card, test: TestScores, name: str, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    settings, evaluation = experiment.settings, experiment.evaluation
+    patients = [study.patient for study in test.studies]
+    row = {
+        "dataset": experiment.dataset,
+        "method": experiment.method,
+        "variant": experiment.variant,
+        "network": experiment.network,
+        "score": name,
+        "seed": experiment.seed,
+        **judge(test.labels, test.members[name], patients, card.thresholds.get(name, {}), evaluation),
+        **test.localization.row(name, evaluation.confidence),
+        "anomaly_rate": settings.anomaly_rate,
+        **about,
+        "epochs": getattr(settings, "epochs", 0),
+        "title": method.scores[name],
+        "primary": name == card.ranking_score(method.primary),
+        "trivial": method.trivial,
+        "normal_spread": score_spread(test.scores[name][test.labels == 0]),
+        "map_contrast": test.map_contrast[name],
+        "loss_fall": _loss_fall(card, name),
+    }
+    return {**row, "findings": finding_kinds(row)}
+
+
+def _loss_fall(card: Card, score: str) -> float | None:
+    """The highest of the networks; one that is called like a score, as a refiner, counts for that score only."""
+    falls = [fall for network, fall in card.loss_fall.items() if network == score or network not in card.map_scale]
+    return max(falls, default=None)
+
+
+def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, loader: Loader, folder: Path) -> None:
+    """Panel, histograms and pictures of single cases; the few studies that are drawn are scored once more."""
+    score = card.ranking_score(method.primary)
+    scales = {name: Scale(name, *card.color_range(name)) for name in method.scores}
+    drawn = card.drawn_map(score)
+    title = f"{experiment.dataset}, {method.title} {experiment.network}, seed {experiment.seed}"
+    about = f"{title}: ranked by {score}, map drawn in heatmaps and triage: {drawn}"
+    ranks = "by rank in their class: 100% is where the maps find the mask best, or without masks the highest score"
+    save_panel(folder / PANEL, list(panel_cases(method, test, loader, score)), scales, f"{about}\n{ranks}")
+    save_histograms(folder / HISTOGRAMS, test.labels, test.scores, title)
+    save_curves(folder / CURVES, test.labels, test.scores, title)
+    save_cases(
+        folder / PICTURES,
+        [study.id for study in test.studies],
+        test.labels,
+        test.scores,
+        lambda index, by: picture(score_study(method, test.studies[index], loader), by, loader),
+        scales,
+        score,
+        drawn,
+    )
+
+
+def _write_result(path: Path, experiment: Experiment, rows: list[dict[str, Any]]) -> None:
+    evaluation = experiment.evaluation.model_dump(mode="json")
+    content = {"experiment": experiment.describe(), "evaluation": evaluation, "rows": rows}
+    write_json(path, content, durable=True)

@@ -1,0 +1,1 @@
+"""A grid of experiments: data sets x methods x networks x seeds."""

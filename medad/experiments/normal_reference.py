@@ -1,0 +1,134 @@
+"""What a trained model keeps of normal studies: color scales, the map that is drawn, held-out scores, thresholds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from medad.config import ConfigError, Evaluation
+from medad.data.loading import Loader
+from medad.experiments.map_choice import Probes, best_map, check_maps
+from medad.experiments.score_studies import score_studies
+from medad.functional.conformal import conformal_threshold, least_normals
+from medad.functional.intervals import Floats, UndefinedMetric
+from medad.functional.pixel_metrics import PixelHistogram
+from medad.functional.pooling import study_score
+from medad.methods.base import Method
+from medad.model import Card
+from medad.splits import SplitError
+from medad.types import Study
+
+log = logging.getLogger(__name__)
+MAP_QUANTILE = 0.99  # of the pixels of the maps of normals: above it, one counts as abnormal and is colored
+TOP_QUANTILE = 0.9995  # of the same: where the color scale ends
+
+
+def describe_normals(
+    method: Method, learned: Sequence[Study], held_out: Sequence[Study], loader: Loader, evaluation: Evaluation
+) -> dict[str, Any]:
+    """Fields of the model's card, from the normal studies ``held_out`` of training.
+
+    Where none are, the maps are described by the studies that it ``learned`` from, and no score is: a percentile among
+    them would make every new study look abnormal.
+    """
+    scores, maps, probes = _scored(method, held_out or learned, loader)
+    calibration = {name: np.sort(values) for name, values in scores.items()} if held_out else {}
+    check = check_maps(method, probes)
+    ranking = _chosen(evaluation.score, method) or method.primary
+    return {
+        "score": ranking,
+        "map": _chosen(evaluation.map, method) or best_map(check, ranking),
+        "map_check": check,
+        "map_scale": {name: _top(histogram) for name, histogram in maps.items()},
+        "map_threshold": {name: histogram.quantile(MAP_QUANTILE) for name, histogram in maps.items()},
+        "calibration": {name: tuple(values.tolist()) for name, values in calibration.items()},
+        "thresholds": {name: normal_thresholds(values, evaluation) for name, values in calibration.items()},
+    }
+
+
+def check_choices(built: Iterable[Method], evaluation: Evaluation) -> None:
+    """Refuse a ranking score or a map that none of the ``built`` methods has.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = list(dict.fromkeys(name for method in built for name in method.scores))
+    for key, wanted in (("score", evaluation.score), ("map", evaluation.map)):
+        if wanted is not None and wanted not in known:
+            raise ConfigError(f"settings: {key}={wanted!r} is no score here: choose from {', '.join(known)}")
+
+
+def choose(card: Card, method: Method, evaluation: Evaluation) -> Card:
+    """The card with the ranking score and the map that ``evaluation`` names, where it names one that there is."""
+    wanted = {"score": _chosen(evaluation.score, method), "map": _chosen(evaluation.map, method)}
+    return card.model_copy(update={key: name for key, name in wanted.items() if name is not None})
+
+
+def _chosen(name: str | None, method: Method) -> str | None:
+    """``name`` if the method has such a score: several methods of a bench share one setting."""
+    return name if name in method.scores else None
+
+
+def _top(histogram: PixelHistogram) -> float:
+    """The end of the color scale, above its start even where normal maps are all but constant."""
+    floor, top = histogram.quantile(MAP_QUANTILE), histogram.quantile(TOP_QUANTILE)
+    return top if top > floor else floor + (abs(floor) or 1.0)
+
+
+def _scored(
+    method: Method, studies: Sequence[Study], loader: Loader
+) -> tuple[dict[str, Floats], dict[str, PixelHistogram], list[Tensor]]:
+    """The scores (S,) of the studies and the values of their maps, by score; and some of their images."""
+    scores: dict[str, list[float]] = {}
+    maps: dict[str, PixelHistogram] = {}
+    probes = Probes(len(studies))
+    for one in score_studies(method, studies, loader):
+        probes.add(one)
+        for name in one.scores:
+            scores.setdefault(name, []).append(study_score(one.scores[name].members))
+            maps.setdefault(name, PixelHistogram()).add(one.maps(name))
+    return {name: np.array(values) for name, values in scores.items()}, maps, probes.images
+
+
+def check_calibration(count: int, evaluation: Evaluation) -> None:
+    """Say before a training what ``count`` held-out normals will not allow.
+
+    Raises:
+        SplitError: they are too few for any of the operating points.
+    """
+    if not count or not evaluation.specificities:
+        return
+    short = [level for level in evaluation.specificities if count < least_normals(_alpha(level))]
+    needs = ", ".join(f"{level:g} needs {least_normals(_alpha(level))}" for level in short)
+    if len(short) == len(evaluation.specificities):
+        raise SplitError(
+            f"{count} held-out normals are too few for a threshold: a specificity of {needs}; hold out a larger share "
+            "(--set calibration=0.3), give more normal studies, or ask for less (--set 'specificities=[0.8]')"
+        )
+    if short:
+        log.warning("%d held-out normals: no threshold where a specificity of %s", count, needs)
+
+
+def normal_thresholds(calibration: Floats, evaluation: Evaluation) -> dict[str, float]:
+    """Operating points by name, from the scores (n,) of held-out normals; those that n does not allow are left out."""
+    points = {}
+    for level in evaluation.specificities:
+        try:
+            points[point_name("spec", level)] = conformal_threshold(calibration, _alpha(level))
+        except UndefinedMetric:
+            continue
+    return points
+
+
+def point_name(kind: str, level: float) -> str:
+    """ "spec95" for a specificity of 0.95."""
+    return f"{kind}{100 * level:g}"
+
+
+def _alpha(specificity: float) -> float:
+    """1 - specificity, without the rounding of binary fractions."""
+    return round(1 - specificity, 12)

@@ -1,0 +1,121 @@
+"""A test set scored once: the scores of its studies, how well their maps mark, and the pictures of some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medad.data.loading import Loader
+from medad.experiments.localization import Localization
+from medad.experiments.score_studies import ScoredStudy, score_studies, score_study
+from medad.experiments.spread import MapSpread
+from medad.files import write_csv
+from medad.methods.base import Method
+from medad.results.cases import member_columns
+from medad.types import Case, Study
+
+PANEL_QUANTILES = (1.0, 0.9, 0.75, 0.5, 0.0)
+
+
+@dataclass(frozen=True)
+class TestScores:
+    """What is kept of S studies: ``members`` (S, M) by score, and how well each study's maps find its mask, if any.
+
+    ``map_contrast`` says by score how far the values of a map spread, as a share of the maps' scale.
+    """
+
+    studies: tuple[Study, ...]
+    members: dict[str, NDArray[np.float64]]
+    map_contrast: dict[str, float]
+    found: tuple[float | None, ...]
+    localization: Localization
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """0 or 1 for each study, (S,)."""
+        return np.array([study.label for study in self.studies], dtype=np.int64)
+
+    @property
+    def scores(self) -> dict[str, NDArray[np.float64]]:
+        """One score for each study, (S,): the mean over the networks that are judged one by one."""
+        return {name: values.mean(axis=1) for name, values in self.members.items()}
+
+
+def score_test(method: Method, studies: Sequence[Study], loader: Loader, thresholds: Mapping[str, float]) -> TestScores:
+    """Score labeled ``studies`` one after another; ``thresholds`` of the maps are those of the model's card."""
+    localization = Localization(studies, thresholds)
+    kept, found = [], []
+    members: dict[str, list[NDArray[np.float64]]] = {}
+    spreads: dict[str, MapSpread] = {}
+    for one in score_studies(method, studies, loader):
+        kept.append(one.study)
+        found.append(localization.add(one, _mask(one.study, loader)))
+        for name in one.scores:
+            members.setdefault(name, []).append(one.members(name))
+            spreads.setdefault(name, MapSpread()).add(one.maps(name))
+    stacked = {name: np.stack(values) for name, values in members.items()}
+    contrast = {name: spread.contrast() for name, spread in spreads.items()}
+    return TestScores(tuple(kept), stacked, contrast, tuple(found), localization)
+
+
+def _mask(study: Study, loader: Loader) -> NDArray[np.bool_] | None:
+    mask = loader.mask(study) if study.label else None
+    return None if mask is None else (mask[:, 0] > 0.5).numpy()
+
+
+def write_cases(path: Path, test: TestScores) -> None:
+    """The scores of every test case, for comparisons, reports and whoever wants to compute something else.
+
+    Columns: id, label, patient (a number within this table, empty where unknown), attr:NAME for each attribute of the
+    studies, then one for each score. A score of several networks that are judged one by one is the mean of theirs,
+    which follow as NAME.0, NAME.1, ...
+    """
+    known = dict.fromkeys(study.patient for study in test.studies if study.patient is not None)
+    numbers = {patient: f"p{place:04d}" for place, patient in enumerate(known, 1)}
+    attributes = dict.fromkeys(name for study in test.studies for name, _ in study.attributes)
+    columns: dict[str, Sequence[Any]] = {
+        "id": [study.id for study in test.studies],
+        "label": test.labels.tolist(),
+        "patient": ["" if study.patient is None else numbers[study.patient] for study in test.studies],
+        **{f"attr:{name}": [dict(study.attributes).get(name, "") for study in test.studies] for name in attributes},
+        **{name: values.tolist() for name, values in test.scores.items()},
+        **{
+            column: members[:, place].tolist()
+            for name, members in test.members.items()
+            if members.shape[1] > 1
+            for place, column in enumerate(member_columns(name, members.shape[1]))
+        },
+    }
+    write_csv(path, list(columns), zip(*columns.values(), strict=True))
+
+
+def picture(one: ScoredStudy, by: str, loader: Loader, title: str = "") -> Case:
+    """The slice of a study where the score ``by`` is highest, its maps, and its mask if it has one."""
+    place, mask = one.worst_slice(by), _mask(one.study, loader)
+    return Case(
+        title,
+        one.slices[place],
+        {name: scored.anomaly_map[place] for name, scored in one.scores.items()},
+        None if mask is None else torch.from_numpy(mask[place]),
+    )
+
+
+def panel_cases(method: Method, test: TestScores, loader: Loader, score: str) -> Iterator[Case]:
+    """Abnormal cases by quantile, not chosen by eye, and the median normal one.
+
+    Where there are masks, abnormal cases are ranked by how well their maps find the mask, else by ``score``.
+    """
+    values = test.scores[score]
+    for label, word, quantiles in ((1, "abnormal", PANEL_QUANTILES), (0, "normal", (0.5,))):
+        group = [index for index, study in enumerate(test.studies) if study.label == label]
+        by_mask = all(test.found[index] is not None for index in group)
+        ranked = sorted(group, key=lambda index: (test.found[index] or 0.0) if by_mask else values[index])
+        for quantile in quantiles:
+            study = test.studies[ranked[round(quantile * (len(ranked) - 1))]]
+            yield picture(score_study(method, study, loader), score, loader, f"{word}, {quantile:.0%}")

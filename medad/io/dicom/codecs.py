@@ -1,0 +1,176 @@
+"""Decoding the pixel data of a DICOM object: limits first, then by named decoders, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import JPEG2000TransferSyntaxes, JPEGExtended12Bit, JPEGLSTransferSyntaxes, RLELossless
+
+from medad.io.dicom.header import Header
+from medad.io.dicom.pixels import Stored
+from medad.io.errors import UnreadableImage
+from medad.io.isolation import in_child
+from medad.io.limits import codestream_size
+from medad.io.picture import Array
+
+# The first of these that is installed decodes, so that what else is there changes nothing. A frame that it refuses goes
+# to the others in turn: each codec knows valid data that another one refuses. GDCM aborts the process over some damaged
+# data, so it runs in a child. All but the GPL pylibjpeg-libjpeg (needed for 12-bit JPEG Extended only) are permissively
+# licensed.
+_PLUGINS = {
+    "1.2.840.10008.1.2.4.50": ("pillow", "gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.51": ("pillow", "gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.57": ("gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.70": ("gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.80": ("pyjpegls", "gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.81": ("pyjpegls", "gdcm", "pylibjpeg"),
+    "1.2.840.10008.1.2.4.90": ("pylibjpeg", "gdcm", "pillow"),
+    "1.2.840.10008.1.2.4.91": ("pylibjpeg", "gdcm", "pillow"),
+    # pylibjpeg-rle panics over damaged data, and what pydicom refuses GDCM refuses too, or reads from a wrong header.
+    "1.2.840.10008.1.2.5": ("pydicom",),
+}
+_TAIL = 64  # bytes in which a JPEG, JPEG-LS or JPEG 2000 picture must end, padding included
+_INSTALL = "install python-gdcm, pylibjpeg, pylibjpeg-openjpeg and pyjpegls"
+_GPL = "install pylibjpeg-libjpeg, which is GPL-licensed and so not part of medad, or convert the file"
+
+
+def frames_of(header: Header, stored: Stored, notes: list[str], decoders: list[str]) -> Iterator[Array]:
+    """Yield each frame as stored, (rows, columns) or (rows, columns, 3), with color as RGB.
+
+    Unused bits are still in place: ``stored_bits`` takes them off. The names of the decoders that were used are added
+    to ``decoders``, and a word to ``notes`` where one had to stand in for another.
+
+    Raises:
+        UnreadableImage: no decoder is installed, or none of them decodes a frame.
+    """
+    if not stored.syntax.is_encapsulated and stored.samples == 1 and stored.allocated in (8, 16, 32):
+        yield from _plain(header, stored)
+        return
+    decoder, plugins = _decoder(header, stored), [""]
+    if stored.syntax.is_encapsulated:
+        _check_codestreams(header, stored, notes)
+        wanted = _PLUGINS.get(str(stored.syntax), ("pylibjpeg",))
+        if stored.syntax == JPEGExtended12Bit and stored.bits > 8:
+            wanted = ("pylibjpeg",)
+        plugins = [name for name in wanted if name in decoder.available_plugins]
+        if not plugins:
+            raise _no_decoder(header, stored)
+    yield from _by_the_first_that_can(header, stored, decoder, plugins, notes, decoders)
+
+
+def _by_the_first_that_can(
+    header: Header, stored: Stored, decoder: Any, plugins: list[str], notes: list[str], decoders: list[str]
+) -> Iterator[Array]:
+    """Decode with the first of ``plugins``; a frame at which one fails is tried with each of the others, and the
+    frames after it with the one that could.
+
+    Raises:
+        UnreadableImage: a frame that none of them decodes.
+    """
+    done = 0
+    refused: dict[str, str] = {}  # of the frame that is to be decoded: plugin, error
+    while done < stored.frames:
+        plugin = next(name for name in plugins if name not in refused)
+        try:
+            for frame in _isolated(header, stored, decoder, plugin, done, bool(decoders or refused)):
+                _record(plugin, refused, notes, decoders)
+                refused = {}
+                done += 1
+                yield frame
+            return  # the caller counts: it may be fewer frames than claimed
+        except (MemoryError, UnreadableImage):
+            raise
+        except Exception as error:  # broad on purpose: each codec has its own errors
+            refused[plugin] = type(error).__name__
+        if len(refused) == len(plugins):
+            by = ", ".join(f"{name}: {error}" if name else error for name, error in refused.items())
+            reason = f"its {stored.syntax.name} data cannot be decoded ({by})"
+            raise UnreadableImage(header.path, "corrupt", reason)
+
+
+def _record(plugin: str, refused: Iterable[str], notes: list[str], decoders: list[str]) -> None:
+    if plugin and plugin not in decoders:
+        decoders.append(plugin)
+    note = f"decoded by {plugin}, since {', '.join(refused)} could not decode it"
+    if refused and note not in notes:
+        notes.append(note)
+
+
+def _isolated(header: Header, stored: Stored, decoder: Any, plugin: str, first: int, again: bool) -> Iterator[Array]:
+    """The frames from ``first`` on. Data that another decoder has refused are worth a child process of their own, even
+    where this process may die."""
+    if plugin == "gdcm":
+        return in_child(lambda: _decoded(header, stored, decoder, plugin, first), always=again)
+    return _decoded(header, stored, decoder, plugin, first)
+
+
+def _plain(header: Header, stored: Stored) -> Iterator[Array]:
+    """Uncompressed grayscale needs no decoder: views of the file's bytes. Big-endian bytes come in swapped pairs if
+    the data are words. DICOM PS3.5 A.3."""
+    element = header.tags[stored.keyword]
+    letter = "f" if stored.keyword == "FloatPixelData" else "i" if stored.signed else "u"
+    little = stored.syntax.is_little_endian
+    data = element.value
+    if stored.allocated == 8 and not little and element.VR == "OW":
+        data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
+    kind = np.dtype(f"{'<' if little else '>'}{letter}{stored.allocated // 8}")
+    count = stored.rows * stored.columns
+    for index in range(stored.frames):
+        frame = np.frombuffer(data, kind, count, index * count * kind.itemsize)
+        yield frame.reshape(stored.rows, stored.columns)
+
+
+def _decoded(header: Header, stored: Stored, decoder: Any, plugin: str, first: int = 0) -> Iterator[Array]:
+    options: dict[str, Any] = {}
+    if stored.syntax not in (*JPEG2000TransferSyntaxes, *JPEGLSTransferSyntaxes):
+        options["correct_unused_bits"] = False
+    if str(stored.syntax) != str(header.tags.file_meta.get("TransferSyntaxUID", "")):
+        header.tags.file_meta.TransferSyntaxUID = stored.syntax
+    if stored.frames == 1:
+        yield decoder.as_array(header.tags, index=0, decoding_plugin=plugin, **options)[0]
+        return
+    if first:
+        options["indices"] = range(first, stored.frames)
+    frames = decoder.iter_array(header.tags, decoding_plugin=plugin, **options)
+    for _, (frame, _) in zip(range(first, stored.frames), frames, strict=False):
+        yield frame
+
+
+def _decoder(header: Header, stored: Stored) -> Any:
+    try:
+        return get_decoder(stored.syntax)
+    except (NotImplementedError, KeyError, ValueError):  # how pydicom says that it knows no such syntax
+        raise _no_decoder(header, stored) from None
+
+
+def _check_codestreams(header: Header, stored: Stored, notes: list[str]) -> None:
+    """Refuse fewer frames than claimed, or a codestream of another size than the header's."""
+    data = header.tags.PixelData
+    found = 0
+    for code in generate_frames(data, number_of_frames=stored.frames):
+        found += 1
+        if stored.syntax == RLELossless:
+            continue
+        if b"\xff\xd9" not in code[-_TAIL:]:
+            reason = "its compressed picture has no end, and a decoder would make up the rest"
+            raise UnreadableImage(header.path, "truncated", reason)
+        size = codestream_size(code)
+        if size is not None and size != (stored.rows, stored.columns):
+            said = f"{stored.columns} x {stored.rows}"
+            reason = f"its compressed picture is {size[1]} x {size[0]}, its header says {said}"
+            raise UnreadableImage(header.path, "corrupt", reason)
+    if found < stored.frames:
+        raise UnreadableImage(header.path, "truncated", f"it holds {found} of the {stored.frames} frames it claims")
+    if found > stored.frames:
+        notes.append(f"{found - stored.frames} frames more than claimed are ignored")
+
+
+def _no_decoder(header: Header, stored: Stored) -> UnreadableImage:
+    reason = f"no decoder here reads its transfer syntax {stored.syntax.name}"
+    twelve_bit = stored.syntax == JPEGExtended12Bit
+    remedy = _GPL if twelve_bit else _INSTALL if str(stored.syntax) in _PLUGINS else "convert it to a known syntax"
+    return UnreadableImage(header.path, "unsupported-transfer-syntax", reason, remedy)

@@ -1,0 +1,40 @@
+"""What to say of slices at one place: in which elements they differ."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from medad.io.dicom.acquisition import ACQUISITION, TIMES, marks_of, times_of
+from medad.io.dicom.geometry import Plane, along_normal, place_numbers
+from medad.io.dicom.instance import Instance
+from medad.io.errors import UnreadableImage
+
+Values = tuple[str | float | None, ...]
+
+
+def with_differences(error: UnreadableImage, instances: Sequence[Instance], planes: Sequence[Plane]) -> UnreadableImage:
+    """The error of a volume with several slices at one place, with the names of the elements in which these differ."""
+    numbers, _ = place_numbers(np.array(along_normal(planes)))
+    values = [value for instance in instances for value in _values(instance)]
+    at_place: dict[int, list[Values]] = defaultdict(list)
+    for number, value in zip(numbers.tolist(), values, strict=True):
+        at_place[number].append(value)
+    names = [
+        name
+        for at, name in enumerate((*ACQUISITION, *TIMES))
+        if any(len({value[at] for value in group}) > 1 for group in at_place.values())
+    ]
+    told = f"they differ in {', '.join(names)}" if names else "no element of their headers tells them apart"
+    return UnreadableImage(error.path, error.kind, f"{error.reason}; {told}", error.remedy)
+
+
+def _values(instance: Instance) -> list[Values]:
+    """The values of each frame."""
+    header = instance.header
+    shared = header.items("SharedFunctionalGroupsSequence")
+    per_frame = header.items("PerFrameFunctionalGroupsSequence")
+    groups = [[*per_frame[index : index + 1], *shared] for index in range(len(instance.frames))]
+    return [(*marks_of(header, group), *times_of(header, group)) for group in groups]

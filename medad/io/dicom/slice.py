@@ -1,0 +1,45 @@
+"""What is kept of a DICOM header until its series is complete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medad.io.dicom.geometry import Plane
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One image of a series, or an image that stands for itself (``plane`` is None).
+
+    ``patient`` is a hash of PatientID. ``alike`` are the values of ``ALIKE``, ``marks`` those of
+    ``dicom_marks.ACQUISITION`` and ``times`` those of ``dicom_marks.TIMES``: they are compared within a series only.
+    ``between`` is the stated distance of slices in mm, 0 where there is none. ``content`` is a digest of the pixels'
+    values, "" where none was needed.
+    """
+
+    path: Path
+    series: str
+    instance: str
+    patient: str | None
+    plane: Plane | None
+    alike: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    times: tuple[float | None, ...] = ()
+    between: float = 0.0
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The slices of one volume in position order, and what has to be said of how it came about."""
+
+    slices: tuple[Slice, ...]
+    notes: tuple[str, ...] = ()
+
+
+def plane_of_slice(image: Slice) -> Plane:
+    """The plane of an image that has one."""
+    if image.plane is None:
+        raise ValueError("a slice without a plane belongs to no stack")
+    return image.plane

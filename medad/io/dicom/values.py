@@ -1,0 +1,150 @@
+"""From stored values to what a reader gives: modality LUT or rescale, VOI, inversion, in that order.
+
+Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT), C.7.6.3.1.2 (photometric interpretation). The rule is read
+from the header once for each frame, then applied by plain arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from medad.io.dicom.header import Header
+from medad.io.dicom.luts import GRAY_MAX, Lut, Window, lut_of, windows_of
+from medad.io.dicom.pixels import Stored
+from medad.io.errors import UnreadableImage
+from medad.io.picture import Array
+from medad.io.settings import ReadSettings
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What turns a frame's stored values into the reader's."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    lut: Lut | None = None
+    voi: Window | Lut | None = None
+    invert: bool = False
+    full_range: bool = False
+
+    @property
+    def linear(self) -> bool:
+        """Whether slope, intercept and inversion are all there is to do."""
+        return self.lut is None and self.voi is None and not self.full_range
+
+    def __call__(self, stored: Array, span: tuple[int, int]) -> Array:
+        """Stored (rows, columns), of bits that can hold ``span`` -> float64 values of the same shape."""
+        if self.linear:
+            known = span if stored.dtype.kind != "f" else (float(stored.min()), float(stored.max()))
+            return self.rescale(stored.astype(np.float64), known)
+        if self.lut is None or self.voi is not None or self.full_range:
+            return self._shown(stored)
+        values = self.lut(stored)
+        return self.lut.entries.min() + self.lut.entries.max() - values if self.invert else values
+
+    def rescale(self, values: Array, span: tuple[float, float]) -> Array:
+        """Slope, intercept and inversion about ``span`` (of stored values), in place."""
+        slope, intercept = self.slope, self.intercept
+        if self.invert:
+            slope, intercept = -slope, slope * (float(span[0]) + float(span[1])) + intercept
+        if slope != 1:
+            values *= slope
+        if intercept != 0:
+            values += intercept
+        return values
+
+    def _shown(self, stored: Array) -> Array:
+        values = self.lut(stored) if self.lut is not None else stored.astype(np.float64) * self.slope + self.intercept
+        if isinstance(self.voi, Lut):
+            shown = self.voi(values) * (GRAY_MAX / max(2**self.voi.bits - 1, float(self.voi.entries.max())))
+        elif self.voi is not None:
+            shown = self.voi(values)
+        else:
+            low, high = values.min(), values.max()
+            shown = (values - low) * (GRAY_MAX / (high - low)) if high > low else np.zeros_like(values)
+        return np.asarray(GRAY_MAX - shown if self.invert else shown)
+
+
+def rule_of(header: Header, groups: list[Header], stored: Stored, settings: ReadSettings, notes: list[str]) -> Rule:
+    """The rule of one frame. ``groups`` are its functional groups (per-frame before shared), then ``header`` itself."""
+    invert = inverted(header, stored, notes)
+    if settings.voi == "published":
+        return Rule()
+    slope, intercept, lut = _modality(header, groups, stored, notes)
+    if settings.voi == "off":
+        return Rule(slope, intercept, lut, None, invert)
+    voi = _voi(header, groups, stored, settings, notes)
+    if voi is None:
+        notes.append("no VOI window or LUT is in the file: the image's own range is shown")
+    return Rule(slope, intercept, lut, voi, invert, full_range=voi is None)
+
+
+def inverted(header: Header, stored: Stored, notes: list[str]) -> bool:
+    """Whether high values must become low ones: MONOCHROME1, with or without a presentation LUT shape."""
+    shape = header.text("PresentationLUTShape").upper()
+    if stored.photometric == "MONOCHROME1":
+        if shape == "IDENTITY":
+            notes.append("presentation LUT shape IDENTITY contradicts MONOCHROME1: inverted as MONOCHROME1 says")
+        return True
+    if stored.photometric == "MONOCHROME2" and shape == "INVERSE":
+        notes.append("presentation LUT shape INVERSE with MONOCHROME2: inverted as the shape says")
+        return True
+    return False
+
+
+def published(values: Array, invert: bool, eight_bit: bool, notes: list[str]) -> Array:
+    """The DDAD benchmarks' rule for raw chest DICOM: max - x where it is inverted, then min-max to whole levels 0..255.
+
+    Values that are ``eight_bit`` already stay as they are stored, but for the inversion.
+    """
+    if invert:
+        values = values.max() - values
+    if eight_bit:
+        return values
+    low, high = float(values.min()), float(values.max())
+    if high == low:
+        notes.append("all pixels are equal: min-max gives 0")
+        return np.zeros_like(values)
+    return np.floor((values.astype(np.float64) - low) / (high - low) * GRAY_MAX).astype(np.float32)
+
+
+def _modality(
+    header: Header, groups: list[Header], stored: Stored, notes: list[str]
+) -> tuple[float, float, Lut | None]:
+    for place in (*groups, header):
+        for found in (*place.items("PixelValueTransformationSequence"), place):
+            if tables := found.items("ModalityLUTSequence"):
+                return 1.0, 0.0, lut_of(tables[0], stored)
+            if found.has("RescaleSlope") or found.has("RescaleIntercept"):
+                slope, intercept = found.number("RescaleSlope", 1.0), found.number("RescaleIntercept", 0.0)
+                if slope == 0:
+                    notes.append("a rescale slope of 0 would erase the image: taken as 1")
+                return slope or 1.0, intercept, None
+    return 1.0, 0.0, None
+
+
+def _voi(
+    header: Header, groups: list[Header], stored: Stored, settings: ReadSettings, notes: list[str]
+) -> Window | Lut | None:
+    for place in (*groups, header):
+        for found in (*place.items("FrameVOILUTSequence"), place):
+            windows, tables = windows_of(found, notes), found.items("VOILUTSequence")
+            named = [w for w in windows if w.name == settings.window] if settings.window else windows
+            if settings.window:
+                tables = [t for t in tables if t.text("LUTExplanation") == settings.window]
+            if tables:
+                return lut_of(tables[0], stored)
+            if named:
+                return named[0]
+            if windows:
+                reason = "it has no VOI window of the name that was asked for"
+                raise UnreadableImage(
+                    header.path,
+                    "no-such-window",
+                    reason,
+                    "have the sender name it",
+                    "ReadSettings(window=None) takes the first one",
+                )
+    return None

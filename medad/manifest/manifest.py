@@ -1,0 +1,199 @@
+"""A manifest: one CSV or Parquet table that names files, what each is for, and what is known of it.
+
+Columns: ``file`` (absolute, or relative to the table; ``scan.nii.gz#z12`` is its 12th axial slice from below), ``role``
+(normal, unlabeled or test), and if wanted ``label`` (0 or 1: needed for test; in an unlabeled row only a benchmark
+looks at it, to compose an anomaly rate), ``study`` (groups the files of one study), ``patient`` (kept as a hash),
+``mask``, ``mask_kind`` (pixels or boxes), ``cut`` and ``dataset`` (one value for the whole table). Any other column is
+an attribute, for subgroups. ``cut`` is "volumes" (the default: the files of a study are one volume) or "slices" (each
+row is an image of its own, and ``study`` only keeps them on one side).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, cast
+
+from medad.csv_tables import read_cells
+from medad.io.file_parts import slice_of
+from medad.manifest.rows import (
+    CUTS,
+    ROLES,
+    ManifestError,
+    Role,
+    Row,
+    check_headings,
+    missing,
+    on_disk,
+    on_two_sides,
+    row_of,
+    twice,
+)
+from medad.parsing import quoted
+from medad.splits import Pools, name_digest
+from medad.types import Study, TrainingSet
+
+KIND = "manifest"
+NAMES = ("manifest.csv", "manifest.parquet")
+SHOWN = 5
+Cut = Literal["slices", "volumes"]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A table that was read: ``rows`` in its order, and how they become studies."""
+
+    path: Path
+    name: str
+    cut: Cut
+    rows: tuple[Row, ...]
+
+    @cached_property
+    def groups(self) -> tuple[tuple[Row, ...], ...]:
+        """The rows of each study, in the order of their first rows."""
+        found: dict[object, list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(row.study if self.cut == "volumes" and row.study else row.number, []).append(row)
+        return tuple(tuple(rows) for rows in found.values())
+
+    def studies(self, role: Role) -> tuple[Study, ...]:
+        """Those of one role, with their labels where they are known."""
+        return tuple(self._study(rows) for rows in self.groups if rows[0].role == role)
+
+    def _study(self, rows: tuple[Row, ...]) -> Study:
+        first = rows[0]
+        return Study(
+            Path(os.path.normpath(first.name)).as_posix(),
+            tuple(row.file for row in rows),
+            first.patient or self._whole(first),
+            0 if first.role == "normal" else first.label,
+            next((row.mask for row in rows if row.mask), None),
+            first.mask_kind,
+            first.attributes,
+        )
+
+    def _whole(self, row: Row) -> str | None:
+        """What keeps the slices of one volume together where no patient is known."""
+        volume = slice_of(row.file)[0]
+        if row.study and self.cut == "slices":
+            return name_digest(["study", row.study])
+        return name_digest(["file", str(volume)]) if volume != row.file else None
+
+    def training(self) -> TrainingSet:
+        """Everything that may be learned from: known normals, and all unlabeled studies without their labels.
+
+        Raises:
+            ManifestError: there are no normals.
+        """
+        normal, unlabeled = self.studies("normal"), self.studies("unlabeled")
+        if not normal:
+            raise ManifestError(f"{self.path}: no row has the role 'normal', so there is nothing to learn from")
+        return TrainingSet(tuple(one.unlabeled() for one in normal), tuple(one.unlabeled() for one in unlabeled))
+
+    def pools(self) -> Pools:
+        """For a benchmark. Where an unlabeled study has no label, all of them are taken as they come ("unknown")."""
+        test, unlabeled = self.studies("test"), self.studies("unlabeled")
+        known = all(study.label is not None for study in unlabeled)
+        return Pools(
+            self.studies("normal"),
+            _labeled(unlabeled, 0) if known else (),
+            _labeled(unlabeled, 1) if known else (),
+            _labeled(test, 0),
+            _labeled(test, 1),
+            kind=KIND,
+            unknown=() if known else unlabeled,
+            contents=self.digest(),
+        )
+
+    def digest(self, roles: Collection[str] = ROLES) -> str:
+        """12 hex digits of SHA-256 over the rows and the sizes of their files: another place changes nothing."""
+        return name_digest([self.cut, *(_mark(row) for row in self.rows if row.role in roles)])
+
+
+def _labeled(studies: Iterable[Study], label: int) -> tuple[Study, ...]:
+    return tuple(study for study in studies if study.label == label)
+
+
+def _mark(row: Row) -> str:
+    size = on_disk(row.file).stat().st_size
+    known = (row.name, size, row.role, row.label, row.study, row.patient, row.mask and row.mask.name, row.mask_kind)
+    return repr((*known, row.attributes))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a CSV or Parquet file, or in manifest.csv or manifest.parquet of a folder.
+
+    Raises:
+        ManifestError: it contradicts itself, or names files that are not there; the message names rows and columns.
+        TableError: it is no table.
+    """
+    manifest, problems = parse_manifest(path)
+    if problems:
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise ManifestError(f"{manifest.path}: {'; '.join(problems[:SHOWN])}{more}")
+    return manifest
+
+
+def parse_manifest(path: Path) -> tuple[Manifest, list[str]]:
+    """The manifest, and a sentence for each thing that is wrong with its rows.
+
+    Raises:
+        ManifestError, TableError: it has no rows that could be looked at.
+    """
+    path = _table_in(path)
+    headings, cells = read_cells(path, "file")
+    check_headings(path, headings)
+    if "role" not in headings:
+        raise ManifestError(f"{path}: it has no column 'role' (normal, unlabeled or test)")
+    problems: list[str] = []
+    records = [(number, dict(zip(headings, row, strict=True))) for number, row in enumerate(cells, 2) if any(row)]
+    rows = tuple(row_of(number, one, path.parent, _teller(number, problems)) for number, one in records)
+    if not rows:
+        raise ManifestError(f"{path}: it has headings and no rows")
+    cut = _one_value(records, "cut", problems) or CUTS[0]
+    if cut not in CUTS:
+        problems.append(f"column 'cut': {quoted(cut)} is not allowed: choose from {', '.join(CUTS)}")
+    name = _one_value(records, "dataset", problems) or (path.parent.name if path.stem == KIND else path.stem)
+    manifest = Manifest(path, re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.") or KIND, cast(Cut, cut), rows)
+    return manifest, [*problems, *missing(rows), *twice(rows), *_at_odds(manifest), *on_two_sides(rows)]
+
+
+def has_manifest(folder: Path) -> bool:
+    """Whether there is a manifest.csv or manifest.parquet in ``folder``."""
+    return any((folder / name).is_file() for name in NAMES)
+
+
+def _table_in(path: Path) -> Path:
+    try:
+        if not path.is_dir():
+            return path.absolute()
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"{quoted(str(path))}: {getattr(error, 'strerror', None) or error}") from None
+    found = [path / name for name in NAMES if (path / name).is_file()]
+    if len(found) != 1:
+        raise ManifestError(f"{path}: expected one of manifest.csv and manifest.parquet in this folder")
+    return found[0].absolute()
+
+
+def _teller(number: int, problems: list[str]) -> Callable[[str, str], None]:
+    return lambda column, sentence: problems.append(f"row {number}, column {quoted(column)}: {sentence}")
+
+
+def _one_value(records: Sequence[tuple[int, dict[str, str]]], column: str, problems: list[str]) -> str:
+    values = {cells.get(column, "") for _, cells in records} - {""}
+    if len(values) > 1:
+        problems.append(f"column {column!r} must hold one value for the whole table, and holds {len(values)}")
+    return min(values, default="")
+
+
+def _at_odds(manifest: Manifest) -> Iterator[str]:
+    """Rows of one study must agree; where rows are slices, each speaks for itself."""
+    for rows in manifest.groups:
+        for column in ("role", "label", "patient", "attributes"):
+            if len({getattr(row, column) for row in rows}) > 1:
+                numbers = f"{rows[0].number} to {rows[-1].number}"
+                yield f"rows {numbers}, column {column!r}: the files of one study say different things"

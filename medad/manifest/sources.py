@@ -1,0 +1,163 @@
+"""What a manifest is made from: a file or folder, and what is said of it, to rows of the table."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medad.csv_tables import read_cells
+from medad.io.discovery import discover
+from medad.io.errors import UnreadableImage
+from medad.io.formats import head_of, sniff
+from medad.io.masks import grid_of, read_mask
+from medad.io.picture import Array
+from medad.io.read import read_picture
+from medad.io.settings import ReadSettings
+from medad.manifest.rows import ManifestError, Row, check_headings, on_disk, row_of
+from medad.types import Skipped, Study
+
+Cells = dict[str, str]
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Source:
+    """``said`` are the cells that all rows from ``path`` share; ``name`` is how it is called in errors."""
+
+    path: Path
+    name: str
+    said: Cells
+    mask: Path | None = None
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A file that may hold slices, the row that stands for it, and its mask."""
+
+    path: Path
+    cells: Cells
+    mask: Path | None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is in no row, and why; ``broken`` if it should have been an image."""
+
+    file: Path
+    reason: str
+    broken: bool
+
+
+@dataclass
+class Rows:
+    """Rows as they are found: the cells of each, and what was left out."""
+
+    cells: list[Cells] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def of_table(path: Path) -> Iterator[Source]:
+    """The rows of a table; a row may name a folder, and then stands for every study below it.
+
+    Raises:
+        ManifestError: a cell is wrong; the message names its row and column.
+        TableError: it is no table.
+    """
+    headings, rows = read_cells(path, "file")
+    check_headings(path, headings)
+    if "role" not in headings:
+        raise ManifestError(f"{path}: it has no column 'role' (normal, unlabeled or test)")
+    problems: list[str] = []
+    found = []
+    for number, values in enumerate(rows, 2):
+        if any(values):
+            cells = dict(zip(headings, values, strict=True))
+
+            def say(column: str, sentence: str, number: int = number) -> None:
+                problems.append(f"row {number}, column {column!r}: {sentence}")
+
+            found.append(row_of(number, cells, path.parent, say))
+    if problems:
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise ManifestError(f"{path}: {'; '.join(problems[:SHOWN])}{more}")
+    yield from (_said(row) for row in found)
+
+
+def _said(row: Row) -> Source:
+    label = "" if row.label is None else str(row.label)
+    known = {"role": row.role, "label": label, "study": row.study, "patient": row.patient, "mask_kind": row.mask_kind}
+    return Source(row.file, f"row {row.number}", {**dict(row.attributes), **known}, row.mask)
+
+
+def rows_of(source: Source, base: Path, rows: Rows) -> None:
+    """Add the rows of a source; paths in them are relative to ``base``."""
+    found = [*_found(source.path)]
+    studies = [one for one in found if isinstance(one, Study)]
+    for one in found:
+        if not isinstance(one, Study):
+            rows.left_out.append(LeftOut(one.path, one.reason, isinstance(one, UnreadableImage)))
+    if source.mask is not None and len(studies) > 1:
+        raise ManifestError(
+            f"{source.name}: one mask for {len(studies)} studies; name each study's file in a row of its own"
+        )
+    for study in studies:
+        group = relative(study.files[0], base) if len(study.files) > 1 else ""
+        known = {
+            "study": group or source.said.get("study", ""),
+            "patient": source.said.get("patient") or study.patient or "",
+        }
+        mask = relative(source.mask, base) if source.mask is not None else ""
+        for file in study.files:
+            rows.cells.append({**source.said, **known, "mask": mask, "file": relative(file, base)})
+
+
+def _found(path: Path) -> Iterator[Study | Skipped | UnreadableImage]:
+    if on_disk(path) == path:
+        yield from discover(path)
+    elif on_disk(path).is_file():
+        yield Study(path.name, (path,))  # a slice or part is named: taken as it is
+    else:
+        yield UnreadableImage(path, "missing", "there is no such file", "check the path")
+
+
+def relative(path: Path, base: Path) -> str:
+    """``path`` as seen from ``base``."""
+    return Path(os.path.relpath(path.absolute(), os.path.realpath(base))).as_posix()
+
+
+def may_hold_slices(path: Path) -> bool:
+    """Whether a file is of a format with volumes, by its content; a DICOM file by its number of frames."""
+    if on_disk(path) != path:
+        return False
+    form = sniff(head_of(path))
+    if form == "dicom":
+        from medad.io.dicom.header import open_dicom
+
+        header = open_dicom(path, ReadSettings(), pixels=False, tags=["NumberOfFrames"])
+        return header.text("NumberOfFrames") not in ("", "1")
+    return form in ("nifti", "mgh", "itk")
+
+
+def slices_of(volume: Volume) -> list[Cells] | UnreadableImage:
+    """A row for each axial slice; with a mask, a slice is abnormal where the mask marks something in it."""
+    try:
+        picture = read_picture(volume.path, ReadSettings())
+        mask = None if volume.mask is None else read_mask(volume.mask, grid_of(picture))
+        if picture.array.ndim != 4:
+            return [volume.cells]
+        return [*_slices(volume, picture.array.shape[-1], mask)]
+    except UnreadableImage as error:
+        return error
+
+
+def _slices(volume: Volume, count: int, mask: tuple[Array, bool] | None) -> Iterator[Cells]:
+    """``mask`` is what it marks (X, Y, count) on the grid of the volume, and whether its own grid is another one."""
+    for index in range(count):
+        own: Mapping[str, str] = {"file": f"{volume.cells['file']}#z{index + 1}"}
+        if mask is not None:
+            drawn, part = bool(mask[0][..., index].any()), "" if mask[1] else f"#z{index + 1}"
+            label = str(int(drawn)) if volume.cells.get("label") == "1" else volume.cells.get("label", "")
+            own = {**own, "mask": f"{volume.cells['mask']}{part}" if drawn else "", "label": label}
+        yield {**volume.cells, **own, "study": volume.cells.get("study") or volume.cells["file"]}

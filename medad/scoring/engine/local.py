@@ -1,0 +1,167 @@
+"""One machine: workers read, this process scores, workers draw. What is held in memory at a time is bounded."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import torch
+
+from medad.functional.pooling import study_score
+from medad.io.pool import AHEAD, Pool
+from medad.io.pool_jobs import Lost, Outcome
+from medad.scoring.engine.worker import Draw, Job, Pixels, Read, Ready
+from medad.scoring.flagging import Verdicts
+from medad.scoring.index.ledger import Entry
+from medad.scoring.scorer import Scorer
+from medad.types import Scored, Study
+
+Result = tuple[Study, Entry]
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A study that is read; ``worker`` keeps its source for the drawing."""
+
+    study: Study
+    ready: Ready
+    worker: int
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn of a study: the map that the verdicts name, at the slice that the ranking score finds worst; on
+    the source for some studies or all."""
+
+    verdicts: Verdicts
+    heatmaps: str
+
+    def __call__(self, study: Study, scored: dict[str, Scored], entry: Entry) -> Draw:
+        """The job that draws a study, from the scores of its slices and its row."""
+        worst = int(scored[self.verdicts.score].score.argmax())
+        maps = scored[self.verdicts.map].anomaly_map.numpy().copy()
+        flagged = self.heatmaps == "flagged" and bool(self.verdicts.flagged([entry.scores])[0])
+        return Draw(study, maps, worst, flagged or self.heatmaps == "all")
+
+
+class Local:
+    """Scores studies with a pool of workers."""
+
+    def __init__(self, pool: Pool[Job], scorer: Scorer, drawing: Drawing) -> None:
+        self.pool = pool
+        self.scorer = scorer
+        self.drawing = drawing
+        self.late: list[Outcome[Job]] = []  # of jobs that are not of scoring, and came meanwhile
+        self._conductor = ThreadPoolExecutor(1)
+        self._wake, self._bell = os.pipe()
+        self._waiting: list[_Waiting] = []
+        self._scoring: tuple[list[_Waiting], Future[list[dict[str, Scored]]], float] | None = None
+        self._drawing: dict[str, Entry] = {}
+        self._reading = 0
+
+    def __call__(self, studies: Iterator[Study]) -> Iterator[Result]:
+        """The entry of each study, as they are done."""
+        left: Iterator[Study] | None = studies
+        while True:
+            while left is not None and self._room():
+                study = next(left, None)
+                if study is None:
+                    left = None
+                else:
+                    self.pool.offer(Read(study))
+                    self._reading += 1
+            self._start_scoring()
+            if not self._open():
+                return
+            for outcome in self.pool.outcomes(self._wake):
+                yield from self._taken(outcome)
+            yield from self._scored()
+
+    def quiet(self) -> None:
+        """Wait until no thread is scoring."""
+        if self._scoring is not None:
+            self._scoring[1].exception()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._conductor.shutdown(cancel_futures=True)
+        os.close(self._wake)
+        os.close(self._bell)
+
+    def _open(self) -> int:
+        """Studies begun and not done."""
+        scoring = 0 if self._scoring is None else len(self._scoring[0])
+        return self._reading + len(self._waiting) + scoring + len(self._drawing)
+
+    def _room(self) -> bool:
+        slices = sum(len(one.ready.slices) for one in self._waiting)
+        return slices < 2 * self.scorer.room and self._open() < 4 * self.scorer.room + AHEAD * self.pool.count
+
+    def _taken(self, outcome: Outcome[Job]) -> Iterator[Result]:
+        if not isinstance(outcome.job, (Read, Draw)):
+            self.late.append(outcome)
+            return
+        study, done = outcome_of(outcome)
+        if isinstance(outcome.job, Read):
+            self._reading -= 1
+        if isinstance(done, Ready):
+            self._waiting.append(_Waiting(study, done, outcome.worker))
+        else:
+            yield study, drawn(self._drawing.pop(study.id), done) if isinstance(outcome.job, Draw) else done
+
+    def _start_scoring(self) -> None:
+        """Score what waits, if it fills a round or nothing more is being read."""
+        slices = sum(len(one.ready.slices) for one in self._waiting)
+        if self._scoring is not None or not slices or (slices < self.scorer.room and self._reading):
+            return
+        batch, self._waiting = self._waiting, []
+        pixels: list[Pixels] = [one.ready.slices for one in batch]
+        future = self._conductor.submit(self.scorer, pixels)
+        self._scoring = batch, future, time.monotonic()
+        future.add_done_callback(lambda _: os.write(self._bell, b"."))
+
+    def _scored(self) -> Iterator[Result]:
+        """Entries of what was scored, if it was; studies that are to be drawn go to the workers first."""
+        if self._scoring is None or not self._scoring[1].done():
+            return
+        batch, future, began = self._scoring
+        os.read(self._wake, 1)
+        self._scoring = None
+        results = future.result()
+        share = (time.monotonic() - began) / len(batch)
+        for one, scored in zip(batch, results, strict=True):
+            entry = entry_of(scored, one.ready.seconds + share)
+            if entry.status != "scored":
+                yield one.study, entry
+                continue
+            self._drawing[one.study.id] = entry
+            self.pool.offer(self.drawing(one.study, scored, entry), one.worker)
+
+
+def outcome_of(outcome: Outcome[Job]) -> tuple[Study, Ready | Entry]:
+    """The study of a job, and what came of it."""
+    job, result = outcome.job, outcome.result
+    done = Entry("failed", result.reason, kind="lost") if isinstance(result, Lost) else result
+    if not isinstance(job, (Read, Draw)) or not isinstance(done, (Ready, Entry)):
+        raise TypeError(f"a {type(job).__name__} is no part of scoring")
+    return job.study, done
+
+
+def drawn(before: Entry, done: Entry) -> Entry:
+    """The row of a study from its scores, and from what came of its drawing."""
+    whole = replace(before, heatmap=done.heatmap, facts=done.facts) if done.status == "scored" else done
+    return replace(whole, seconds=before.seconds + done.seconds)
+
+
+def entry_of(scored: dict[str, Scored], seconds: float) -> Entry:
+    """The row of a study from the scores of its slices. Not finite: failed."""
+    scores = {name: study_score(one.members) for name, one in scored.items()}
+    count = len(next(iter(scored.values())).score)
+    if not all(torch.isfinite(one.score).all() for one in scored.values()):
+        return Entry(
+            "failed", "the model gives no finite score for it (non-finite)", count, seconds=seconds, kind="non-finite"
+        )
+    return Entry("scored", slices=count, scores=scores, seconds=seconds)

@@ -1,0 +1,1 @@
+"""The files of a folder and the studies that they make, kept in a ledger."""

@@ -1,0 +1,67 @@
+"""A model folder as MLflow's pyfunc: paths of studies in, scores out. MLflow calls ``_load_pyfunc``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from medad.data.loading import Prepare
+from medad.data.transforms import as_slices
+from medad.experiments.score_studies import score_images
+from medad.functional.pooling import study_score
+from medad.io import UnreadableImage, discover
+from medad.model import load
+from medad.types import MedadError, Skipped, Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class NotOneStudy(MedadError):
+    """A path that is none, or more than one."""
+
+
+class Scorer:
+    """Reads each study as 'medad score' does, with the preprocessing of the model, and scores it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._model = load(folder, "cuda" if torch.cuda.is_available() else "cpu")
+        self._prepare = Prepare(self._model.method.settings)
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """A row for each ``path`` (a file, or the folder of one series): its scores, or why it has none."""
+        import pandas as pd
+
+        return pd.DataFrame([self._row(Path(path)) for path in model_input["path"]], index=model_input.index)
+
+    def _row(self, path: Path) -> dict[str, Any]:
+        try:
+            images = as_slices(self._prepare(_one_study(path)))
+        except MedadError as error:
+            return {**dict.fromkeys(self._model.method.scores, float("nan")), "error": str(error)}
+        device = next(iter(self._model.method.state_dict().values()), torch.zeros(())).device
+        scored = score_images(self._model.method, images.to(device))
+        scores = {name: study_score(one.members) for name, one in scored.items()}
+        return {**scores, "error": ""}
+
+
+def _one_study(path: Path) -> Study:
+    if not path.exists():
+        raise NotOneStudy(f"{path}: there is no such file or folder")
+    found = list(discover(path))
+    studies = [item for item in found if isinstance(item, Study)]
+    if len(studies) == 1:
+        return studies[0]
+    for item in found:
+        if isinstance(item, UnreadableImage):
+            raise item
+    reasons = [item.reason for item in found if isinstance(item, Skipped)]
+    raise NotOneStudy(f"{path}: {len(studies)} studies, where one is needed{': ' + reasons[0] if reasons else ''}")
+
+
+def _load_pyfunc(path: str) -> Scorer:
+    """Called by MLflow with the model's data: the model folder."""
+    folder = Path(path)
+    return Scorer(folder)
