@@ -16,7 +16,7 @@ PACKAGE = Path(medad.__file__).parent
 LAYERS = [
     {"types", "wording"},
     {"text"},
-    {"files", "parsing", "shortage"},
+    {"files", "locks", "parsing", "shortage"},
     {"registry", "config", "progress", "csv_tables", "model_files", "ray_cluster", "splits"},
     {"functional", "parallel"},
     {"io", "networks", "backbones", "scores", "tracking", "training"},
