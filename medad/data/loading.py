@@ -154,7 +154,10 @@ class Loader:
                     yield study, slices.to(self.device)
 
     def facts(self, studies: Sequence[Study]) -> list[Facts]:
-        """What those of ``studies`` are like that have been read."""
+        """What those of ``studies`` are like that have been read; where none has been, all are read for it."""
+        if not any(study.files in self._facts for study in studies):  # the method learns nothing from images
+            for _ in self.stream(studies, images=1):
+                pass
         return [self._facts[study.files] for study in studies if study.files in self._facts]
 
     def pixels(self, studies: Sequence[Study]) -> list[str]:
