@@ -13,7 +13,7 @@ class Slice:
     """One image of a series, or an image that stands for itself (``plane`` is None).
 
     ``patient`` is a hash of PatientID. ``alike`` are the values of ``ALIKE``, ``marks`` those of
-    ``dicom_marks.ACQUISITION`` and ``times`` those of ``dicom_marks.TIMES``: they are compared within a series only.
+    ``acquisition.ACQUISITION`` and ``times`` those of ``acquisition.TIMES``: they are compared within a series only.
     ``between`` is the stated distance of slices in mm, 0 where there is none. ``content`` is a digest of the pixels'
     values, "" where none was needed.
     """
