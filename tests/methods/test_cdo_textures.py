@@ -85,12 +85,16 @@ def test_the_table_is_whole(table: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("variant", ["MOM", "MOM+OOM"])
 def test_training_separates_the_two_distributions(table: pd.DataFrame, variant: str) -> None:
-    """Margin up, overlap down, for every seed; and more so than without synthetic anomalies."""
+    """Margin up, overlap down, for every seed; by MOM also more so than without synthetic anomalies.
+
+    OOM does not lower the overlap of a random expert below that of training without either.
+    """
     before, after = (values(table, variant, f"margin_{when}") for when in ("before", "after"))
     assert (after > before + 0.1).all()
     before, after = (values(table, variant, f"overlap_{when}") for when in ("before", "after"))
     assert (after < before - 0.1).all()
-    assert values(table, variant, "overlap_after").mean() < values(table, "neither", "overlap_after").mean()
+    if variant == "MOM":
+        assert values(table, variant, "overlap_after").mean() < values(table, "neither", "overlap_after").mean()
 
 
 @pytest.mark.parametrize("variant", ["MOM", "MOM+OOM"])
