@@ -33,7 +33,7 @@ class FileLook:
                     self.enter([outcome])
                     advance(outcome.job.count)
             more = self.index.forget_other_sessions()
-        by_bytes = (Digest(path) for (path,) in self.index.look_alikes())
+        by_bytes = (Digest(path) for path in self.index.look_alikes())
         by_pixels = (Digest(path, pixels=True) for path in self.index.same_uid())
         for outcome in chain(self.pool.each(by_bytes, leave_slow=True), self.pool.each(by_pixels, leave_slow=True)):
             self.enter([outcome])

@@ -24,7 +24,8 @@ from medad.scoring.gate import Gate
 from medad.scoring.index.bad_slices import failure
 from medad.scoring.index.file_info import Session, digest_of, look_into
 from medad.scoring.index.file_parts import counted
-from medad.scoring.index.ledger import GATED, Entry
+from medad.scoring.index.ledger import Entry
+from medad.scoring.index.schema import GATED
 from medad.scoring.index.stamps import CHANGED, unchanged
 from medad.scoring.maps import preview, save_map, save_thumbnail
 from medad.scoring.settings import ScoreSettings

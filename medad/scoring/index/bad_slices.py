@@ -1,4 +1,4 @@
-"""The row of a study that cannot be read: which of its slices are to blame."""
+"""The row of a study that cannot be read, with the name of its bad slice."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from medad.types import Study
 
 
 def failure(study: Study, error: UnreadableImage, read: Callable[[Study], object]) -> Entry:
-    """The row of a study that ``read`` could not read, which says which of its slices are to blame.
+    """Return the failed row of a study for which ``read`` raised ``error``; it names the bad slice, if there is one.
 
-    The error names a file, but what is wrong with the whole names the first: only one that cannot be read by itself
-    is to blame.
+    An error of the whole study names its first file, so the file that ``error`` names is read alone: it is the bad
+    slice only if it cannot be read alone either.
     """
     if len(study.files) == 1 or error.path not in study.files:
         return Entry("failed", explained(error), kind=error.kind)
