@@ -15,7 +15,8 @@ from pathlib import Path
 
 from medad.files import PART
 from medad.scoring.flagging import Verdicts
-from medad.scoring.index.ledger import Entry, Ledger
+from medad.scoring.index.entries import Entry
+from medad.scoring.index.ledger import Ledger
 from medad.scoring.maps import THUMBNAILS, heatmaps_of, thumbnail_of
 from medad.scoring.settings import HEATMAPS, ScoringError
 

@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from medad.scoring.index.entries import Entry
 from medad.scoring.index.file_info import Looked
-from medad.scoring.index.ledger import Entry
 from medad.types import Study
 
 Pixels = NDArray[np.float32]

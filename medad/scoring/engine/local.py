@@ -15,7 +15,7 @@ from medad.io.pool import AHEAD, Pool
 from medad.io.pool_jobs import Lost, Outcome
 from medad.scoring.engine.jobs import Draw, Job, Pixels, Read, Ready
 from medad.scoring.flagging import Verdicts
-from medad.scoring.index.ledger import Entry
+from medad.scoring.index.entries import Entry
 from medad.scoring.scorer import Scorer
 from medad.types import Scored, Study
 

@@ -32,7 +32,7 @@ from medad.registry import methods
 from medad.scoring.engine.jobs import Done, Draw, Job, Read, Ready
 from medad.scoring.engine.local import Drawing, Result, drawn, entry_of, outcome_of
 from medad.scoring.engine.worker import Worker
-from medad.scoring.index.ledger import Entry
+from medad.scoring.index.entries import Entry
 from medad.scoring.scorer import Scorer
 from medad.scoring.settings import ScoreSettings
 from medad.types import MedadError, Scored, Study

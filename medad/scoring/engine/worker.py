@@ -22,9 +22,9 @@ from medad.outputs.pictures import Scale
 from medad.scoring.engine.jobs import Digest, Done, Draw, Job, Look, Pixels, Read, Ready
 from medad.scoring.gate import Gate
 from medad.scoring.index.bad_slices import failure
+from medad.scoring.index.entries import Entry
 from medad.scoring.index.file_info import Session, digest_of, look_into
 from medad.scoring.index.file_parts import counted
-from medad.scoring.index.ledger import Entry
 from medad.scoring.index.schema import GATED
 from medad.scoring.index.stamps import CHANGED, unchanged
 from medad.scoring.maps import preview, save_map, save_thumbnail

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 
 from medad.io import UnreadableImage
+from medad.scoring.index.entries import Entry, name_as_text
 from medad.scoring.index.file_info import explained
-from medad.scoring.index.ledger import Entry, shown
 from medad.types import Study
 
 
@@ -22,6 +22,6 @@ def failure(study: Study, error: UnreadableImage, read: Callable[[Study], object
     try:
         read(Study(study.id, (error.path,)))
     except UnreadableImage as alone:
-        reason = f"its slice {shown(os.fsencode(error.path.name))}: {explained(alone)}"
+        reason = f"its slice {name_as_text(os.fsencode(error.path.name))}: {explained(alone)}"
         return Entry("failed", reason, kind=alone.kind)
     return Entry("failed", explained(error), kind=error.kind)

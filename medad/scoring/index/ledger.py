@@ -19,55 +19,17 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from medad.locks import open_locked
+from medad.scoring.index.entries import Entry, Row, name_as_text
 from medad.scoring.index.schema import FORMAT, GATED, SCHEMA
 from medad.types import MedadError
 
 
 class LedgerError(MedadError):
     """An output folder that belongs to another run, is in use, or cannot be written."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The result of a study.
-
-    ``status`` is "scored", "skipped" or "failed"; ``scores`` has a value for each name; ``heatmap`` is a path relative
-    to the output folder; ``facts`` holds further values as plain JSON; ``seconds`` is the duration of the work, the
-    only value that differs between equal runs; ``kind`` is the category of the reason, on which later steps depend.
-    """
-
-    status: str
-    reason: str = ""
-    slices: int = 0
-    scores: dict[str, float] = field(default_factory=dict)
-    heatmap: str = ""
-    facts: dict[str, object] = field(default_factory=dict)
-    seconds: float = 0.0
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the results: a study, or a file that is not part of one.
-
-    ``id`` is the path of its first file relative to the scored folder; ``count`` is the number of its files; ``uid`` is
-    its UID or the pseudonym of it, "" for a file without a UID.
-    """
-
-    id: str
-    count: int
-    uid: str
-    entry: Entry
-
-    @property
-    def file(self) -> str:
-        """The ID as text without undecodable bytes, for the tables."""
-        return shown(os.fsencode(self.id))
 
 
 class Ledger:
@@ -168,7 +130,7 @@ class Ledger:
         ):
             status, reason, slices, scores, heatmap, facts, seconds, kind, copy_of, note = values
             if copy_of is not None:
-                reason = f"it holds the same image as {shown(copy_of)}"
+                reason = f"it holds the same image as {name_as_text(copy_of)}"
             entry = Entry(
                 status,
                 reason or note or "",
@@ -196,11 +158,6 @@ class Ledger:
         """Close the ledger, and release its lock."""
         self.database.close()
         self._lock.close()
-
-
-def shown(name: bytes) -> str:
-    r"""Return a file name as text; bytes that are not UTF-8 become ``\xNN``."""
-    return name.decode("utf-8", "backslashreplace")
 
 
 def _locked(path: Path) -> IO[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from sqlite3 import Connection
 from typing import Any
 
 from medad.io.dicom.series import stacks_of
@@ -16,6 +17,21 @@ from medad.types import Skipped
 STAMP = "size || ':' || mtime || ':' || ctime || coalesce(mark, '')"  # an SQL expression for a row of ``files``
 
 Row = tuple[object, ...]  # id, stamp, files, uid, status, reason, kind, note
+
+
+def rows_in_ledger(database: Connection, series: str, base: Path, unsettled: int | None) -> Iterator[Row]:
+    """Yield the rows of the studies in a series of the table ``files``.
+
+    If a slice is new or has changed since the run number ``unsettled``, yield the existing rows: more slices may come.
+    """
+    query = f"SELECT path, place, {STAMP}, content, uid, since FROM files WHERE series = ? ORDER BY path"
+    slices = database.execute(query, (series,)).fetchall()
+    if unsettled is not None and max(row[-1] for row in slices) >= unsettled:
+        for name, *_ in slices:
+            query = "SELECT id, stamp, files, uid, status, reason, kind, note FROM studies WHERE id = ?"
+            yield from database.execute(query, (name,))
+        return
+    yield from rows_of([row[:-1] for row in slices], base)
 
 
 def rows_of(files: Sequence[tuple[Any, ...]], base: Path) -> Iterator[Row]:

@@ -77,7 +77,7 @@ def pixels_beside(path: Path) -> Path | None:
 
 
 def beside(pixels: Path) -> str:
-    """Return the stamp of the second file of a pair as text, to be appended to that of the first; "&" if it is missing."""
+    """Return the stamp of the second file of a pair, as a suffix of that of the first; "&" if it is missing."""
     try:
         return f"&{written(stamp_of(pixels))}"
     except OSError:
@@ -101,7 +101,7 @@ def digest(path: Path) -> str:
 
 
 def unchanged(study: Study) -> bool:
-    """Return whether the files of a study are unchanged since they were looked into; True for a study without a stamp."""
+    """Return whether the files of a study are unchanged since they were looked into; True without a stamp."""
     if not isinstance(study, IndexedStudy):
         return True
     return all(_is_still(path, mark) for path, mark in zip(study.files, study.stamp.split(";"), strict=True))

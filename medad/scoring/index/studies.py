@@ -16,7 +16,7 @@ from medad.scoring.index.file_parts import add_further_parts, enter_counts
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.scan_folder import OF_A_FILE, PAGE, UNLOOKED, name_of, walk
 from medad.scoring.index.schema import DONE, TRANSIENT
-from medad.scoring.index.series import STAMP, rows_of
+from medad.scoring.index.series import STAMP, rows_in_ledger
 from medad.scoring.index.stamps import IndexedStudy
 
 _COLUMNS = "id, stamp, files, instance, uid, status, reason, kind, note"
@@ -26,7 +26,7 @@ _LOOKED = """UPDATE files SET look = ?1, reason = ?2, kind = ?3, instance = ?4, 
     session = ?8, size = coalesce(?9, size), mtime = coalesce(?10, mtime), ctime = coalesce(?11, ctime), mark = ?12,
     content = CASE WHEN (size, mtime, ctime, mark) IS (?9, ?10, ?11, ?12) THEN content END, again = ?14
     WHERE path = ?13"""
-# Hashes of two sessions cannot be compared: files that share a UID with a new file are looked into again with it.
+# Hashes of two sessions cannot be compared, so files that share a UID with a new file are looked into again.
 _APART = """SELECT uid FROM files WHERE uid != '' GROUP BY uid HAVING count(DISTINCT session) > 1"""
 
 
@@ -36,7 +36,7 @@ class Index:
     def __init__(
         self, ledger: Ledger, root: Path, settling: bool = False, session: Session | None = None, follow: bool = False
     ) -> None:
-        """``session`` is that of the hashes passed to :meth:`looked`; ``follow``: follow links that lead out of ``root``."""
+        """``session`` made the hashes passed to :meth:`looked`; ``follow``: follow links that lead out of ``root``."""
         self.ledger = ledger
         self.session = session or Session()
         self.follow = follow
@@ -154,9 +154,11 @@ class Index:
                 "nullif(look, 'image'), reason, kind, '' FROM files WHERE look IN ('image', 'skipped', 'failed')"
             )
             add_further_parts(database)
+            unsettled = self.run - 1 if self.settling else None
             for (series,) in database.execute("SELECT DISTINCT series FROM files WHERE series IS NOT NULL").fetchall():
                 database.executemany(
-                    "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?)", self._series(series)
+                    "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?)",
+                    rows_in_ledger(database, series, self.base, unsettled),
                 )
             outdated = (
                 "FROM studies WHERE NOT EXISTS (SELECT 1 FROM found WHERE (id, stamp) = (studies.id, studies.stamp))"
@@ -179,18 +181,6 @@ class Index:
             database.execute("DROP TABLE temp.found")
         duplicates.settle(self.ledger)
         return int(unchanged)
-
-    def _series(self, series: str) -> Iterator[tuple[object, ...]]:
-        """Yield the rows of the studies in a series; the existing rows, if slices may still be added."""
-        database = self.ledger.database
-        query = f"SELECT path, place, {STAMP}, content, uid, since FROM files WHERE series = ? ORDER BY path"
-        slices = database.execute(query, (series,)).fetchall()
-        if self.settling and max(row[-1] for row in slices) >= self.run - 1:
-            for name, *_ in slices:
-                query = "SELECT id, stamp, files, uid, status, reason, kind, note FROM studies WHERE id = ?"
-                yield from database.execute(query, (name,))
-            return
-        yield from rows_of([row[:-1] for row in slices], self.base)
 
     def to_do(self) -> Iterator[IndexedStudy]:
         """Yield the studies to do, in order of their IDs; of the copies of one image only the first."""
