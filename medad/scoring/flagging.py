@@ -132,9 +132,9 @@ class Verdicts:
         """A sentence that says why this map is drawn."""
         marks = self.card.map_check
         if self.map != self.card.map:
-            return f"It is that of the ranking score {self.score}." if self.map == self.score else "It was asked for."
+            return f"It is that of the ranking score {self.score}." if self.map == self.score else "The user chose it."
         if self.map not in marks:
-            return "The model names it."
+            return "The model card names it."
         other_maps = ", ".join(f"{name} {value:.2f}" for name, value in marks.items() if name != self.map)
         least = "" if marks[self.map] >= 0.6 else " That is hardly better than chance (0.5): do not trust it."
         return (

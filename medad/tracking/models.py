@@ -1,7 +1,4 @@
-"""Log, register and fetch models in MLflow.
-
-A logged model is an unchanged copy of the model folder, loaded by ``medad.scoring.mlflow_model``; nothing is pickled.
-"""
+"""Log, register and fetch models in MLflow: copies of the model folder, which ``medad.scoring.mlflow_model`` loads."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _noted(entry: Path | Skipped | UnreadableImage, root: Path, base: Path) -> N
         try:
             return name_of(entry, base), *stamp_of(entry), None, "", ""
         except OSError:
-            reason = "it went away while the folder was read (missing)"
+            reason = "it was deleted while the folder was read (missing)"
             return name_of(entry, base), 0, 0, 0, "failed", reason, "missing"
     if isinstance(entry, Skipped):
         return name_of(entry.path, base), 0, 0, 0, "skipped", entry.reason, entry.kind

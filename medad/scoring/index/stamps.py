@@ -23,7 +23,7 @@ Stamp = tuple[
     int, int, int
 ]  # size in bytes; times of the last change of content (mtime) and of the entry (ctime) in ns
 RECENT = 3 * 10**9  # ns; the coarsest clock in use (FAT) has steps of two seconds
-CHANGED = "it changed while it was read (changed); give the same command again once it is at rest"
+CHANGED = "it changed while it was read (changed); give the same command again once it no longer changes"
 _WHOLE = 2**28  # bytes that a digest covers; for a larger file, half of them at each end
 _HEADER = 64 * HEAD  # bytes of a text header that are searched
 _DETACHED = re.compile(
