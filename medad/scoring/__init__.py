@@ -1,10 +1,11 @@
-"""Batch scoring of a folder: every file ends as a row that is scored, skipped or failed, and nothing stops the rest.
+"""Batch scoring of a folder: every file becomes a row that is scored, skipped or failed, and no file stops the rest.
 
-run.py leads: index.py finds the studies, local.py or on_ray.py has them read and scored, the ledger keeps every row as
-it is made, results.py writes the table from it. The table of an interrupted run that was resumed has the bytes of an
-undisturbed one: rows are in the order of their files, scores do not depend on what was batched with what (scorer.py),
-and what took how long is kept out of it. Files may come, go and change at any time, also while they are read: the next
-run ends as one with an output folder of its own (stamps.py, copies.py).
+``run.py`` is the main loop. ``index/`` finds the studies, ``engine/local.py`` or ``engine/on_ray.py`` reads and scores
+them, the ledger stores every row as soon as it is complete, and ``results.py`` writes the tables from the ledger. The
+table of a run that was interrupted and resumed has the same bytes as that of an undisturbed run: rows are in the order
+of their files, scores do not depend on the composition of batches (``scorer.py``), and durations are in another file.
+Files may be added, changed or deleted at any time, also while they are read: the next run gives the same results as a
+run with a new output folder (``index/stamps.py``, ``index/duplicates.py``).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Summary:
-    """How many rows there are of each status, how many were there before this call, and reasons of some failures."""
+    """The result of one call: ``counts`` of rows by status, the number of rows ``kept`` from earlier calls, and the
+    ``reasons`` of at most 100 failures, each with its file."""
 
     counts: Counter[str]
     kept: int
@@ -42,13 +44,14 @@ class Summary:
 def score_folder(
     model: Model, folder: Path, out: Path, settings: ScoreSettings | None = None, *, restart: bool = False
 ) -> Summary:
-    """Score everything below ``folder``; write the tables and the pictures to ``out``.
+    """Score all images below ``folder``, and write the tables and the pictures to ``out``.
 
-    Rows are kept in ``out``/ledger.sqlite as they are made: the same call goes on after an interruption, scores again
-    only files that changed, and drops rows and pictures of files that are gone. ``restart`` forgets all that there is.
+    Each row is written to ``out``/ledger.sqlite as soon as it is complete. After an interruption the same call
+    continues: it scores only files that are new or changed, and deletes the rows and pictures of deleted files.
+    ``restart`` discards all earlier results in ``out``.
 
     Raises:
-        ScoringError: there is no such folder, or no such score; too much fails.
+        ScoringError: ``folder`` does not exist, the model has no such score, or too many images fail.
         LedgerError: ``out`` holds the results of another model or folder, is in use, or cannot be written.
     """
     settings = settings or ScoreSettings()
@@ -58,7 +61,7 @@ def score_folder(
     chosen = settings.alpha, settings.threshold, settings.point, settings.map
     verdicts = Verdicts(model.card, scores, settings.score, *chosen)
     if not settings.force:
-        Gate(model.card.profile)  # a profile that is no good is said now, and not by a worker
+        Gate(model.card.profile)  # reports a damaged profile here, before any worker starts
     log.info("studies are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
     if why := verdicts.cannot_flag:
         undrawn = ", and no heatmap drawn" if settings.heatmaps == "flagged" else ""
@@ -76,17 +79,17 @@ def score_folder(
 
     with closing(ledger):
         try:
-            kept = Run(model, folder, out, settings, verdicts, ledger, tables).all()
+            rows_before = Run(model, folder, out, settings, verdicts, ledger, tables).all()
         except BaseException:
-            with suppress(MedadError):  # what stopped the run may stop this too, and is to be heard of first
+            with suppress(MedadError):  # the same cause may stop the tables; the first error is the one to report
                 tables()
             raise
         tables()
-        return Summary(Counter(ledger.counts()), kept, _reasons(ledger))
+        return Summary(Counter(ledger.counts()), rows_before, _reasons(ledger))
 
 
 def _identity(model: Model, folder: Path, settings: ScoreSettings) -> dict[str, str]:
-    """What must be the same in all calls on one output folder."""
+    """Return the values that must be equal in all calls on one output folder."""
     return {
         "model": model.digest,
         "folder": str(folder.resolve()),
@@ -100,4 +103,5 @@ def _identity(model: Model, folder: Path, settings: ScoreSettings) -> dict[str, 
 
 
 def _reasons(ledger: Ledger) -> list[str]:
+    """Return file and reason of the first ``REASONS`` failed rows."""
     return [f"{row.file}: {row.entry.reason}" for row in islice(ledger.rows("failed"), REASONS)]

@@ -1,4 +1,4 @@
-"""What a score means beside the normals that training did not see: percentile, conformal p-value, flags."""
+"""Compare scores with those of normal studies that were held out of training: percentile, conformal p-value, flags."""
 
 from __future__ import annotations
 
@@ -20,13 +20,20 @@ FLAGGED_BY = "flagged_by"
 
 @dataclass(frozen=True)
 class Verdicts:
-    """``scores`` are the model's, ``score`` the one that ranks and flags, ``map`` the one whose map is drawn ("": the
-    map that the card names).
+    """The rules that flag a study.
 
-    ``flag_alpha``: the p-value of ``score`` is at most ``alpha``, where the model has calibration scores.
-    ``flag_threshold``: it is above ``threshold``, or the card's operating point ``point``, or the card's first one.
-    Percentiles and p-values are those among the normals that were held out of training; a model that has none gives
-    neither, for among the studies that it learned from, every new one looks abnormal.
+    ``scores`` are the names of the model's scores, ``score`` is the one that ranks and flags studies, and ``map`` is
+    the one whose anomaly map is drawn ("": the map that the card names).
+
+    ``flag_alpha`` is set where the p-value of ``score`` is at most ``alpha``, if the model has calibration scores.
+    ``flag_threshold`` is set where ``score`` is above ``threshold``, else above the card's operating point ``point``,
+    else above the card's first operating point.
+    Percentiles and p-values compare a study with the normals that were held out of training. A model without held-out
+    normals gives neither: compared with the studies that it was trained on, every new study looks abnormal.
+
+    Raises:
+        ScoringError: the model has no such score, map or operating point; ``alpha`` is not between 0 and 1; or both
+            ``threshold`` and ``point`` are given.
     """
 
     card: Card
@@ -44,36 +51,37 @@ class Verdicts:
                 raise ScoringError(f"no {what} {name!r} in this model: choose from {', '.join(self.scores)}")
         if not 0 < self.alpha < 1:
             raise ScoringError(f"alpha={self.alpha:g}: a share of false alarms lies between 0 and 1, such as 0.05")
-        known = self.card.thresholds.get(self.score, {})
-        if self.point is not None and self.point not in known:
-            said = f"it has {', '.join(known)}" if known else "it has none"
-            raise ScoringError(f"the model has no operating point {self.point!r} for {self.score}: {said}")
+        thresholds = self.card.thresholds.get(self.score, {})
+        if self.point is not None and self.point not in thresholds:
+            choices = f"it has {', '.join(thresholds)}" if thresholds else "it has none"
+            raise ScoringError(f"the model has no operating point {self.point!r} for {self.score}: {choices}")
         if self.point is not None and self.threshold is not None:
             raise ScoringError("give a threshold or an operating point, not both")
 
     @property
     def limit(self) -> tuple[str, float] | None:
-        """The threshold that holds, with its name."""
+        """The name and the value of the threshold in use; None if there is none."""
         if self.threshold is not None:
             return "given", self.threshold
-        known = self.card.thresholds.get(self.score, {})
-        name = self.point or next(iter(known), None)
-        return None if name is None else (name, known[name])
+        thresholds = self.card.thresholds.get(self.score, {})
+        name = self.point or next(iter(thresholds), None)
+        return None if name is None else (name, thresholds[name])
 
     @property
     def normals(self) -> int:
-        """How many held-out normals the ranking score is compared with."""
+        """The number of held-out normals that have the ranking score."""
         return len(self.card.calibration.get(self.score, ()))
 
     @property
     def least_alpha(self) -> float:
-        """The lowest p-value that there can be; 1 without held-out normals."""
+        """The lowest p-value that can occur, 1 / (n + 1) for n held-out normals."""
         return 1 / (self.normals + 1)
 
     def values(self) -> dict[str, Any]:
-        """What decides, as plain JSON: a digest of it changes with the rules, and not with their wording.
+        """Return the values that decide about flags, as plain JSON.
 
-        The map is none of it: it decides about pictures, and about no score and no flag.
+        A digest of them changes with the rules, and not with the wording of the page. The map is left out: it changes
+        pictures, but no score and no flag.
         """
         return {
             "score": self.score,
@@ -83,29 +91,29 @@ class Verdicts:
         }
 
     def sentences(self) -> list[str]:
-        """The rules as whole sentences, and what cannot be said, for whoever reads the results."""
-        said = []
+        """Return the rules as whole sentences for the reader of the results, also why a rule is missing."""
+        sentences = []
         if self.normals:
-            said.append(
+            sentences.append(
                 f"False-alarm rule: flagged where p is at most alpha = {self.alpha:g}; p and percentile are among the "
                 f"{self.normals} normal studies that were held out of training, so that no p is below "
                 f"{self.least_alpha:.2g} and no percentile above {100 - 100 * self.least_alpha:.4g}."
             )
         else:
-            said.append(
+            sentences.append(
                 "No p-value and no percentile: the model has no held-out normals, and among the studies that it "
                 "learned from, every new one would look abnormal. Train with a share of calibration (such as 0.2)."
             )
         if self.limit is not None:
             name, value = self.limit
-            said.append(f"Threshold {name!r}: flagged where {self.score} is above {value:.6g}.")
+            sentences.append(f"Threshold {name!r}: flagged where {self.score} is above {value:.6g}.")
         if (why := self.cannot_flag) and self.normals:
-            said.append(f"No study can be flagged: {why}.")
-        return said
+            sentences.append(f"No study can be flagged: {why}.")
+        return sentences
 
     @property
     def cannot_flag(self) -> str:
-        """Why no study can ever be flagged, and what to do; "" where one can."""
+        """Why no study can be flagged, and the remedy; "" if studies can be flagged."""
         if self.limit is not None or (self.normals and self.least_alpha <= self.alpha):
             return ""
         if self.normals:
@@ -121,50 +129,50 @@ class Verdicts:
 
     @property
     def why_map(self) -> str:
-        """Why this map is drawn, in a sentence."""
+        """A sentence that says why this map is drawn."""
         marks = self.card.map_check
         if self.map != self.card.map:
-            return f"It is that of the ranking score {self.score}." if self.map == self.score else "It was asked for."
+            return f"It is that of the ranking score {self.score}." if self.map == self.score else "The user chose it."
         if self.map not in marks:
-            return "The model names it."
-        others = ", ".join(f"{name} {value:.2f}" for name, value in marks.items() if name != self.map)
+            return "The model card names it."
+        other_maps = ", ".join(f"{name} {value:.2f}" for name, value in marks.items() if name != self.map)
         least = "" if marks[self.map] >= 0.6 else " That is hardly better than chance (0.5): do not trust it."
         return (
             f"No test label chose it: on synthetic lesions in normal studies its pixel AUROC is {marks[self.map]:.2f}"
-            f"{f' ({others})' if others else ''}.{least}"
+            f"{f' ({other_maps})' if other_maps else ''}.{least}"
         )
 
     def flagged(self, rows: Sequence[Mapping[str, float]]) -> NDArray[np.bool_]:
-        """Whether each of N studies is to be looked at (N,): by any rule. Without one, none is."""
-        found = self.of(rows)
-        flags = [found[name] for name in FLAGS if name in found]
+        """Return for each of N studies whether any rule flags it, bool (N,); all False without a rule."""
+        columns = self.of(rows)
+        flags = [columns[name] for name in FLAGS if name in columns]
         flagged: NDArray[np.bool_] = np.any([np.zeros(len(rows), bool), *flags], axis=0)
         return flagged
 
     def of(self, rows: Sequence[Mapping[str, float]]) -> Values:
-        """Columns (N,) of what can be said about N scored studies; what the model does not know is no column.
+        """Return columns (N,) of percentiles, p-values and flags of N scored studies.
 
-        NAME_p is the conformal p-value, and NAME_percentile 100 (1 - p): the share of held-out normals that score
-        lower, of n + 1, so that it has steps of 100 / (n + 1) and never reaches 100. ``flagged_by`` names the rules
-        that flag a study: "alpha", "threshold:POINT" ("threshold:given" for one that was asked for), both with ";"
-        between, or nothing.
+        A column whose rule or calibration scores the model lacks is left out. ``NAME_p`` is the conformal p-value, and
+        ``NAME_percentile`` is 100 (1 - p): the share of held-out normals that score lower, of n + 1, in steps of
+        100 / (n + 1) and always below 100. ``flagged_by`` names the rules that flag a study, separated by ";":
+        "alpha", "threshold:POINT" ("threshold:given" for a threshold set by the user), or "".
         """
-        found: Values = {}
+        columns: Values = {}
         for name in self.scores:
-            if known := self.card.calibration.get(name):
-                p = p_values(np.asarray(known), np.array([row[name] for row in rows], np.float64))
-                found |= {f"{name}_percentile": (100 * (1 - p)).round(2), f"{name}_p": p}
+            if normals := self.card.calibration.get(name):
+                p = p_values(np.asarray(normals), np.array([row[name] for row in rows], np.float64))
+                columns |= {f"{name}_percentile": (100 * (1 - p)).round(2), f"{name}_p": p}
         names = {}
         if self.normals:
-            found["flag_alpha"], names["flag_alpha"] = found[f"{self.score}_p"] <= self.alpha, "alpha"
+            columns["flag_alpha"], names["flag_alpha"] = columns[f"{self.score}_p"] <= self.alpha, "alpha"
         if self.limit is not None:
             values = np.array([row[self.score] for row in rows], np.float64)
-            found["flag_threshold"], names["flag_threshold"] = values > self.limit[1], f"threshold:{self.limit[0]}"
+            columns["flag_threshold"], names["flag_threshold"] = values > self.limit[1], f"threshold:{self.limit[0]}"
         if names:
-            hits = zip(*(np.where(found[flag], name, "").tolist() for flag, name in names.items()), strict=True)
-            found[FLAGGED_BY] = np.array([";".join(filter(None, hit)) for hit in hits], object)
-        return found
+            hits = zip(*(np.where(columns[flag], name, "").tolist() for flag, name in names.items()), strict=True)
+            columns[FLAGGED_BY] = np.array([";".join(filter(None, hit)) for hit in hits], object)
+        return columns
 
     def columns(self) -> list[str]:
-        """Names of what :meth:`of` gives, in order."""
+        """Return the names of the columns of :meth:`of`, in order."""
         return list(self.of([dict.fromkeys(self.scores, 0.0)]))

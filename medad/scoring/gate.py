@@ -1,15 +1,18 @@
-"""Is a study what the model was trained on? What certainly is not must not get a score that looks like any other.
+"""Refuse studies that are unlike the training images: their scores would look like any other score.
 
-A wrong refusal is costly, so each rule is generous, and one that the profile or the study cannot answer lets it pass:
+A wrong refusal is costly, so each rule is generous, and a study passes a rule for which the profile or the study lacks
+the facts:
 
-- a word of the header (modality, body region, view) counts only if at least half of the training images state it, and
-  is refused only if it is a word that fewer than 2 % of them bear; localizers, screenshots and color pictures likewise;
-- the short side may be a quarter of the 1st percentile of training, and as long as it likes, for the network's grid is
-  coarser anyway; the elongation (long side through short side) may be twice the 99th percentile;
-- gray levels: the distance of the histograms, brightness and contrast apart, may be twice the largest of training, and
-  at least 0.3 of 1; the coarse layout may match the typical one 0.2 worse than the worst percentile of training, and a
-  match of 0.3 or more is never refused. A large lesion changes neither that much; another body part, an inverted or
-  empty picture does.
+- Header words (modality, body region, view) are checked only if at least half of the training images state one. A word
+  is refused if fewer than 2 % of the training images bear it. Localizers, screenshots and color pictures are refused if
+  they were fewer than 2 % of the training images.
+- The short side may be as small as a quarter of the 1st percentile of training. It has no upper limit, since the
+  network's grid is coarser anyway. The elongation (long side / short side) may be twice the 99th percentile.
+- Gray levels: the distance between the histograms, after brightness and contrast are removed, may be twice the largest
+  distance in training, and always 0.3 (of 1).
+- Layout: the match with the typical coarse layout may be 0.2 below the 1st percentile of training, and a match of 0.3
+  or more is never refused. A large lesion does not change gray levels or layout that much; another body part, an
+  inverted or an empty picture does.
 """
 
 from __future__ import annotations
@@ -29,24 +32,24 @@ STATED, STRAY = 0.5, 0.02
 SIDE_FACTOR, ELONGATION_FACTOR = 4.0, 2.0
 LEVELS_LEAST, LEVELS_FACTOR = 0.3, 2.0
 LAYOUT_MOST, LAYOUT_MARGIN = 0.3, 0.2
-_LOW, _HIGH, _MOST = 1, 3, 4  # places in the five quantiles of a profile
+_LOW, _HIGH, _MOST = 1, 3, 4  # indices into the five quantiles of a profile
 
 
 class Gate:
-    """Compares a study with ``profile``, what the training images were like (``Card.profile``)."""
+    """Compares a study with ``profile``, the summary of the training images (``Card.profile``)."""
 
     def __init__(self, profile: Mapping[str, Any]) -> None:
-        """An empty profile (a model of before) lets everything pass.
+        """Check ``profile``; an empty one (a model of an earlier version) lets every study pass.
 
         Raises:
-            ProfileError: it is of another version, or not of a profile's form.
+            ProfileError: the profile has another version or an invalid form.
         """
         self.profile = profile
         if profile:
             check_profile(profile)
 
     def check(self, image: MetaTensor) -> str | None:
-        """Why ``image`` (C, *spatial), as ``Prepare.read`` gave it, is not for this model; None if it is."""
+        """Return why ``image``, ``(C, *spatial)`` from ``Prepare.read``, is refused; None if it passes."""
         if not self.profile:
             return None
         facts = facts_of(image)
@@ -61,17 +64,16 @@ class Gate:
         ):
             if getattr(facts, name) and self.profile[name] < STRAY:
                 yield what
-        known = self.profile["modality"]
-        if facts.volume and not self.profile["volume"] and _known(known) == ["radiograph"]:
+        if facts.volume and not self.profile["volume"] and _frequent(self.profile["modality"]) == ["radiograph"]:
             yield "a volume; the model knows radiographs"
 
     def _words(self, facts: Facts) -> Iterator[str]:
         for name in WORDS:
-            word, known = getattr(facts, name), self.profile[name]
-            if word is None or sum(known.values()) < STATED or known.get(word, 0) >= STRAY:
+            word, shares = getattr(facts, name), self.profile[name]
+            if word is None or sum(shares.values()) < STATED or shares.get(word, 0) >= STRAY:
                 continue
-            said = f"{word} view" if name == "view" else f"{'body part' if name == 'region' else name} {word}"
-            yield f"{said}; the model knows {' and '.join(_known(known)) or 'others'}"
+            description = f"{word} view" if name == "view" else f"{'body part' if name == 'region' else name} {word}"
+            yield f"{description}; the model knows {' and '.join(_frequent(shares)) or 'others'}"
 
     def _size(self, facts: Facts) -> Iterator[str]:
         sides, stretch = self.profile["short_side"], self.profile["elongation"]
@@ -98,18 +100,20 @@ class Gate:
 
 
 class Judging:
-    """What the gate of a model says of a picture, for one who only looks: :class:`medad.io.inspection.Judge`."""
+    """Applies the gate of a model to a picture without scoring it; implements
+    :class:`medad.io.inspection.Judge`."""
 
     def __init__(self, profile: Mapping[str, Any], channels: int) -> None:
         self.gate, self.channels = Gate(profile), channels
 
     def __call__(self, picture: Picture, name: str) -> str:
-        """Why the model would not score it, or ""."""
+        """Return why the model would refuse ``picture``; "" if it would score it."""
         try:
             return self.gate.check(match_channels(as_image(picture, name), self.channels)) or ""
         except UnreadableImage as error:
             return f"{error.reason}; {error.remedy}"
 
 
-def _known(shares: Mapping[str, float]) -> list[str]:
+def _frequent(shares: Mapping[str, float]) -> list[str]:
+    """Return the words that at least the share ``STRAY`` of the training images bears."""
     return [word for word, share in shares.items() if share >= STRAY]

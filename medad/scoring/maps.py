@@ -1,4 +1,4 @@
-"""Anomaly maps on the grid of the source, and thumbnails; all with one fixed color scale."""
+"""Write anomaly maps on the grid of the source image, and thumbnails, all with one fixed color scale."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ THUMBNAIL = 192  # pixels of the longer side
 def save_map(
     out: Path, study_id: str, source: MetaTensor, image: MetaTensor, maps: Tensor, worst: int, scale: Scale
 ) -> str:
-    """Write the heatmap of a study, the same bytes each time; its path below ``out``, which tells no patient.
+    """Write the heatmap of a study, and return its path relative to ``out``, which identifies no patient.
 
-    A volume's whole map lies beside the picture, as NIfTI on the voxels of the source.
+    The same study gives the same bytes each time. For a volume the whole map is written beside the picture, as NIfTI
+    on the voxels of the source.
 
-    ``source`` (C, *spatial) is the study as in its files, ``image`` (C, S, S[, D]) what the network saw, with what
-    undoes the geometry; ``maps`` (N, 1, S, S) are those of its slices, ``worst`` the slice with the highest score, and
-    ``scale`` says what the colors mean.
+    ``source``, ``(C, *spatial)``, is the study as in its files; ``image``, (C, S, S[, D]), is the network's input with
+    the record of its transforms, from which the geometry is restored; ``maps``, (N, 1, S, S), are the maps of its
+    slices; ``worst`` is the index of the slice with the highest score; ``scale`` maps anomaly values to colors.
     """
     picture, volume = heatmaps_of(study_id)
     display = DisplayAxes()
@@ -43,9 +44,9 @@ def save_map(
 
 
 def save_volume(path: Path, anomaly_map: MetaTensor, scale: Scale) -> None:
-    """Write a map (1, X, Y, Z), in the axes of the reader, as float32 NIfTI on the source's own voxels and affine.
+    """Write a map (1, X, Y, Z), in the axes of the reader, as float32 NIfTI on the voxels and affine of the source.
 
-    Its header names the map and holds the ends of the color scale, between which viewers color it.
+    The header names the map and holds both ends of the color scale (``cal_min``, ``cal_max``), which viewers use.
     """
     source = np.asarray(anomaly_map.meta["original_affine"], np.float64)
     turned = nib.Nifti1Image(anomaly_map.as_tensor()[0].float().numpy(), np.asarray(anomaly_map.affine, np.float64))
@@ -59,9 +60,9 @@ def save_volume(path: Path, anomaly_map: MetaTensor, scale: Scale) -> None:
 
 
 def preview(source: MetaTensor, image: MetaTensor) -> Tensor:
-    """What a thumbnail is made from, uint8 (D, h, w): small enough to be handed from one process to another.
+    """Return the gray images for thumbnails, uint8 (D, h, w), small enough to be sent to another process.
 
-    A radiograph is taken from its source; a volume's slices are those that the network saw.
+    A radiograph is shrunk from its ``source``; the slices of a volume are those of ``image``, the network's input.
     """
     if source.ndim == 4:
         slices = as_slices(image).float().mean(dim=1)
@@ -74,30 +75,32 @@ def preview(source: MetaTensor, image: MetaTensor) -> Tensor:
     return torch.from_numpy((to_gray(small[0]) * 255).round().astype(np.uint8))[None]
 
 
-def save_thumbnail(out: Path, study_id: str, shown: Tensor, anomaly_map: Tensor, scale: Scale) -> str:
-    """Write a small JPEG of the slice ``shown``, uint8 (h, w), beside itself under its map (1, S, S), with the
-    color bar; its path below ``out``."""
+def save_thumbnail(out: Path, study_id: str, slice_: Tensor, anomaly_map: Tensor, scale: Scale) -> str:
+    """Write a small JPEG of ``slice_``, uint8 (h, w): the slice, the slice under its map (1, S, S), and the color bar.
+
+    Return the path relative to ``out``.
+    """
     name = thumbnail_of(study_id)
-    factor = -(-LEAST_BAR // (2 * shown.shape[1]))  # a small slice is enlarged to the width of its color bar
-    shown = shown.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
-    heat = interpolate(anomaly_map[None].float(), tuple(shown.shape), mode="bilinear", align_corners=False)[0, 0]
-    gray = shown.numpy()
+    factor = -(-LEAST_BAR // (2 * slice_.shape[1]))  # a small slice is enlarged to the width of its color bar
+    enlarged = slice_.repeat_interleave(factor, 0).repeat_interleave(factor, 1)
+    heat = interpolate(anomaly_map[None].float(), tuple(enlarged.shape), mode="bilinear", align_corners=False)[0, 0]
+    gray = enlarged.numpy()
     save_pair(out / name, gray, overlay(gray, heat.numpy(), scale), scale, quality=80)
     return name
 
 
 def heatmaps_of(study_id: str) -> tuple[str, str]:
-    """The names of a study's heatmap below the output folder: the picture, and what a volume has beside it."""
+    """Return the paths of a study's heatmap below the output folder: the picture, and the NIfTI file of a volume."""
     name = _named(HEATMAPS, study_id)
     return f"{name}.png", f"{name}.nii.gz"
 
 
 def thumbnail_of(study_id: str) -> str:
-    """The name of a study's thumbnail below the output folder."""
+    """Return the path of a study's thumbnail below the output folder."""
     return f"{_named(THUMBNAILS, study_id)}.jpg"
 
 
 def _named(folder: str, study_id: str) -> str:
-    """One of 256 folders, for a folder of a million files is slow to open, and a name that tells no patient."""
+    """Return a name that identifies no patient, in one of 256 folders: a folder of a million files is slow to open."""
     digest = hashlib.sha256(study_id.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return f"{folder}/{digest[:2]}/{digest}"

@@ -1,8 +1,8 @@
-"""The pictures in the output folder are those of the rows, and no others.
+"""Keep the pictures in the output folder equal to those that the rows name.
 
-What is to be deleted is written down first, in the transaction that takes it from its row (the ledger's ``orphans``),
-and is deleted before anything is drawn. So whenever the process is killed, the next run deletes what is left, and
-never what was drawn anew under the same name.
+A picture to be deleted is first noted in the ledger's table ``orphans``, in the transaction that removes it from its
+row, and it is deleted before anything is drawn. So if the process is killed at any moment, the next run deletes the
+remaining orphans, and never a picture that was drawn again under the same name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 
 from medad.files import PART
 from medad.scoring.flagging import Verdicts
-from medad.scoring.index.ledger import Entry, Ledger
+from medad.scoring.index.entries import Entry
+from medad.scoring.index.ledger import Ledger
 from medad.scoring.maps import THUMBNAILS, heatmaps_of, thumbnail_of
 from medad.scoring.settings import HEATMAPS, ScoringError
 
@@ -24,17 +25,17 @@ _OURS = re.compile(rf"({re.escape(PART)})?[0-9a-f]{{16}}\.(png|nii\.gz|jpg)")
 
 
 class Pictures:
-    """The pictures in ``out`` of the studies in a ledger."""
+    """The pictures in ``out`` that belong to the studies in a ledger."""
 
     def __init__(self, ledger: Ledger, out: Path) -> None:
         self.ledger = ledger
         self.out = out
 
     def fit(self, verdicts: Verdicts) -> None:
-        """Have a heatmap for what ``verdicts`` flags and for nothing else, where an earlier run had another rule.
+        """Adapt the heatmaps of earlier runs to ``verdicts``: flagged studies have one, all others have none.
 
-        A study that is flagged now is put back to do: its maps are kept nowhere, so it is read, scored and drawn again.
-        One that is not flagged any more loses its heatmap, and keeps its scores.
+        A newly flagged study is scored again in this run, since its maps were not stored. A study that is not flagged
+        any more loses its heatmap and keeps its scores.
         """
         query = f"""SELECT id, scores, heatmap != '' FROM studies WHERE status = 'scored' AND id > ?
             ORDER BY id LIMIT {PAGE}"""
@@ -53,16 +54,16 @@ class Pictures:
         nothing = ", ".join(f"{value} = NULL" for value in values)
         with self.ledger.writing() as database:
             database.executemany(f"UPDATE studies SET {nothing} WHERE id = ?", anew)
-            # The thumbnail goes too: the next run may find that the study is the copy of another.
+            # The thumbnail is deleted too: the next run may find that the study is a copy of another one.
             database.executemany("INSERT OR REPLACE INTO orphans VALUES (?, 1)", anew)
             database.executemany("UPDATE studies SET heatmap = '' WHERE id = ?", plain)
             database.executemany("INSERT OR IGNORE INTO orphans VALUES (?, 0)", plain)
 
     def delete_orphans(self) -> None:
-        """Delete what the ledger says is to be deleted. Call it before anything is drawn.
+        """Delete the pictures that the ledger lists as orphans. Call it before anything is drawn.
 
         Raises:
-            ScoringError: the output folder does not let it.
+            ScoringError: a picture cannot be deleted.
         """
         database = self.ledger.database
         while page := database.execute(f"SELECT id, thumbnail FROM orphans LIMIT {PAGE}").fetchall():
@@ -73,23 +74,23 @@ class Pictures:
                 database.executemany("DELETE FROM orphans WHERE id = ?", [(name,) for name, _ in page])
 
     def delete_others(self, study_id: str, entry: Entry) -> None:
-        """Delete pictures of a study that its row does not name: what a drawing left that was killed half-way.
+        """Delete the pictures of a study that its row does not name: an interrupted drawing may have written them.
 
         Raises:
-            ScoringError: the output folder does not let it.
+            ScoringError: a picture cannot be deleted.
         """
         drawn = entry.status == "scored"
         self._delete((*(() if entry.heatmap else heatmaps_of(study_id)), *(() if drawn else [thumbnail_of(study_id)])))
 
     def delete_all(self) -> None:
-        """Delete every picture, for a ledger without any run: whatever was drawn belongs to one that is forgotten.
+        """Delete every picture. Call it for an empty ledger: all pictures belong to a ledger that was discarded.
 
         Raises:
-            ScoringError: the output folder does not let it.
+            ScoringError: a picture cannot be deleted.
         """
         for folder in (HEATMAPS, THUMBNAILS):
-            found = (self.out / folder).glob("[0-9a-f][0-9a-f]/*")
-            self._delete(str(path.relative_to(self.out)) for path in found if _OURS.fullmatch(path.name))
+            paths = (self.out / folder).glob("[0-9a-f][0-9a-f]/*")
+            self._delete(str(path.relative_to(self.out)) for path in paths if _OURS.fullmatch(path.name))
 
     def _delete(self, names: Iterable[str]) -> None:
         try:

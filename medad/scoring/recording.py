@@ -1,4 +1,4 @@
-"""Batch scoring as a run in MLflow: counts, shares and how the scores lie; no file and no patient is named there."""
+"""Record batch scoring as a run: counts, shares and quantiles of the scores, but no name of a file or a patient."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def score_recorded(
     restart: bool = False,
     parent: Path | None = None,
 ) -> Summary:
-    """:func:`medad.scoring.score_folder` as a run of ``tracker``, which a stopped run of scoring goes into as well.
+    """Call :func:`medad.scoring.score_folder`, and record it as a run of ``tracker``.
 
-    ``parent`` is the journal of the run that it is part of.
+    A call that is stopped is recorded as well. ``parent`` is the journal of the parent run, if there is one. For the
+    errors see :func:`medad.scoring.score_folder`.
     """
     began, clock = time.time(), time.monotonic()
     score = settings.score or model.card.ranking_score(model.method.primary)
@@ -51,12 +52,12 @@ def score_recorded(
             return score_folder(model, folder, out, settings, restart=restart)
         finally:
             table = out / PARQUET
-            if table.is_file() and table.stat().st_mtime >= int(began):  # and not that of a run before this one
+            if table.is_file() and table.stat().st_mtime >= int(began):  # written by this run, not by an earlier one
                 _record(run, table, score, time.monotonic() - clock)
 
 
 def _record(run: Run, table: Path, score: str, seconds: float) -> None:
-    """Metrics and a small table of what ``table`` holds."""
+    """Record metrics and a small table that summarize ``table``."""
     counts, flagged, values = _read(table, score)
     scored = counts["scored"]
     figures = {status: float(counts[status]) for status in ("scored", "skipped", "failed")}
@@ -71,7 +72,7 @@ def _record(run: Run, table: Path, score: str, seconds: float) -> None:
 
 
 def _read(table: Path, score: str) -> tuple[Counter[str], int, NDArray[np.float64]]:
-    """How many rows have each status, how many studies are flagged, and their scores (N,)."""
+    """Return the number of rows by status, the number of flagged studies, and the scores of the scored ones (N,)."""
     file = pq.ParquetFile(table)
     flags = [name for name in FLAGS if name in file.schema_arrow.names]
     counts: Counter[str] = Counter()

@@ -1,7 +1,7 @@
 """The final tables, written from the ledger's rows in chunks: memory does not grow with the folder.
 
-``scores.csv`` and ``scores.parquet`` hold the same rows, and the same bytes for the same rows, however often the run
-was interrupted; how long each study took is not in them, for it is never the same twice, but in ``timings.csv``.
+``scores.csv`` and ``scores.parquet`` hold the same rows. Equal rows give equal bytes, however often the run was
+interrupted; so the duration of each study, which differs between runs, is in ``timings.csv`` instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from medad.files import writing
 from medad.outputs.pictures import Scale
 from medad.outputs.triage import About, Item, Worst, write_triage
 from medad.scoring.flagging import FLAGGED_BY, FLAGS, Verdicts
-from medad.scoring.index.ledger import Row
+from medad.scoring.index.entries import Row
 from medad.scoring.settings import TABLE, TIMINGS
 from medad.text import cell
 
@@ -35,16 +35,16 @@ _AFTER = ("heatmap", "model", "settings")
 
 
 def pseudonym(text: str) -> str:
-    """16 hex digits that stand for a study UID, or for a file's path where there is none.
+    """Return 16 hex digits that stand for a study UID, or for the path of a file without a UID.
 
-    There is no salt: a study bears the same one in all tables, so that tables can be joined. Whoever has the UID can
-    compute it, and nobody can go back to the UID without a list of UIDs.
+    The hash has no salt, so a study has the same pseudonym in all tables, and tables can be joined. Whoever has the UID
+    can compute the pseudonym; the way back needs a list of UIDs.
     """
     return hashlib.sha256(b"medad study " + text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def settings_digest(verdicts: Verdicts, **chosen: Any) -> str:
-    """16 hex digits of what decides about the rows besides the model."""
+    """Return 16 hex digits: a digest of everything besides the model that decides about the rows."""
     text = json.dumps({**verdicts.values(), **chosen}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -52,10 +52,12 @@ def settings_digest(verdicts: Verdicts, **chosen: Any) -> str:
 def write_results(
     rows: Iterable[Row], out: Path, verdicts: Verdicts, digests: Mapping[str, str], title: str = "Batch scoring"
 ) -> Counter[str]:
-    """Write the tables and the triage page from ``rows``, which come in order; ``digests`` name the "model" and the
-    "settings".
+    """Write the tables and the triage page from ``rows``, in their order, and return the number of rows by status.
 
-    Returns how many rows there are of each status. A file appears whole or not at all.
+    ``digests`` has the keys "model" and "settings". Each file is replaced as a whole or not at all.
+
+    Raises:
+        OSError: ``out`` cannot be written.
     """
     schema = _schema(verdicts)
     counts: Counter[str] = Counter()
@@ -80,7 +82,7 @@ def write_results(
 
 
 def _about(verdicts: Verdicts, digests: Mapping[str, str], title: str) -> About:
-    """What the page says of the run."""
+    """Return the content of the head of the triage page."""
     return About(
         model=digests["model"],
         settings=digests["settings"],
@@ -96,10 +98,10 @@ def _about(verdicts: Verdicts, digests: Mapping[str, str], title: str) -> About:
 
 
 def _collect(worst: Worst, rows: Sequence[Row], columns: Mapping[str, list[Any]], verdicts: Verdicts) -> None:
-    """Show a chunk of rows to the page."""
+    """Add a chunk of rows to the items of the triage page."""
     nothing = [None] * len(rows)
     name = verdicts.score
-    scores, p_values = (columns.get(one, nothing) for one in (name, f"{name}_p"))
+    scores, p_values = (columns.get(column, nothing) for column in (name, f"{name}_p"))
     flags = [columns.get(flag, nothing) for flag in FLAGS]
     for place, row in enumerate(rows):
         hits = [values[place] for values in flags]
@@ -119,12 +121,14 @@ def _collect(worst: Worst, rows: Sequence[Row], columns: Mapping[str, list[Any]]
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Return ``rows`` in lists of at most ``CHUNK``."""
     following = iter(rows)
     while chunk := list(islice(following, CHUNK)):
         yield chunk
 
 
 def _schema(verdicts: Verdicts) -> pa.Schema:
+    """Return the names and types of the table's columns, in order."""
     whole, words = ("files", "slices"), (*_BEFORE[:4], *_AFTER, FLAGGED_BY)
     names = [*_BEFORE, *verdicts.scores, *verdicts.columns(), *_AFTER]
     kinds = [
@@ -135,10 +139,10 @@ def _schema(verdicts: Verdicts) -> pa.Schema:
 
 
 def _columns(rows: Sequence[Row], verdicts: Verdicts, digests: Mapping[str, str]) -> dict[str, list[Any]]:
-    """Python values for each column; None where a row has none."""
+    """Return the Python values of each column; None where a row has no value."""
     scored = [place for place, row in enumerate(rows) if row.entry.status == "scored"]
-    known = [rows[place].entry.scores for place in scored]
-    numbers = {name: np.array([scores[name] for scores in known], np.float64) for name in verdicts.scores}
+    scores_of_rows = [rows[place].entry.scores for place in scored]
+    numbers = {name: np.array([scores[name] for scores in scores_of_rows], np.float64) for name in verdicts.scores}
     return {
         "study": [row.uid or pseudonym(row.file) for row in rows],
         "file": [row.file for row in rows],
@@ -146,7 +150,10 @@ def _columns(rows: Sequence[Row], verdicts: Verdicts, digests: Mapping[str, str]
         "reason": [row.entry.reason for row in rows],
         "files": [row.count for row in rows],
         "slices": [row.entry.slices for row in rows],
-        **{name: _spread(values, scored, len(rows)) for name, values in {**numbers, **verdicts.of(known)}.items()},
+        **{
+            name: _spread(values, scored, len(rows))
+            for name, values in {**numbers, **verdicts.of(scores_of_rows)}.items()
+        },
         "heatmap": [row.entry.heatmap for row in rows],
         "model": [digests["model"]] * len(rows),
         "settings": [digests["settings"]] * len(rows),
@@ -154,6 +161,7 @@ def _columns(rows: Sequence[Row], verdicts: Verdicts, digests: Mapping[str, str]
 
 
 def _spread(values: Any, places: Sequence[int], count: int) -> list[Any]:
+    """Return ``count`` cells with ``values`` at ``places`` and None elsewhere."""
     cells: list[Any] = [None] * count
     for place, value in zip(places, values.tolist(), strict=True):
         cells[place] = value

@@ -1,9 +1,9 @@
-"""Scoring in passes of one fixed shape, so that a score is the same to the last bit in any company.
+"""Score in batches of one fixed size, so that a score does not depend on the batch, to the last bit.
 
-Kernels are chosen by the shape of a batch, and each rounds in its own way: a study scored alone or among others would
-differ in its last digits. So every pass through the networks has the same number of images, filled up with zeros where
-there are fewer, and what stands beside an image does not enter its sums. An interrupted run then gives the same bytes
-as an undisturbed one, whatever was batched with what (tests/scoring/test_scorer.py).
+PyTorch chooses its kernels by the shape of a batch, and kernels round differently: a study scored alone would differ in
+its last digits from the same study scored in a larger batch. So every batch has the same number of images, padded with
+zero images, and no image enters the sums of another. An interrupted run then gives the same bytes as an undisturbed
+one, however the images were batched.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from torch import Tensor
 
 from medad.methods.base import Method
 from medad.methods.batching import joined_scores
-from medad.scoring.engine.worker import Pixels
+from medad.scoring.engine.jobs import Pixels
 from medad.scoring.settings import ScoringError
 from medad.types import Scored
 
-BLOCK = 16  # images in a pass on a CPU: with fewer the weights of large linear layers are fetched too often
+BLOCK = 16  # images in a batch on a CPU: smaller ones fetch the weights of large linear layers too often
 BLOCK_GPU = 64
 
 
 class Scorer:
-    """Scores with ``threads`` passes side by side, one thread each; on a GPU, one after the other."""
+    """Scores ``threads`` batches in parallel on a CPU, with one thread each; on a GPU one batch after the other."""
 
     def __init__(self, method: Method, threads: int) -> None:
         self.method = method
@@ -40,37 +40,40 @@ class Scorer:
 
     @property
     def room(self) -> int:
-        """Images that fill one round of passes."""
+        """The number of images that keeps all threads busy."""
         return self.block * self.threads
 
     def __call__(self, studies: list[Pixels]) -> list[dict[str, Scored]]:
-        """The slices (N, C, S, S) of each study -> its scores and maps.
+        """Return the scores and maps of each study by name of the score, given its slices (N, C, S, S).
 
         Raises:
-            ScoringError: the device has no memory left.
+            ScoringError: the device is out of memory.
         """
         images = torch.from_numpy(np.concatenate(studies))
         try:
-            scored = joined_scores(list(self._pool.map(self._pass, torch.split(images, self.block))))
+            scored = joined_scores(list(self._pool.map(self._score_batch, torch.split(images, self.block))))
         except torch.OutOfMemoryError:
             raise ScoringError("the device has no memory left for the model: free some, or use --device cpu") from None
-        ends = [0, *accumulate(len(one) for one in studies)]
-        return [
-            {name: Scored(all_.score[a:b], all_.anomaly_map[a:b], all_.members[a:b]) for name, all_ in scored.items()}
-            for a, b in pairwise(ends)
-        ]
+        ends = [0, *accumulate(len(slices) for slices in studies)]
+        return [{name: _rows(result, start, end) for name, result in scored.items()} for start, end in pairwise(ends)]
 
-    def _pass(self, images: Tensor) -> dict[str, Scored]:
+    def _score_batch(self, images: Tensor) -> dict[str, Scored]:
+        """Return the results of at most ``block`` images (N, C, S, S), on the CPU."""
         count = len(images)
         if count < self.block:
             images = torch.cat([images, images.new_zeros(self.block - count, *images.shape[1:])])
         scored = self.method.score(images.to(self.device))
+        cut = {name: _rows(result, 0, count) for name, result in scored.items()}
         return {
-            name: Scored(one.score[:count].cpu(), one.anomaly_map[:count].cpu(), one.members[:count].cpu())
-            for name, one in scored.items()
+            name: Scored(part.score.cpu(), part.anomaly_map.cpu(), part.members.cpu()) for name, part in cut.items()
         }
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads, and restore the number of threads of PyTorch."""
         self._pool.shutdown()
         torch.set_num_threads(self._before)
+
+
+def _rows(result: Scored, start: int, end: int) -> Scored:
+    """Return the results of the images from ``start`` up to, not including, ``end``."""
+    return Scored(result.score[start:end], result.anomaly_map[start:end], result.members[start:end])

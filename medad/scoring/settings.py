@@ -1,4 +1,4 @@
-"""What batch scoring is told, and the names of what it writes."""
+"""The settings of batch scoring, and the names of its output files."""
 
 from __future__ import annotations
 
@@ -14,27 +14,30 @@ HEATMAPS = "heatmaps"
 
 
 class ScoringError(MedadError):
-    """A folder that cannot be scored at all, or a run that was stopped."""
+    """A folder that cannot be scored, or a run that was stopped."""
 
 
 class FolderAway(ScoringError):
-    """A folder that cannot be read, or is empty and was not: most likely a share that has dropped out."""
+    """A folder that cannot be read, or that is empty but held files before: its network share is probably offline."""
 
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """``score`` ranks studies and flags them, and the map of the score ``map`` is drawn; "" is what the model's card
-    names. ``heatmaps``: which studies have one on the grid of their source, beside the thumbnail that all have.
-    ``force`` scores what the gate would refuse; ``uids`` puts the UIDs of DICOM images and series into the table in
-    place of pseudonyms; ``split`` scores each volume of a 4-D file and each page of a TIFF as a study of its own, where
-    they are refused else. ``follow_links`` takes links to files outside the folder as well.
+    """How a folder is scored.
 
-    What follows changes no score, and may differ between the runs on one output folder. ``alpha``, ``threshold`` and
-    ``point`` (an operating point of the model) say what is flagged, and the heatmaps of earlier runs follow them.
-    ``workers`` (0: one for each core); ``timeout`` seconds for one file; ``retry_failed`` tries again what failed in an
-    earlier run; ``max_failed`` share of failures at which the run stops; ``watch`` seconds between two looks at a
-    folder that is filling (0: one look); ``engine`` and the ``address`` of its cluster, whose scorers are on ``device``
-    (one machine scores where the model is).
+    ``score`` ranks and flags studies; the map of the score ``map`` is drawn; "" takes the choice of the model's card.
+    ``heatmaps`` says which studies get a heatmap on the grid of their source; all scored studies get a thumbnail.
+    ``force`` also scores studies that the gate would refuse. ``uids`` writes the UIDs of DICOM images and series into
+    the table instead of pseudonyms. ``split`` scores each volume of a 4-D file and each page of a TIFF as a study of
+    its own; without it such files are refused. ``follow_links`` includes links to files outside the folder.
+
+    The other settings change no score, and may differ between runs with the same output folder. ``alpha``,
+    ``threshold`` and ``point`` (an operating point of the model) define what is flagged; the heatmaps of earlier runs
+    are adapted to them. ``workers`` is the number of worker processes (0: one for each core); ``timeout`` the seconds
+    for one file; ``retry_failed`` tries again what failed in an earlier run; ``max_failed`` is the share of failures
+    above which the run stops; ``watch`` the seconds between two scans of a folder that is being filled (0: one scan);
+    ``engine`` is where studies are scored; ``address`` is the address of a Ray cluster, and ``device`` the device of
+    its scorers (the local engine scores on the device of the model).
     """
 
     score: str = ""

@@ -1,4 +1,4 @@
-"""Where runs are recorded: on disk first, from there to MLflow."""
+"""Record runs on disk, and send the records from there to MLflow."""
 
 from medad.tracking.journal import TrackingError
 from medad.tracking.tracker import Run, Tracker

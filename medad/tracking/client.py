@@ -1,4 +1,4 @@
-"""MLflow's client, calmed; MLflow is imported when it is called for."""
+"""Open MLflow's client with telemetry and progress bars off. MLflow is imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from medad.tracking.journal import TrackingError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PATIENCE = 120.0  # seconds for another process to make a store
+PATIENCE = 120.0  # seconds to wait while another process creates a store
 CALM = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing leaves the hospital
-    "MLFLOW_UV_AUTO_DETECT": "false",  # nor is the user's project packed into a model
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # no data may leave the hospital
+    "MLFLOW_UV_AUTO_DETECT": "false",  # do not pack the user's project into a model
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
@@ -33,35 +33,40 @@ for _name, _value in CALM.items():  # before MLflow is imported
 
 
 def without_password(uri: str) -> str:
-    """``uri`` as it may be shown and kept."""
+    """Return ``uri`` without user name and password, for messages and records."""
     return re.sub(r"//[^/@]+@", "//", uri)
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client for the store or server at ``uri``."""
+    """Return a client for the store or server at ``uri``.
+
+    Raises:
+        TrackingError: another process has held a sqlite store for ``PATIENCE`` seconds.
+        MlflowException: the store cannot be opened.
+    """
     for noisy, level in (("mlflow", logging.WARNING), ("alembic", logging.WARNING), ("urllib3", logging.ERROR)):
         logging.getLogger(noisy).setLevel(level)
     from mlflow import MlflowClient
 
-    with _alone(uri):  # MLflow opens the store here, and makes its tables
+    with _alone(uri):  # MLflow opens the store here, and creates its tables
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of a sqlite store; None for any other store, and for one in memory."""
+    """Return the file of a sqlite store; None for any other store, and for one in memory."""
     parts = re.match(r"sqlite(\+\w+)?:///(?P<path>[^?]+)", uri)
     return Path(unquote(parts["path"])) if parts and parts["path"] != ":memory:" else None
 
 
 @contextmanager
 def _alone(uri: str) -> Iterator[None]:
-    """Hold the lock beside a sqlite store: MLflow fails where two processes make the tables of one at a time.
+    """Hold the lock beside a sqlite store: MLflow fails if two processes create its tables at the same time.
 
     Raises:
         TrackingError: another process has held it for ``PATIENCE`` seconds.
     """
     file = sqlite_file(uri)
-    if file is None or not file.parent.is_dir():  # MLflow says what is wrong with it
+    if file is None or not file.parent.is_dir():  # MLflow itself reports a wrong URI
         yield
         return
     began = time.monotonic()
@@ -77,14 +82,14 @@ def _alone(uri: str) -> Iterator[None]:
 
 
 def silent(error: Exception) -> bool:
-    """Whether it is a server that does not answer, or is in trouble itself."""
+    """Return whether ``error`` means that a server does not answer, or answers with an error 5xx."""
     from requests import RequestException
 
     return isinstance(error.__context__, RequestException) or bool(re.search(r"error code 5\d\d", str(error)))
 
 
 def reason(error: Exception) -> str:
-    """What went wrong, in a line."""
+    """Return the cause of ``error`` in one line, without a password."""
     from requests import RequestException
 
     if isinstance(error.__context__, RequestException):

@@ -1,4 +1,4 @@
-"""What made a run, as tags: code, packages, hardware. No host name and no user name."""
+"""Tags about the environment of a run: code, packages, hardware; neither host name nor user name."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PACKAGE = Path(__file__).parents[1]
 
 @cache
 def facts() -> dict[str, str]:
-    """Tags for a run."""
+    """Return the tags by name."""
     return {"mlflow.source.name": "medad", "mlflow.source.type": "LOCAL", **_code(), **_packages(), **_hardware()}
 
 
 def _code() -> dict[str, str]:
-    """The commit of the checkout that medad runs from; nothing where it is installed as a package."""
+    """Return the commit of the checkout that medad runs from; nothing if it is installed as a package."""
     if _git("ls-files", "--error-unmatch", "__init__.py") is None:
         return {}
     commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--untracked-files=no", ".")
@@ -30,6 +30,7 @@ def _code() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str | None:
+    """Return the output of a git command in the folder of the package; None if it fails."""
     try:
         done = subprocess.run(
             ["git", "-C", PACKAGE, *arguments], capture_output=True, text=True, timeout=10, check=True
@@ -40,13 +41,13 @@ def _git(*arguments: str) -> str | None:
 
 
 def _packages() -> dict[str, str]:
-    found = {"version.medad": __version__, "version.python": platform.python_version()}
+    versions = {"version.medad": __version__, "version.python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[f"version.{name}"] = version(name)
+            versions[f"version.{name}"] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _hardware() -> dict[str, str]:

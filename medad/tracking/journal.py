@@ -1,7 +1,7 @@
-"""What a run was told, one JSON line for each thing, in FOLDER/runs/KIND.jsonl: written before anything is sent.
+"""The journal of a run: FOLDER/runs/KIND.jsonl with one JSON event for each line, written before anything is sent.
 
-Files are named relative to FOLDER, the run that is the parent relative to the journal, so a folder can be moved, and
-sent from another machine.
+Paths of files are relative to FOLDER, and the path of the parent's journal is relative to the journal, so that a folder
+can be moved, and sent from another machine.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ Event = dict[str, Any]
 
 
 class TrackingError(MedadError):
-    """A tracking server or store, or a record of a run, that cannot be used."""
+    """A tracking server or store, or a journal, that cannot be used."""
 
 
 class Journal:
-    """The open record of one run. One process at a time: the lock ends with the process, however that ends."""
+    """The open journal of one run. One process may have it open: its lock ends with the process."""
 
     def __init__(self, path: Path) -> None:
-        """Open ``path``, or make it.
+        """Open the journal at ``path``, or create it.
 
         Raises:
-            TrackingError: another process records into it.
+            TrackingError: another process has it open.
         """
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,17 +45,17 @@ class Journal:
                 f"{path.parent.parent}: another medad is at work here; wait for it, or choose a new --out"
             )
         self._repair()
-        self._known = {_key(event): event for event in read(path)[0] if event["kind"] in ("metric", "params")}
+        self._recorded = {_key(event): event for event in read(path)[0] if event["kind"] in ("metric", "params")}
         self._writing = threading.Lock()
 
     def _repair(self) -> None:
-        """Drop half a line that a killed process left."""
+        """Remove an incomplete last line, which a killed process may have left."""
         self._file.seek(0)
         content = self._file.read()
         self._file.truncate(content.rfind(b"\n") + 1)
 
     def begin(self, name: str, tags: Mapping[str, str], parent: Path | None) -> None:
-        """Say that the run starts, or goes on."""
+        """Record that the run begins, or that it resumes if the journal has events."""
         if self.path.stat().st_size:
             self.add("resume")
             return
@@ -63,32 +63,33 @@ class Journal:
         self.add("begin", id=uuid.uuid4().hex, name=name, tags=dict(tags), parent=above)
 
     def add(self, kind: str, **values: Any) -> None:
-        """Append one event; what a resumed run repeats is left out."""
+        """Append one event, unless it is a metric or a parameter that a resumed run repeats."""
         event = {"kind": kind, **values}
         key = _key(event)
         with self._writing:
-            before = self._known.get(key)
+            before = self._recorded.get(key)
             if before is not None and {**before, "at": 0} == {**event, "at": 0}:
                 return
             if kind in ("metric", "params"):
-                self._known[key] = event
+                self._recorded[key] = event
             self._file.write(json.dumps({**event, "at": int(time.time() * 1000)}).encode() + b"\n")
             self._file.flush()
 
     def close(self) -> None:
-        """Let another process go on."""
+        """Close the file, and release its lock."""
         self._file.close()
 
 
 def _key(event: Event) -> tuple[Any, ...]:
+    """Return what identifies a metric or a parameter."""
     return event["kind"], event.get("name"), event.get("step")
 
 
 def read(path: Path, start: int = 0) -> tuple[list[Event], int]:
-    """The events from byte ``start`` on, and the byte after the last of them.
+    """Return the events from byte ``start`` on, and the position after the last of them.
 
     Raises:
-        TrackingError: it is no record of a run.
+        TrackingError: the file is not a journal.
     """
     with path.open("rb") as file:
         file.seek(start)
@@ -121,7 +122,7 @@ FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
 
 
 def _well_formed(event: object) -> bool:
-    """Whether it is an event that :meth:`Journal.add` wrote."""
+    """Return whether ``event`` has the form that :meth:`Journal.add` writes."""
     if not isinstance(event, dict) or type(event.get("at")) is not int:
         return False
     fields = FIELDS.get(str(event.get("kind")))
@@ -129,18 +130,18 @@ def _well_formed(event: object) -> bool:
 
 
 def journals(folder: Path) -> Iterator[Path]:
-    """The records of all runs in ``folder`` and below it."""
+    """Yield the journals of all runs in ``folder`` and below, in order of their paths."""
     yield from sorted(path for path in folder.rglob(f"{RUNS}/*.jsonl") if path.is_file())
 
 
 def close_if_dead(path: Path) -> None:
-    """Record as failed a run that has no end and that no process is at work on."""
+    """Record a run as failed if its journal has no end, and no process has it open."""
     events = read(path)[0]
     if not events or events[-1]["kind"] == "end":
         return
     try:
         journal = Journal(path)
-    except TrackingError:  # at work
+    except TrackingError:  # another process has it open
         return
     journal.add("end", status="FAILED")
     journal.close()

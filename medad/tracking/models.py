@@ -1,7 +1,4 @@
-"""Models in MLflow: a logged model is the model folder as it is, loaded by ``medad.scoring.mlflow_model``.
-
-Nothing is pickled.
-"""
+"""Log, register and fetch models in MLflow: copies of the model folder, which ``medad.scoring.mlflow_model`` loads."""
 
 from __future__ import annotations
 
@@ -33,10 +30,16 @@ URI = re.compile(r"models:/+(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\
 
 
 def log_model(client: MlflowClient, experiment: str, run_id: str, folder: Path, name: str) -> str:
-    """The ID of the logged model that is ``folder``: what the run made, or one of the experiment that it used."""
+    """Log the model in ``folder``, and return the ID of the logged model.
+
+    If the experiment already has a model with equal files, that model becomes an input of the run.
+
+    Raises:
+        TrackingError: ``folder`` holds no model of medad.
+    """
     digest = folder_digest(folder)
-    known = client.search_logged_models([experiment], f"tags.`{DIGEST_TAG}` = '{digest}'")
-    model = known[0] if known else _created(client, experiment, run_id, folder, name, digest)
+    existing = client.search_logged_models([experiment], f"tags.`{DIGEST_TAG}` = '{digest}'")
+    model = existing[0] if existing else _create(client, experiment, run_id, folder, name, digest)
     if model.status != "READY":
         with tempfile.TemporaryDirectory() as place:
             packed = Path(place) / "packed"
@@ -47,7 +50,8 @@ def log_model(client: MlflowClient, experiment: str, run_id: str, folder: Path, 
     return str(model.model_id)
 
 
-def _created(client: MlflowClient, experiment: str, run_id: str, folder: Path, name: str, digest: str) -> LoggedModel:
+def _create(client: MlflowClient, experiment: str, run_id: str, folder: Path, name: str, digest: str) -> LoggedModel:
+    """Create a logged model with method, settings and digest, without files yet."""
     card = _card(folder)
     params = {key: str(value) for key, value in {"method": card["method"], **card["settings"]}.items()}
     tags = {DIGEST_TAG: digest}
@@ -55,12 +59,12 @@ def _created(client: MlflowClient, experiment: str, run_id: str, folder: Path, n
 
 
 def _link(client: MlflowClient, run_id: str, model: LoggedModel) -> None:
-    """MLflow would list a model twice that is logged twice."""
+    """Make the model an output of the run that created it, or an input of another run, unless it is one already."""
     from mlflow.entities import LoggedModelInput, LoggedModelOutput
 
     run = client.get_run(run_id)
     linked = [*run.outputs.model_outputs, *run.inputs.model_inputs]
-    if model.model_id in {one.model_id for one in linked}:
+    if model.model_id in {link.model_id for link in linked}:
         return
     if model.source_run_id == run_id:
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
@@ -69,10 +73,10 @@ def _link(client: MlflowClient, run_id: str, model: LoggedModel) -> None:
 
 
 def _card(folder: Path) -> dict[str, Any]:
-    """The card of a model folder, as far as it is shown in MLflow.
+    """Return the card of a model folder, with a check of the fields that are sent to MLflow.
 
     Raises:
-        TrackingError: it is none.
+        TrackingError: the card cannot be read, or is not one of medad.
     """
     try:
         card: dict[str, Any] = read_json(folder / CARD)
@@ -86,11 +90,12 @@ def _card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def _write(target: Path, folder: Path, made: LoggedModel) -> None:
+def _write(target: Path, folder: Path, model: LoggedModel) -> None:
+    """Write the model in ``folder`` to ``target`` in MLflow's format."""
     from mlflow import pyfunc
     from mlflow.models import Model
 
-    described = Model(model_id=made.model_id, run_id=made.source_run_id)
+    described = Model(model_id=model.model_id, run_id=model.source_run_id)
     needed = [f"medad=={__version__}", *(f"{name}=={version(name)}" for name in REQUIRED)]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*An input example was not provided")  # it would store a picture
@@ -105,7 +110,7 @@ def _write(target: Path, folder: Path, made: LoggedModel) -> None:
 
 
 def _signature(scores: list[str]) -> ModelSignature:
-    """Paths of studies in; scores out, empty where a study could not be scored, with the reason."""
+    """Return the signature: paths of studies in; scores out, or an error for a study that could not be scored."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
@@ -114,7 +119,7 @@ def _signature(scores: list[str]) -> ModelSignature:
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 over the files of a model folder."""
+    """Return the SHA-256 digest of the names and contents of the files in a model folder."""
     total = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
         total.update(path.name.encode())
@@ -124,7 +129,10 @@ def folder_digest(folder: Path) -> str:
 
 
 def register(client: MlflowClient, model_id: str, name: str) -> str:
-    """The version of the registered model ``name`` that is this logged model, now the ``candidate``."""
+    """Register a logged model as a version of ``name`` with the alias ``candidate``, and return the version.
+
+    If the model is registered already, return its version, and change no alias.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -134,22 +142,24 @@ def register(client: MlflowClient, model_id: str, name: str) -> str:
             raise
         client.create_registered_model(name)
     versions = client.search_model_versions(f"name = '{name}'")
-    same = [one.version for one in versions if one.tags.get("medad.model_id") == model_id]
-    if same:
-        return str(same[0])  # an alias that someone has moved since stays where it is
+    registered = [version.version for version in versions if version.tags.get("medad.model_id") == model_id]
+    if registered:
+        return str(registered[0])  # somebody may have moved the alias since
     model = client.get_logged_model(model_id)
-    made = client.create_model_version(
+    created = client.create_model_version(
         name, model.artifact_location, model.source_run_id, tags={"medad.model_id": model_id}, model_id=model_id
     )
-    client.set_registered_model_alias(name, CANDIDATE, made.version)
-    return str(made.version)
+    client.set_registered_model_alias(name, CANDIDATE, created.version)
+    return str(created.version)
 
 
 def fetch_model(client: MlflowClient, uri: str, into: Path) -> Path:
-    """The model folder behind ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``models:/ID``, below ``into``.
+    """Download the model at ``models:/NAME@ALIAS``, ``models:/NAME/VERSION`` or ``models:/ID``, and return its folder.
+
+    The folder is below ``into``; a model that is there already is not downloaded again.
 
     Raises:
-        TrackingError: there is no such model, or it is none of medad's.
+        TrackingError: there is no such model, it is not one of medad, or the store cannot be reached.
     """
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -161,10 +171,10 @@ def fetch_model(client: MlflowClient, uri: str, into: Path) -> Path:
             with tempfile.TemporaryDirectory() as scratch:
                 repository = get_artifact_repository(place, tracking_uri=client.tracking_uri)
                 packed = Path(repository.download_artifacts("data", scratch))
-                found = [path.parent for path in packed.rglob(CARD)]
-                if not found:
+                folders = [path.parent for path in packed.rglob(CARD)]
+                if not folders:
                     raise TrackingError(f"{uri} is no model of medad")
-                shutil.copytree(found[0], target, dirs_exist_ok=True)
+                shutil.copytree(folders[0], target, dirs_exist_ok=True)
     except (MlflowException, OSError) as error:
         place = without_password(client.tracking_uri)
         raise TrackingError(f"cannot get {uri} from {place}: {reason(error)}") from None
@@ -172,7 +182,11 @@ def fetch_model(client: MlflowClient, uri: str, into: Path) -> Path:
 
 
 def _locate(client: MlflowClient, uri: str) -> tuple[str, str]:
-    """A folder name for the model, and where its files lie."""
+    """Return a folder name for the model, and the URI of its files.
+
+    Raises:
+        TrackingError: ``uri`` has another form.
+    """
     parts = URI.fullmatch(uri)
     if parts is None:
         raise TrackingError(f"{uri}: write models:/NAME@ALIAS or models:/NAME/VERSION")

@@ -1,4 +1,4 @@
-"""From the user's options to a tracker, or to a model in the registry."""
+"""Open a tracker, or fetch a model from the registry, from the user's options."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from pathlib import Path
 
 from medad.tracking.client import connect, reason, silent, without_password
 from medad.tracking.journal import TrackingError, journals
-from medad.tracking.mlflow import MlflowStore, sent_to
+from medad.tracking.mlflow import MlflowStore
 from medad.tracking.models import fetch_model
+from medad.tracking.sent_notes import sent_to
 from medad.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
 
 def resolve_uri(option: str | None, file: str | None, out: Path) -> str:
-    """The option, else the environment's MLFLOW_TRACKING_URI, else what a file says, else sqlite below ``out``."""
+    """Return ``option``, else MLFLOW_TRACKING_URI, else ``file``, else a sqlite store in ``out``."""
     return option or os.environ.get("MLFLOW_TRACKING_URI") or file or f"sqlite:///{(out / 'mlflow.db').resolve()}"
 
 
 def open_tracker(uri: str, experiment: str, out: Path) -> Tracker:
-    """A tracker that sends to ``experiment``; a server that does not answer is its trouble, and no error.
+    """Return a tracker that sends to ``experiment``.
+
+    If the server does not answer, the tracker only records on disk; ``Tracker.trouble`` holds the cause.
 
     Raises:
-        TrackingError: there is no such kind of store, it cannot be opened, or the server refuses.
+        TrackingError: the kind of store is unknown, it cannot be opened, or the server refuses.
     """
     from mlflow.exceptions import MlflowException
 
@@ -41,15 +44,15 @@ def open_tracker(uri: str, experiment: str, out: Path) -> Tracker:
 
 
 def all_sent(uri: str, experiment: str, out: Path) -> bool:
-    """Whether everything that runs in ``out`` and below have recorded was sent there. Nothing is opened."""
+    """Return whether all journals in ``out`` and below were sent to ``experiment`` completely; no store is opened."""
     return all(sent_to(uri, experiment, journal) for journal in journals(out))
 
 
 def fetch(model: str, uri: str | None, out: Path) -> Path:
-    """The model folder behind a URI such as ``models:/NAME@candidate``, copied below ``out``/models.
+    """Copy the model at a URI such as ``models:/NAME@candidate`` to a folder below ``out``/models, and return that.
 
     Raises:
-        TrackingError: no store is named, or it has no such model.
+        TrackingError: no store is given, or it has no such model.
     """
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not chosen:

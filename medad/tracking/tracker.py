@@ -1,4 +1,4 @@
-"""Runs: recorded in a journal on disk, and sent from there as they go, as long as that works."""
+"""Record runs in a journal on disk, and send the journals while the runs go on, as long as the store answers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SECONDS_BETWEEN_SENDS = 5.0
 
 
 class Store(Protocol):
-    """Where journals are sent to."""
+    """A destination of journals."""
 
     def send(self, journal: Path) -> None:
-        """Send what is in the journal and not sent yet; sending the same twice changes nothing."""
+        """Send the events of the journal that were not sent yet; to send an event twice changes nothing."""
 
 
 class Run:
-    """One run. What it is told is on disk when the call returns; metrics may come from several threads."""
+    """One run. Each method writes to disk before it returns; several threads may call :meth:`metric`."""
 
     def __init__(self, journal: Journal, tracker: Tracker) -> None:
         self._journal = journal
@@ -36,49 +36,50 @@ class Run:
 
     @property
     def journal(self) -> Path:
-        """The run's record on disk."""
+        """The path of the run's journal."""
         return self._journal.path
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Settings; the first value of each holds."""
+        """Record parameters; the first value of each name counts."""
         for name, value in values.items():
             self._journal.add("params", name=name, value=visible(str(value)))
 
     def tags(self, values: Mapping[str, str]) -> None:
-        """Words about the run; the last value of each holds."""
+        """Record tags; the last value of each name counts."""
         for name, value in values.items():
             self._journal.add("tag", name=name, value=value)
 
     def metric(self, name: str, value: float, step: int = 0) -> None:
-        """One value of a metric."""
+        """Record one value of a metric."""
         self._journal.add("metric", name=name, value=float(value), step=step)
         self._tracker.send_when_due(self.journal)
 
     def data(self, name: str, digest: str, context: str, about: Mapping[str, Any]) -> None:
-        """Data that went in: ``context`` is "training" or "testing"."""
+        """Record a data set that the run used; ``context`` is "training" or "testing"."""
         self._journal.add("data", name=name, digest=digest, context=context, about=dict(about))
 
     def table(self, path: Path, without: tuple[str, ...] = ()) -> None:
-        """A CSV file below the run's folder, as a table; the columns ``without`` stay on this machine."""
+        """Record a CSV file below the run's folder as a table; the columns ``without`` are never sent."""
         self._journal.add("table", file=self._relative(path), without=list(without))
 
     def artifact(self, path: Path) -> None:
-        """A file below the run's folder."""
+        """Record a file below the run's folder."""
         self._journal.add("artifact", file=self._relative(path))
 
     def model(self, folder: Path, name: str, register: str | None = None) -> None:
-        """A model folder below the run's, as a logged model; ``register`` names what it becomes a version of."""
+        """Record a model folder below the run's; ``register`` is the registered model that gets a new version."""
         self._journal.add("model", folder=self._relative(folder), name=name, register=register)
 
     def _relative(self, path: Path) -> str:
+        """Return ``path`` relative to the run's folder."""
         return os.path.relpath(path, self.folder)
 
 
 class Tracker:
-    """Opens runs. ``trouble`` is why nothing is sent any more, or None."""
+    """Opens runs. ``trouble`` is the reason why nothing is sent any more, or None."""
 
     def __init__(self, store: Store | None = None, trouble: str | None = None) -> None:
-        """``store`` None: runs are recorded on disk alone, from where they can be sent later."""
+        """Without a ``store``, runs are only recorded on disk; they can be sent later."""
         self._store = store
         self.trouble = trouble
         self._sending = threading.Lock()
@@ -88,10 +89,13 @@ class Tracker:
     def run(
         self, kind: str, folder: Path, parent: Path | None = None, name: str | None = None, part: str = ""
     ) -> Iterator[Run]:
-        """The run of this ``kind`` in ``folder``: a new one, or what is recorded there goes on. ``parent`` is the
-        journal of the run that it is part of; ``part`` tells apart several of one kind in a folder.
+        """Begin or resume the run of this ``kind`` in ``folder`` for the duration of the block.
 
-        A run that ends by an exception is marked as failed, by Ctrl-C as killed.
+        ``parent`` is the journal of the parent run; ``part`` distinguishes several runs of one kind in a folder. An
+        exception marks the run as failed, and Ctrl-C as killed.
+
+        Raises:
+            TrackingError: another process has this run open.
         """
         journal = Journal(folder / RUNS / f"{'-'.join(filter(None, (kind, part)))}.jsonl")
         try:
@@ -110,13 +114,13 @@ class Tracker:
             journal.close()
 
     def catch_up(self, folder: Path) -> None:
-        """Send what runs in ``folder`` and below recorded before and could not send."""
+        """Send the events of all runs in ``folder`` and below that were not sent yet; mark dead runs as failed."""
         for path in journals(folder):
             close_if_dead(path)
             self.send(path)
 
     def send_when_due(self, journal: Path) -> None:
-        """Send now and then, by one thread; the others go on."""
+        """Send the journal if the last time was long ago; only one thread sends, and the others continue."""
         if time.monotonic() - self._sent > SECONDS_BETWEEN_SENDS and self._sending.acquire(blocking=False):
             try:
                 self._send(journal)
@@ -124,7 +128,7 @@ class Tracker:
                 self._sending.release()
 
     def send(self, journal: Path) -> None:
-        """Send what is recorded; the first failure is the last try."""
+        """Send the events of the journal; after the first failure nothing is sent any more."""
         with self._sending:
             self._send(journal)
 

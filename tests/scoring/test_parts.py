@@ -37,7 +37,7 @@ def studies(ledger: Ledger, folder: Path, out: Path, split: bool) -> list[tuple[
     for paths, content in index.unseen():
         found = [look_into(path, False, session, content) for path in paths]
         index.looked([counted(one) for one in found] if split else found)
-    for (path,) in index.look_alikes():
+    for path in index.look_alikes():
         index.digested(path, f"content {path.read_bytes()[:40]!r}")
     index.group()
     return [(study.id, study.files[0].name) for study in index.to_do()]

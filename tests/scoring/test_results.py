@@ -15,7 +15,7 @@ import pytest
 
 from medad.model import Card
 from medad.scoring.flagging import Verdicts
-from medad.scoring.index.ledger import Entry, Row
+from medad.scoring.index.entries import Entry, Row
 from medad.scoring.results import pseudonym, settings_digest, write_results
 from medad.scoring.settings import ScoringError
 

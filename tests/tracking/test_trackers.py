@@ -228,7 +228,7 @@ class Broken:
     def __init__(self, store: MlflowStore, at: int) -> None:
         self.store, self.left = store, at
         self.calls = 0
-        inner = store._apply
+        inner = store._sender.send
 
         def apply(*what: Any) -> None:
             self.left -= 1
@@ -236,7 +236,7 @@ class Broken:
                 raise ConnectionError("the server is gone")
             inner(*what)
 
-        store._apply = apply  # type: ignore[method-assign]
+        store._sender.send = apply  # type: ignore[method-assign]
 
     def send(self, journal: Path) -> None:
         self.calls += 1

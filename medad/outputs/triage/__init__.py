@@ -1,4 +1,4 @@
-"""The triage page: what batch scoring found, worst first, as one HTML file that needs no network and no server."""
+"""The triage page: the rows of batch scoring, highest score first, as one HTML file that needs no network or server."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from medad.outputs.pictures import Scale, css_gradient
 from medad.text import on_page, visible
 
 PAGE = "triage.html"
-MARK = "\0"  # where the rows go; no file name, so no title, can hold it
-SCORED_MOST, OTHERS_MOST = 45_000, 5_000  # rows that a browser is given; the tables have all
+MARK = "\0"  # the place of the rows in the template; neither a file name nor a title can contain it
+SCORED_MOST, OTHERS_MOST = 45_000, 5_000  # the most rows on the page; the tables hold all rows
 
 
 @dataclass(frozen=True)
 class Item:
-    """One row of the page. ``score`` is None unless it was scored. ``flag`` is None where the model has no rule, else
-    the sum of 1, if the false-alarm rule flags it, and 2, if the threshold does. ``thumbnail`` and ``heatmap`` are
-    paths below the page's folder, or ""."""
+    """One row of the page.
+
+    ``score`` is None unless the study was scored. ``flag`` is None if the model has no rule, else the sum of 1, if the
+    false-alarm rule flags the study, and 2, if the threshold does. ``thumbnail`` and ``heatmap`` are paths relative to
+    the folder of the page, or "".
+    """
 
     file: str
     study: str
@@ -42,23 +45,23 @@ class Item:
 
 @dataclass
 class Worst:
-    """Takes items one after the other, and keeps those that the page shows: memory is bounded."""
+    """Collects the items that the page shows from all items, in bounded memory."""
 
     scored_most: int = SCORED_MOST
     others_most: int = OTHERS_MOST
     counts: Counter[str] = field(default_factory=Counter)
     _scored: list[tuple[float, int, Item]] = field(default_factory=list)
-    _others: dict[str, list[Item]] = field(default_factory=lambda: {"failed": [], "skipped": []})
+    _unscored: dict[str, list[Item]] = field(default_factory=lambda: {"failed": [], "skipped": []})
     _order: count[int] = field(default_factory=lambda: count(0, -1))
 
     def add(self, item: Item) -> None:
-        """Count it, and keep it if it is among the worst scored, or the first of those that failed or were skipped."""
+        """Count ``item``, and keep it if it has one of the highest scores or is one of the first without a score."""
         self.counts[item.status] += 1
         self.counts["flagged"] += bool(item.flag)
         if item.score is None:
-            kept = self._others.setdefault(item.status, [])
-            if len(kept) < self.others_most:
-                kept.append(item)
+            unscored = self._unscored.setdefault(item.status, [])
+            if len(unscored) < self.others_most:
+                unscored.append(item)
             return
         entry = (item.score, next(self._order), item)
         if len(self._scored) < self.scored_most:
@@ -67,18 +70,18 @@ class Worst:
             heapq.heappushpop(self._scored, entry)
 
     def items(self) -> list[Item]:
-        """The worst first, equal ones in the order in which they came; then failed, then skipped ones."""
-        others = [item for kept in self._others.values() for item in kept]
-        return [item for _, _, item in sorted(self._scored, reverse=True)] + others[: self.others_most]
+        """Return scored items, highest score first and ties in the order of arrival, then failed and skipped ones."""
+        unscored = [item for items in self._unscored.values() for item in items]
+        return [item for _, _, item in sorted(self._scored, reverse=True)] + unscored[: self.others_most]
 
 
 @dataclass(frozen=True)
 class About:
-    """What the head of the page says.
+    """The content of the head of the page.
 
-    ``rules`` are sentences: how studies are flagged. ``scale`` is that of all maps on the page, and ``chosen`` a
-    sentence that says why this map is drawn. Each row says what flagged it, from the p-value (None: no such rule) that
-    ``alpha`` allows among ``normals`` held-out studies, and from the threshold ``limit``, (name, value).
+    ``rules`` are sentences about how studies are flagged. ``scale`` is the color scale of all maps on the page, and
+    ``chosen`` is a sentence that says why this map is drawn. From ``alpha`` (None: no false-alarm rule), the number
+    ``normals`` of held-out studies and the threshold ``limit`` (name, value), each row says which rule flagged it.
     """
 
     model: str
@@ -93,7 +96,7 @@ class About:
     limit: tuple[str, float] | None = None
 
     def for_rows(self) -> str:
-        """What the rows' words are made from, as JSON."""
+        """Return the values from which the script of the page writes the text of rows, as JSON."""
         name, value = self.limit or (None, None)
         return json.dumps(
             {"score": self.score, "alpha": self.alpha, "normals": self.normals, "point": name, "limit": value}
@@ -101,7 +104,10 @@ class About:
 
 
 def write_triage(out: Path, worst: Worst, about: About) -> Path:
-    """Write ``out``/triage.html, whole or not at all. Names from outside reach the page as JSON, never as HTML."""
+    """Write ``out``/triage.html as a whole or not at all, and return its path.
+
+    Names of files and reasons are written as JSON, never as HTML, so they cannot inject markup.
+    """
     from jinja2 import Environment
     from markupsafe import Markup
 
@@ -129,11 +135,12 @@ def write_triage(out: Path, worst: Worst, about: About) -> Path:
 
 
 def _text(name: str) -> str:
+    """Return the text of a file of this package."""
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _json(item: Item) -> str:
-    """The fields as a JSON list that cannot end the script element that holds it."""
+    """Return the fields of ``item`` as a JSON list without "<", so that it cannot end the enclosing script element."""
     numbers = [_short(item.score), _short(item.p), item.flag]
     names = [visible(item.file), item.study, item.status, visible(item.reason)]
     values = [*names, item.slices, *numbers, item.thumbnail, item.heatmap]
@@ -142,4 +149,5 @@ def _json(item: Item) -> str:
 
 
 def _short(value: float | None) -> float | None:
+    """Return ``value`` with six significant digits; None if it is missing or not finite."""
     return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None

@@ -6,7 +6,7 @@
   const [search, show, sort, size, list] = ["search", "show", "sort", "size", "rows"].map(byId);
   const large = byId("large");
   const texts = new Array(rows.length); // lower case, made when first searched
-  let found = [], page = 0, here = -1;
+  let matching = [], page = 0, here = -1;
 
   const rules = JSON.parse(byId("main").dataset.rules);
   const isFlagged = (row) => row[FLAG] > 0;
@@ -36,7 +36,7 @@
     return value === null ? "–" : Math.abs(value) >= 1e5 || (value && Math.abs(value) < 1e-3) ? value.toExponential(3) : String(Number(value.toPrecision(5)));
   }
 
-  function said(row) {
+  function measures(row) {
     const parts = [["score", number(row[SCORE]), "score"]];
     if (row[P] !== null) {
       const total = rules.normals;
@@ -48,28 +48,29 @@
     return parts;
   }
 
-  function beside(value, limit) {
+  // The value and the limit with as few digits as show a difference.
+  function distinguishable(value, limit) {
     for (const digits of [3, 4, 6]) {
-      const [one, other] = [value, limit].map((part) => String(Number(part.toPrecision(digits))));
-      if (one !== other) return [one, other];
+      const [first, second] = [value, limit].map((part) => String(Number(part.toPrecision(digits))));
+      if (first !== second) return [first, second];
     }
     return [number(value), "just as much"];
   }
 
   // For each rule whether it flags the row, and why, in words.
   function reasons(row) {
-    const given = [];
-    if (row[SCORE] === null) return given;
+    const explanations = [];
+    if (row[SCORE] === null) return explanations;
     if (rules.alpha !== null && row[P] !== null) {
       const hit = (row[FLAG] & 1) > 0, p = number(Number(row[P].toPrecision(2))), alpha = `alpha ${number(rules.alpha)}`;
-      given.push([hit, hit ? `flagged by: false-alarm rule (p = ${p} ≤ ${alpha})` : `p = ${p} > ${alpha}: not by the false-alarm rule`]);
+      explanations.push([hit, hit ? `flagged by: false-alarm rule (p = ${p} ≤ ${alpha})` : `p = ${p} > ${alpha}: not by the false-alarm rule`]);
     }
     if (rules.limit !== null) {
       const hit = (row[FLAG] & 2) > 0, name = `threshold '${rules.point}'`;
-      const [value, limit] = beside(row[SCORE], rules.limit);
-      given.push([hit, hit ? `flagged by: ${name} (score ${value} > ${limit})` : `score ${value} ≤ ${limit}: not by ${name}`]);
+      const [value, limit] = distinguishable(row[SCORE], rules.limit);
+      explanations.push([hit, hit ? `flagged by: ${name} (score ${value} > ${limit})` : `score ${value} ≤ ${limit}: not by ${name}`]);
     }
-    return given.sort((a, b) => b[0] - a[0]);
+    return explanations.sort((a, b) => b[0] - a[0]);
   }
 
   function drawn(index) {
@@ -95,8 +96,8 @@
     if (flagged) for (const [hit, text] of reasons(row)) words.append(element("p", hit ? "why hit" : "why soft", text));
     side.append(element("p", "mark " + (flagged ? "flagged" : row[STATUS]), flagged ? "flagged" : row[STATUS]));
     if (row[SCORE] !== null) {
-      const values = element("dl", "said");
-      for (const [name, value, kind] of said(row)) values.append(element("dt", "", name), element("dd", kind, value));
+      const values = element("dl", "measures");
+      for (const [name, value, kind] of measures(row)) values.append(element("dt", "", name), element("dd", kind, value));
       side.append(values);
     }
     item.append(words, side);
@@ -104,30 +105,30 @@
   }
 
   function draw() {
-    const step = Number(size.value), pages = Math.max(1, Math.ceil(found.length / step));
+    const step = Number(size.value), pages = Math.max(1, Math.ceil(matching.length / step));
     page = Math.min(Math.max(page, 0), pages - 1);
-    const shown = found.slice(page * step, (page + 1) * step);
+    const onPage = matching.slice(page * step, (page + 1) * step);
     list.start = page * step + 1;
-    list.replaceChildren(...shown.map(drawn));
+    list.replaceChildren(...onPage.map(drawn));
     here = -1;
     byId("page").textContent = `Page ${(page + 1).toLocaleString("en")} of ${pages.toLocaleString("en")}`;
     byId("before").disabled = page === 0;
     byId("after").disabled = page === pages - 1;
-    byId("found").textContent = found.length === 1 ? "1 row" : found.length ? `${found.length.toLocaleString("en")} rows` : "No row fits.";
+    byId("found").textContent = matching.length === 1 ? "1 row" : matching.length ? `${matching.length.toLocaleString("en")} rows` : "No row fits.";
   }
 
   function choose() {
     const wanted = search.value.trim().toLowerCase(), fits = KINDS[show.value][1];
-    found = [];
+    matching = [];
     rows.forEach((row, index) => {
       if (!fits(row)) return;
       if (wanted) {
         texts[index] ??= (row[FILE] + "\n" + row[STUDY] + "\n" + row[REASON]).toLowerCase();
         if (!texts[index].includes(wanted)) return;
       }
-      found.push(index);
+      matching.push(index);
     });
-    if (sort.value !== "worst") found.sort(ORDERS[sort.value]);
+    if (sort.value !== "worst") matching.sort(ORDERS[sort.value]);
     page = 0;
     draw();
   }
@@ -153,13 +154,13 @@
   }
 
   function open() {
-    const row = rows[found[page * Number(size.value) + here]];
+    const row = rows[matching[page * Number(size.value) + here]];
     const picture = row[HEAT] || row[THUMB];
     byId("large-name").textContent = row[FILE];
     byId("large-image").hidden = !picture;
     if (picture) byId("large-image").src = picture;
-    const values = row[SCORE] === null ? [row[STATUS]] : said(row).map(([name, value]) => `${name} ${value}`);
-    byId("large-said").textContent = values.concat(reasons(row).map(([, text]) => text), row[REASON] || []).join(" · ");
+    const values = row[SCORE] === null ? [row[STATUS]] : measures(row).map(([name, value]) => `${name} ${value}`);
+    byId("large-details").textContent = values.concat(reasons(row).map(([, text]) => text), row[REASON] || []).join(" · ");
     if (!large.open) large.showModal();
   }
 

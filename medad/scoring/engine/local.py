@@ -1,4 +1,4 @@
-"""One machine: workers read, this process scores, workers draw. What is held in memory at a time is bounded."""
+"""Score on one machine: workers read studies, this process scores them, workers draw them; memory is bounded."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 from medad.functional.pooling import study_score
 from medad.io.pool import AHEAD, Pool
 from medad.io.pool_jobs import Lost, Outcome
-from medad.scoring.engine.worker import Draw, Job, Pixels, Read, Ready
+from medad.scoring.engine.jobs import Draw, Job, Pixels, Read, Ready
 from medad.scoring.flagging import Verdicts
-from medad.scoring.index.ledger import Entry
+from medad.scoring.index.entries import Entry
 from medad.scoring.scorer import Scorer
 from medad.types import Scored, Study
 
@@ -24,7 +24,7 @@ Result = tuple[Study, Entry]
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A study that is read; ``worker`` keeps its source for the drawing."""
+    """A study that was read and waits for its scores; the worker number ``worker`` keeps its images for the drawing."""
 
     study: Study
     ready: Ready
@@ -33,14 +33,17 @@ class _Waiting:
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn of a study: the map that the verdicts name, at the slice that the ranking score finds worst; on
-    the source for some studies or all."""
+    """Makes the drawing job of a study.
+
+    It draws the map that ``verdicts`` names, at the slice with the highest ranking score. ``heatmaps`` ("flagged",
+    "all", "none") says which studies also get a heatmap on the source.
+    """
 
     verdicts: Verdicts
     heatmaps: str
 
     def __call__(self, study: Study, scored: dict[str, Scored], entry: Entry) -> Draw:
-        """The job that draws a study, from the scores of its slices and its row."""
+        """Return the job that draws ``study``, from the scores of its slices and its row."""
         worst = int(scored[self.verdicts.score].score.argmax())
         maps = scored[self.verdicts.map].anomaly_map.numpy().copy()
         flagged = self.heatmaps == "flagged" and bool(self.verdicts.flagged([entry.scores])[0])
@@ -54,7 +57,7 @@ class Local:
         self.pool = pool
         self.scorer = scorer
         self.drawing = drawing
-        self.late: list[Outcome[Job]] = []  # of jobs that are not of scoring, and came meanwhile
+        self.late: list[Outcome[Job]] = []  # outcomes of looks and digests that came while studies were scored
         self._conductor = ThreadPoolExecutor(1)
         self._wake, self._bell = os.pipe()
         self._waiting: list[_Waiting] = []
@@ -63,13 +66,13 @@ class Local:
         self._reading = 0
 
     def __call__(self, studies: Iterator[Study]) -> Iterator[Result]:
-        """The entry of each study, as they are done."""
-        left: Iterator[Study] | None = studies
+        """Yield each study with its entry, as soon as it is done."""
+        remaining: Iterator[Study] | None = studies
         while True:
-            while left is not None and self._room():
-                study = next(left, None)
+            while remaining is not None and self._room():
+                study = next(remaining, None)
                 if study is None:
-                    left = None
+                    remaining = None
                 else:
                     self.pool.offer(Read(study))
                     self._reading += 1
@@ -86,21 +89,23 @@ class Local:
             self._scoring[1].exception()
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the thread, and close the pipe."""
         self._conductor.shutdown(cancel_futures=True)
         os.close(self._wake)
         os.close(self._bell)
 
     def _open(self) -> int:
-        """Studies begun and not done."""
+        """Return the number of studies that are begun and not done."""
         scoring = 0 if self._scoring is None else len(self._scoring[0])
         return self._reading + len(self._waiting) + scoring + len(self._drawing)
 
     def _room(self) -> bool:
-        slices = sum(len(one.ready.slices) for one in self._waiting)
+        """Return whether another study may be read: the slices and studies in memory are limited."""
+        slices = sum(len(item.ready.slices) for item in self._waiting)
         return slices < 2 * self.scorer.room and self._open() < 4 * self.scorer.room + AHEAD * self.pool.count
 
     def _taken(self, outcome: Outcome[Job]) -> Iterator[Result]:
+        """Take an outcome from the pool, and yield the study if it is done."""
         if not isinstance(outcome.job, (Read, Draw)):
             self.late.append(outcome)
             return
@@ -113,18 +118,18 @@ class Local:
             yield study, drawn(self._drawing.pop(study.id), done) if isinstance(outcome.job, Draw) else done
 
     def _start_scoring(self) -> None:
-        """Score what waits, if it fills a round or nothing more is being read."""
-        slices = sum(len(one.ready.slices) for one in self._waiting)
+        """Start to score the waiting studies, if they keep all threads busy or no more are being read."""
+        slices = sum(len(item.ready.slices) for item in self._waiting)
         if self._scoring is not None or not slices or (slices < self.scorer.room and self._reading):
             return
         batch, self._waiting = self._waiting, []
-        pixels: list[Pixels] = [one.ready.slices for one in batch]
+        pixels: list[Pixels] = [item.ready.slices for item in batch]
         future = self._conductor.submit(self.scorer, pixels)
         self._scoring = batch, future, time.monotonic()
         future.add_done_callback(lambda _: os.write(self._bell, b"."))
 
     def _scored(self) -> Iterator[Result]:
-        """Entries of what was scored, if it was; studies that are to be drawn go to the workers first."""
+        """Offer the studies of a finished batch to the workers for drawing; yield those whose scores are not finite."""
         if self._scoring is None or not self._scoring[1].done():
             return
         batch, future, began = self._scoring
@@ -132,17 +137,21 @@ class Local:
         self._scoring = None
         results = future.result()
         share = (time.monotonic() - began) / len(batch)
-        for one, scored in zip(batch, results, strict=True):
-            entry = entry_of(scored, one.ready.seconds + share)
+        for item, scored in zip(batch, results, strict=True):
+            entry = entry_of(scored, item.ready.seconds + share)
             if entry.status != "scored":
-                yield one.study, entry
+                yield item.study, entry
                 continue
-            self._drawing[one.study.id] = entry
-            self.pool.offer(self.drawing(one.study, scored, entry), one.worker)
+            self._drawing[item.study.id] = entry
+            self.pool.offer(self.drawing(item.study, scored, entry), item.worker)
 
 
 def outcome_of(outcome: Outcome[Job]) -> tuple[Study, Ready | Entry]:
-    """The study of a job, and what came of it."""
+    """Return the study of a job and its result.
+
+    Raises:
+        TypeError: the job is not a job on a study.
+    """
     job, result = outcome.job, outcome.result
     done = Entry("failed", result.reason, kind="lost") if isinstance(result, Lost) else result
     if not isinstance(job, (Read, Draw)) or not isinstance(done, (Ready, Entry)):
@@ -151,16 +160,16 @@ def outcome_of(outcome: Outcome[Job]) -> tuple[Study, Ready | Entry]:
 
 
 def drawn(before: Entry, done: Entry) -> Entry:
-    """The row of a study from its scores, and from what came of its drawing."""
+    """Return the final row of a study from ``before``, its row with scores, and ``done``, the result of its drawing."""
     whole = replace(before, heatmap=done.heatmap, facts=done.facts) if done.status == "scored" else done
     return replace(whole, seconds=before.seconds + done.seconds)
 
 
 def entry_of(scored: dict[str, Scored], seconds: float) -> Entry:
-    """The row of a study from the scores of its slices. Not finite: failed."""
-    scores = {name: study_score(one.members) for name, one in scored.items()}
+    """Return the row of a study from the scores of its slices; it has failed if any score is not finite."""
+    scores = {name: study_score(result.members) for name, result in scored.items()}
     count = len(next(iter(scored.values())).score)
-    if not all(torch.isfinite(one.score).all() for one in scored.values()):
+    if not all(torch.isfinite(result.score).all() for result in scored.values()):
         return Entry(
             "failed", "the model gives no finite score for it (non-finite)", count, seconds=seconds, kind="non-finite"
         )

@@ -1,10 +1,9 @@
-"""More than one machine: the same reading, scoring and drawing on a Ray cluster, through Ray Data.
+"""Score on several machines: the same reading, scoring and drawing on a Ray cluster, through Ray Data.
 
-The folder and the output folder have to be reachable under the same paths from all its machines. The ledger stays
-here, with the process that was called: rows come back and are written as they are made. Every reader has a process of
-its own for the decoders, with the time limit and the second try of pool.py, so that a bad file ends no actor. A study
-is read once more for its heatmap, for its pixels may be on another machine; a thumbnail is made from the small picture
-that goes along.
+All machines must reach the folder and the output folder under the same paths. The ledger stays with the calling
+process, which writes rows as they come back. Every reader has its own process for the decoders, with the time limit and
+the second try of ``medad/io/pool.py``, so that a bad file ends no actor. A study is read again for its heatmap, since
+its pixels may be on another machine; its thumbnail is drawn from a small preview that is sent along.
 """
 
 from __future__ import annotations
@@ -30,23 +29,24 @@ from medad.methods.base import Method
 from medad.model import Card, Model
 from medad.ray_cluster import Cluster, ClusterError
 from medad.registry import methods
+from medad.scoring.engine.jobs import Done, Draw, Job, Read, Ready
 from medad.scoring.engine.local import Drawing, Result, drawn, entry_of, outcome_of
-from medad.scoring.engine.worker import Done, Draw, Job, Read, Ready, Worker
-from medad.scoring.index.ledger import Entry
+from medad.scoring.engine.worker import Worker
+from medad.scoring.index.entries import Entry
 from medad.scoring.scorer import Scorer
 from medad.scoring.settings import ScoreSettings
 from medad.types import MedadError, Scored, Study
 
-PAGE = 50_000  # studies in one pass through the cluster: each starts its actors anew, and its list is in memory
+PAGE = 50_000  # studies in one pass through the cluster: each pass restarts the actors, and its list is in memory
 BATCH = 16
-READERS = 8  # that keep one scorer busy, on a CPU
-SHARE = 1 / 3  # of a core, for each reader, drawer and scorer: all find room, and the machine shares out the rest
+READERS = 8  # the number of readers that keeps one scorer on a CPU busy
+SHARE = 1 / 3  # of a core for each reader, drawer and scorer, so that all fit; the system divides the real cores
 
 Batch = dict[str, NDArray[Any]]
 
 
 class OnRay:
-    """Scores studies on a cluster; without an address, on one of its own on this machine, closed to all others."""
+    """Scores studies on a Ray cluster; without an address, on a private cluster on this machine."""
 
     def __init__(self, model: Model, settings: ScoreSettings, drawing: Drawing, out: Path, workers: int) -> None:
         self.cluster = Cluster(settings.address, workers + 1, torch.cuda.device_count())
@@ -63,35 +63,38 @@ class OnRay:
         }
 
     def __call__(self, studies: Iterator[Study]) -> Iterator[Result]:
-        """The entry of each study, as they are done."""
+        """Yield each study with its entry, as soon as it is done."""
         ray = self.cluster.ray
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        warnings.filterwarnings("ignore", module="ray.data")  # fewer studies than actors are nothing to worry about
+        warnings.filterwarnings(
+            "ignore", module="ray.data"
+        )  # it warns if there are fewer studies than actors, which does no harm
         pool = ray.data.ActorPoolStrategy
-        several = {"batch_size": BATCH, "num_cpus": SHARE, "compute": pool(size=self.workers), **self._reader}
+        reader_options = {"batch_size": BATCH, "num_cpus": SHARE, "compute": pool(size=self.workers), **self._reader}
         scorers = pool(size=self.gpus or -(-self.workers // READERS))
-        one = {"batch_size": 4 * BATCH, "num_cpus": SHARE, "num_gpus": min(1, self.gpus), **self._scorer}
-        one["compute"] = scorers
+        scorer_options = {"batch_size": 4 * BATCH, "num_cpus": SHARE, "num_gpus": min(1, self.gpus), **self._scorer}
+        scorer_options["compute"] = scorers
         while page := list(islice(studies, PAGE)):
             rows = [{"row": pickle.dumps(_absolute(study))} for study in page]
             data = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // BATCH))
-            data = data.map_batches(_Reader, **several).map_batches(_Scorer, **one)
-            yield from self._rows(data.map_batches(_Drawer, **several))
+            data = data.map_batches(_Reader, **reader_options).map_batches(_Scorer, **scorer_options)
+            yield from self._rows(data.map_batches(_Drawer, **reader_options))
 
     def _rows(self, data: Any) -> Iterator[Result]:
-        """What the last stage gives, or what ended one of them.
+        """Yield the rows of the last stage.
 
         Raises:
-            MedadError: a stage cannot go on, the pictures are not in the output folder, or the cluster fails.
+            MedadError: a stage has ended with this error.
+            ClusterError: the pictures are missing in the output folder, or the cluster fails.
         """
         exceptions = self.cluster.ray.exceptions
         try:
             for row in data.iter_rows():
-                found = pickle.loads(row["row"])
-                if isinstance(found, MedadError):
-                    raise found
-                study, entry = found
+                result = pickle.loads(row["row"])
+                if isinstance(result, MedadError):
+                    raise result
+                study, entry = result
                 picture = entry.facts.get("thumbnail")
                 if picture and not (self.out / str(picture)).exists():
                     raise ClusterError(
@@ -100,23 +103,24 @@ class OnRay:
                 yield study, entry
         except exceptions.RayError as error:
             lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-            said = lines[-1] if isinstance(error, exceptions.RayTaskError) else lines[0]
-            raise ClusterError(f"the cluster failed ({said}); the same command goes on from here") from None
+            cause = lines[-1] if isinstance(error, exceptions.RayTaskError) else lines[0]
+            raise ClusterError(f"the cluster failed ({cause}); the same command goes on from here") from None
 
     def close(self) -> None:
-        """Leave the cluster."""
+        """Disconnect from the cluster."""
         self.cluster.close()
 
 
 def _absolute(study: Study) -> Study:
+    """Return ``study`` with absolute paths, which other machines can open."""
     return replace(study, files=tuple(path.absolute() for path in study.files))
 
 
 class _Stage(ABC):
-    """A stage of the pipeline. What ends it is a row too, for Ray would only keep its text."""
+    """A stage of the pipeline. An error that ends it is passed on as a row: Ray would keep only its text."""
 
     def __call__(self, batch: Batch) -> Batch:
-        """Rows, as bytes -> those of the next stage; or what ended this one or one before."""
+        """Return the rows of the next stage as bytes, or the error that ended this stage or an earlier one."""
         rows = [pickle.loads(row) for row in batch["row"]]
         ended = [row for row in rows if isinstance(row, MedadError)]
         try:
@@ -126,38 +130,38 @@ class _Stage(ABC):
 
     @abstractmethod
     def work(self, rows: list[Any]) -> Iterable[object]:
-        """The rows of the next stage."""
+        """Return the rows of the next stage."""
 
 
 class _Reader(_Stage):
-    """Reads studies, with a process of its own: studies -> (study, what the network takes, or the final entry)."""
+    """Reads studies in a process of its own. It turns studies into (study, network input or final entry)."""
 
     def __init__(self, make: Callable[[], Callable[[Job], Done]], timeout: float) -> None:
         self.pool: Pool[Job] = Pool(1, make, timeout)
 
     def work(self, rows: list[Any]) -> Iterable[object]:
-        """Read."""
+        """Read the studies ``rows``."""
         return self.done(Read(study) for study in rows)
 
     def done(self, jobs: Iterable[Read | Draw]) -> Iterator[tuple[Study, Ready | Entry]]:
-        """What came of ``jobs``, in any order."""
-        return (outcome_of(found) for found in self.pool.each(jobs))
+        """Return the study and the result of each of ``jobs``, in any order."""
+        return (outcome_of(outcome) for outcome in self.pool.each(jobs))
 
 
 class _Drawer(_Reader):
-    """Draws maps: (study, final entry), or (study, entry so far and the job) -> (study, final entry)."""
+    """Draws maps. It turns (study, final entry) or (study, (entry with scores, job)) into (study, final entry)."""
 
     def work(self, rows: list[Any]) -> Iterable[object]:
-        """Draw."""
-        yield from ((study, one) for study, one in rows if isinstance(one, Entry))
-        begun = {study.id: one for study, one in rows if isinstance(one, tuple)}
+        """Draw the studies among ``rows`` that have a job."""
+        yield from ((study, item) for study, item in rows if isinstance(item, Entry))
+        begun = {study.id: item for study, item in rows if isinstance(item, tuple)}
         for study, done in self.done(job for _, job in begun.values()):
             if isinstance(done, Entry):
                 yield study, drawn(begun[study.id][0], done)
 
 
 class _Scorer(_Stage):
-    """Scores: (study, what the network takes, or the final entry) -> what a drawer takes."""
+    """Scores studies. It turns (study, network input or final entry) into the rows that :class:`_Drawer` takes."""
 
     def __init__(self, card: Card, tensors: dict[str, NDArray[Any]], device: str, drawing: Drawing) -> None:
         kind = methods.get(card.method)
@@ -167,22 +171,23 @@ class _Scorer(_Stage):
         self.drawing = drawing
 
     def work(self, rows: list[Any]) -> Iterable[object]:
-        """Score."""
-        yield from ((study, one) for study, one in rows if isinstance(one, Entry))
-        ready = [(study, one) for study, one in rows if isinstance(one, Ready)]
-        scored = self.scorer([one.slices for _, one in ready]) if ready else []
-        for (study, one), scores in zip(ready, scored, strict=True):
-            entry = entry_of(scores, one.seconds)
+        """Score the studies among ``rows`` that have no final entry."""
+        yield from ((study, item) for study, item in rows if isinstance(item, Entry))
+        ready = [(study, item) for study, item in rows if isinstance(item, Ready)]
+        scored = self.scorer([item.slices for _, item in ready]) if ready else []
+        for (study, item), scores in zip(ready, scored, strict=True):
+            entry = entry_of(scores, item.seconds)
             drawable = entry.status == "scored"
-            yield study, (entry, self._drawn(study, one, scores, entry)) if drawable else entry
+            yield study, (entry, self._draw_job(study, item, scores, entry)) if drawable else entry
 
-    def _drawn(self, study: Study, ready: Ready, scores: dict[str, Scored], entry: Entry) -> Draw:
+    def _draw_job(self, study: Study, ready: Ready, scores: dict[str, Scored], entry: Entry) -> Draw:
+        """Return the job that draws ``study``, with the preview of its worst slice."""
         job = self.drawing(study, scores, entry)
-        return job if ready.preview is None else replace(job, shown=ready.preview[job.worst])
+        return job if ready.preview is None else replace(job, preview=ready.preview[job.worst])
 
 
 def _packed(rows: Iterable[object]) -> Batch:
-    """Rows as bytes: Ray would try to make columns of their parts."""
+    """Return the rows as bytes: Ray would try to make columns of their parts."""
     packed = [pickle.dumps(row) for row in rows]
     batch = np.empty(len(packed), dtype=object)
     batch[:] = packed

@@ -1,4 +1,4 @@
-"""The row of a study that cannot be read: which of its slices are to blame."""
+"""The row of a study that cannot be read, with the name of its bad slice."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import os
 from collections.abc import Callable
 
 from medad.io import UnreadableImage
+from medad.scoring.index.entries import Entry, name_as_text
 from medad.scoring.index.file_info import explained
-from medad.scoring.index.ledger import Entry, shown
 from medad.types import Study
 
 
 def failure(study: Study, error: UnreadableImage, read: Callable[[Study], object]) -> Entry:
-    """The row of a study that ``read`` could not read, which says which of its slices are to blame.
+    """Return the failed row of a study for which ``read`` raised ``error``; it names the bad slice, if there is one.
 
-    The error names a file, but what is wrong with the whole names the first: only one that cannot be read by itself
-    is to blame.
+    An error of the whole study names its first file, so the file that ``error`` names is read alone: it is the bad
+    slice only if it cannot be read alone either.
     """
     if len(study.files) == 1 or error.path not in study.files:
         return Entry("failed", explained(error), kind=error.kind)
     try:
         read(Study(study.id, (error.path,)))
     except UnreadableImage as alone:
-        reason = f"its slice {shown(os.fsencode(error.path.name))}: {explained(alone)}"
+        reason = f"its slice {name_as_text(os.fsencode(error.path.name))}: {explained(alone)}"
         return Entry("failed", reason, kind=alone.kind)
     return Entry("failed", explained(error), kind=error.kind)

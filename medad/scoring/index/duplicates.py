@@ -1,10 +1,10 @@
-"""Copies of one image: the first by path that can be read stands for all; the others follow from what came of it.
+"""Copies of one image: the first readable one, in the order of paths, is scored, and the others are skipped.
 
-In the order of paths, those before it are failures, and those after it are skipped as its copies, unread. Of equal
-bytes (``instance`` is their digest) all fail as the first did, without another try; of files that only bear the same
-UID each may be the good one, so each is tried. What was decided before a copy arrived is decided anew: the rows are
-those of a run that finds all copies at once. A folder may hold one broken placeholder many thousands of times: no query
-that is asked for each try passes over all copies of an image.
+Copies before the scored one have failed, and copies after it are skipped without being read. Files with equal bytes
+(``instance`` is their digest) all fail if the first of them fails, without another try. Files that only bear the same
+UID are tried one after the other, since any of them may be readable. When a copy is added later, the rows are decided
+again, so that they equal those of a run that finds all copies at once. A folder may hold one broken placeholder many
+thousands of times, so no query that runs for each try reads all copies of an image.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from sqlite3 import Connection
 
-from medad.scoring.index.ledger import DONE, HOPELESS, WAITING, Ledger
+from medad.scoring.index.ledger import Ledger
+from medad.scoring.index.schema import DONE, HOPELESS, WAITING
 
-# One step of the recursion is one look into an index, for each image and not for each of its copies.
+# The recursion does one index search for each image, not for each of its copies.
 _IMAGES = f"""WITH RECURSIVE images (one) AS (SELECT min(instance) FROM studies WHERE {WAITING} UNION ALL
     SELECT (SELECT min(instance) FROM studies WHERE {WAITING} AND instance > one) FROM images WHERE one IS NOT NULL)"""
 _OTHER = "SELECT 1 FROM studies AS other WHERE other.instance = one.instance"
@@ -25,35 +26,40 @@ NOTHING = ", ".join(f"{value} = NULL" for value in ("reason", "kind", "slices", 
 
 
 def enter_copies(ledger: Ledger) -> tuple[int, int]:
-    """Enter the copies of images of which one has been scored, or is not for the model, or failed for its bytes; how
-    many are skipped, and how many fail."""
+    """Enter the rows of waiting copies whose result is clear, and return how many are skipped and how many fail.
+
+    Copies after a scored or skipped one are skipped. Files whose bytes equal those of a failed one fail as well.
+    """
     first = "FROM studies AS other WHERE other.instance = studies.instance AND"
     minimum = f"(SELECT min(id) {first} {DONE})"
     copied = f"{NOTHING}, status = 'skipped', seconds = 0, copy_of = {minimum}"
     failed = f"""(status, seconds, reason, kind, slices) =
         (SELECT status, 0, reason, kind, slices {first} {HOPELESS} ORDER BY id LIMIT 1)"""
     with ledger.writing() as database:
-        # A run that was killed may have drawn one that is a copy now, before it wrote the row.
-        drawn = f"SELECT id, 1 FROM studies WHERE {WAITING} AND id > {minimum} AND instance IN ({_those_with(DONE)})"
+        # A killed run may have drawn pictures of a study, before it wrote the row, that is a copy now.
+        drawn = f"SELECT id, 1 FROM studies WHERE {WAITING} AND id > {minimum} AND instance IN ({_images_with(DONE)})"
         database.execute(f"INSERT OR REPLACE INTO orphans {drawn}")
         return _enter(database, copied, DONE, f"id > {minimum}"), _enter(database, failed, HOPELESS)
 
 
-def _those_with(known: str) -> str:
-    return f"{_IMAGES} SELECT one FROM images WHERE EXISTS (SELECT 1 FROM studies WHERE instance = one AND {known})"
+def _images_with(condition: str) -> str:
+    """Return the query for the waiting images of which a row fulfils ``condition``."""
+    return f"{_IMAGES} SELECT one FROM images WHERE EXISTS (SELECT 1 FROM studies WHERE instance = one AND {condition})"
 
 
-def _enter(database: Connection, values: str, known: str, where: str = "1") -> int:
-    images = _those_with(known)
+def _enter(database: Connection, values: str, condition: str, where: str = "1") -> int:
+    """Set ``values`` in the waiting rows of images of which a row fulfils ``condition``; return their number."""
+    images = _images_with(condition)
     return database.execute(
         f"UPDATE studies SET {values} WHERE {WAITING} AND {where} AND instance IN ({images})"
     ).rowcount
 
 
 def settle(ledger: Ledger) -> None:
-    """Make every row after the first good one of its image a copy of that; a copy without one is judged anew.
+    """Make every row after the first readable one of its image a copy of that one, in the order of paths.
 
-    Files that arrive, change or go shift which copy is the first. Pictures of rows that become copies are orphans.
+    A copy whose original no longer exists is set back to do. Files that are added, changed or deleted change which copy
+    is the first. The pictures of rows that become copies become orphans.
     """
     with ledger.writing() as database:
         database.execute("DROP TABLE IF EXISTS temp.firsts")
@@ -74,8 +80,10 @@ def settle(ledger: Ledger) -> None:
 
 
 def next_copies(ledger: Ledger) -> Iterator[tuple[bytes, bytes, str]]:
-    """The next copy (ID, files, stamp) of each image of which none could be read so far, after
-    :func:`enter_copies`."""
+    """Yield the next copy (ID, files, stamp) of each image of which no copy could be read so far.
+
+    Call it after :func:`enter_copies`.
+    """
     query = f"""SELECT instance, id, files, stamp FROM studies WHERE {WAITING} AND instance > ?
         ORDER BY instance, id LIMIT 1"""
     last = ""
@@ -85,5 +93,5 @@ def next_copies(ledger: Ledger) -> Iterator[tuple[bytes, bytes, str]]:
 
 
 def waiting(ledger: Ledger) -> bool:
-    """Whether any copy is still to do."""
+    """Return whether any copy is still to do."""
     return ledger.database.execute(f"SELECT 1 FROM studies WHERE {WAITING} LIMIT 1").fetchone() is not None

@@ -1,7 +1,7 @@
-"""What is known of a file before its pixels are read, in a form that the ledger keeps.
+"""Find out what a file is before its pixels are read, in the form that the ledger stores.
 
-No UID and no tag is kept as it is stated, unless UIDs were asked for. Of a UID there is the pseudonym that the table
-shows too; everything else is in hashes with the secret of a session, which is never written (see medad/ledger.py).
+No UID and no tag is stored in plain text, unless the user asked for UIDs. A UID is stored as the pseudonym that the
+table shows too; all other values are hashed with the secret of a session, which is never written (see ``ledger.py``).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from medad.io.dicom.geometry import Plane
 from medad.io.dicom.slice import Slice
 from medad.io.discovery import Single, look
 from medad.io.errors import UnreadableImage
-from medad.scoring.index.ledger import EQUAL_BYTES, TRANSIENT
+from medad.scoring.index.schema import EQUAL_BYTES, TRANSIENT
 from medad.scoring.index.stamps import CHANGED, Stamp, beside, digest, is_recent, pixels_beside, stamp_of
 from medad.scoring.results import pseudonym
 from medad.types import Skipped
 
-_SHORT = 12  # hexadecimal digits that tell the values of an element within one series apart
+_SHORT = 12  # hexadecimal digits: enough to distinguish the values of an element within one series
 
 
 @dataclass(frozen=True)
 class Session:
-    """The hashes of one process: ``name`` is written beside them, the ``secret`` is not."""
+    """The hash key of one process: ``name`` is stored with the hashes, ``secret`` is never written."""
 
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
@@ -39,11 +39,12 @@ class Session:
 
 @dataclass(frozen=True)
 class Looked:
-    """``look`` is image, slice (of ``series``, at ``place``), skipped or failed; copies have the same ``instance``.
+    """What a file is.
 
-    ``uid`` is that of the series or image, or its pseudonym; ``parts`` how many volumes or pages are to be scored.
-    ``stamp`` is of the moment; ``mark`` goes along with it; ``again``: it has to be looked into in the next run as
-    well, for its stamp alone does not show every change.
+    ``look`` is "image", "slice" (of ``series``, at ``place``), "skipped" or "failed". Copies have equal ``instance``.
+    ``uid`` is the UID of the series or image, or its pseudonym; ``parts`` is the number of volumes or pages to score.
+    ``stamp`` was taken when the file was looked into, and ``mark`` completes it. ``again``: the next run must look into
+    the file again, since the stamp alone does not show every change.
     """
 
     path: Path
@@ -61,9 +62,10 @@ class Looked:
 
 
 def look_into(path: Path, uids: bool, session: Session, content: bool = False) -> Looked:
-    """What one file is; it never raises for what a file holds. ``content``: digest its content in any case.
+    """Return what the file at ``path`` is; no content of a file makes it raise.
 
-    A file that changes meanwhile has failed, to be looked into by the next run.
+    ``uids``: return UIDs in place of pseudonyms. ``content``: digest the content in any case. A file that changes
+    meanwhile has failed, and is looked into again by the next run.
     """
     try:
         stamp = stamp_of(path)
@@ -82,30 +84,31 @@ def look_into(path: Path, uids: bool, session: Session, content: bool = False) -
 
 
 def _looked(path: Path, uids: bool, secret: bytes) -> Looked:
-    found = look(path)
-    if isinstance(found, Skipped):
-        return Looked(path, "skipped", found.reason, kind=found.kind)
-    if isinstance(found, UnreadableImage):
-        return Looked(path, "failed", explained(found), kind=found.kind)
-    if isinstance(found, Single):
+    """Return what the file is, without its stamp."""
+    item = look(path)
+    if isinstance(item, Skipped):
+        return Looked(path, "skipped", item.reason, kind=item.kind)
+    if isinstance(item, UnreadableImage):
+        return Looked(path, "failed", explained(item), kind=item.kind)
+    if isinstance(item, Single):
         return Looked(path, "image")
-    instance = _hash(secret, found.instance, found.patient) if found.instance else None
-    if found.plane is None:
-        return Looked(path, "image", instance=instance, uid=_shown(found.instance, uids))
-    series = _hash(secret, found.series, found.patient)
-    return Looked(path, "slice", "", instance, series, _place(found, secret), _shown(found.series, uids))
+    instance = _hash(secret, item.instance, item.patient) if item.instance else None
+    if item.plane is None:
+        return Looked(path, "image", instance=instance, uid=_uid_in_table(item.instance, uids))
+    series = _hash(secret, item.series, item.patient)
+    return Looked(path, "slice", "", instance, series, _place(item, secret), _uid_in_table(item.series, uids))
 
 
 def explained(error: UnreadableImage) -> str:
-    """The reason of a row."""
+    """Return the reason of a row that failed with ``error``."""
     return f"{error.reason} ({error.kind}); {error.remedy}"
 
 
 def digest_of(path: Path, pixels: bool = False) -> str | None:
-    """A digest of a file's content, for copies have equal ones; None where it cannot be opened now.
+    """Return a digest of a file's content, which is equal for copies; None if the file cannot be opened now.
 
-    That of a header whose pixels lie beside it is of its name: the pixels are what makes two images alike. ``pixels``:
-    of what a DICOM file shows.
+    For a header with its pixels in a second file the digest is that of its path, so that two equal headers do not count
+    as copies. ``pixels``: return the digest of the image that a DICOM file shows.
     """
     try:
         with path.open("rb"):
@@ -123,42 +126,50 @@ def digest_of(path: Path, pixels: bool = False) -> str | None:
 
 
 def slice_of(path: Path, place: str, content: str | None) -> Slice:
-    """A slice as the ledger keeps it: its series is of one patient, who is not kept."""
-    kept = json.loads(place)
-    position, across, down, spacing, thickness = kept["plane"]
+    """Return the slice at ``path`` from its ``place`` in the ledger, which leaves out the series and the patient."""
+    fields = json.loads(place)
+    position, across, down, spacing, thickness = fields["plane"]
     plane = Plane(np.array(position), np.array(across), np.array(down), (spacing[0], spacing[1]), thickness)
-    alike, marks, times = (tuple(kept[name]) for name in ("alike", "marks", "times"))
-    return Slice(path, "", kept["instance"], None, plane, alike, marks, times, kept["between"], content or "")
+    shared, marks, times = (tuple(fields[name]) for name in ("alike", "marks", "times"))
+    return Slice(path, "", fields["instance"], None, plane, shared, marks, times, fields["between"], content or "")
 
 
-def _place(one: Slice, secret: bytes) -> str:
-    plane = one.plane
+def _place(slice_: Slice, secret: bytes) -> str:
+    """Return the position of a slice and the hashes of its tags, as JSON for :func:`slice_of`.
+
+    Raises:
+        ValueError: it is not a slice of a series.
+    """
+    plane = slice_.plane
     if plane is None:
         raise ValueError("an image of its own has no place in a series")
     numbers = [plane.position.tolist(), plane.across.tolist(), plane.down.tolist(), plane.spacing, plane.thickness]
-    own = secret, one.series, one.patient  # they are compared within their series only
-    kept = {
+    key = secret, slice_.series, slice_.patient  # hashes are compared within slice_ series only
+    fields = {
         "plane": numbers,
-        "instance": _hash(*own, one.instance) if one.instance else "",
-        "alike": [_hash(*own, name)[:_SHORT] if name else "" for name in one.alike],
-        "marks": [_hash(*own, mark)[:_SHORT] if mark else "" for mark in one.marks],
-        "times": _shifted(one, secret),
-        "between": one.between,
+        "instance": _hash(*key, slice_.instance) if slice_.instance else "",
+        "alike": [_hash(*key, name)[:_SHORT] if name else "" for name in slice_.alike],
+        "marks": [_hash(*key, mark)[:_SHORT] if mark else "" for mark in slice_.marks],
+        "times": _shifted(slice_, secret),
+        "between": slice_.between,
     }
-    return json.dumps(kept)
+    return json.dumps(fields)
 
 
-def _shifted(one: Slice, secret: bytes) -> list[float | None]:
-    """The times of a slice; those of a day are moved by up to ten years, the same for all slices of its series, so that
-    their order can be compared and no day or hour is kept."""
-    shift = int(_hash("shift", secret, one.series, one.patient)[:12], 16) % (3650 * 86_400)
+def _shifted(slice_: Slice, secret: bytes) -> list[float | None]:
+    """Return the times of a slice in s; dates and times of day are shifted by up to ten years.
+
+    The shift is the same for all slices of a series: their order stays, and no date or hour is stored.
+    """
+    shift = int(_hash("shift", secret, slice_.series, slice_.patient)[:12], 16) % (3650 * 86_400)
     return [
         round(time + shift, 3) if time is not None and name in OF_A_DAY else time
-        for name, time in zip(TIMES, one.times, strict=True)
+        for name, time in zip(TIMES, slice_.times, strict=True)
     ]
 
 
-def _shown(uid: str, uids: bool) -> str:
+def _uid_in_table(uid: str, uids: bool) -> str:
+    """Return ``uid`` itself if ``uids`` is set, else its pseudonym; "" for an empty UID."""
     return uid if uids or not uid else pseudonym(uid)
 
 

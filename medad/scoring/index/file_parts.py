@@ -1,7 +1,7 @@
-"""The volumes of a 4-D file, and the pages of a TIFF, as studies of their own: scan.nii.gz, scan.nii.gz#2 and so on.
+"""The volumes of a 4-D file and the pages of a TIFF as separate studies: scan.nii.gz, scan.nii.gz#2 and so on.
 
-How many a file has is counted when it is looked into, and kept in the ledger; its further parts are entered beside it
-when the studies are put together.
+The parts of a file are counted when it is looked into, and the ledger stores the number. When files are grouped into
+studies, the second and further parts are entered beside the first.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ _FURTHER = """INSERT OR IGNORE INTO found (id, stamp, files, instance, uid, stat
     SELECT ?1, stamp, ?1, instance || ?2, uid, status, reason, kind, note FROM found WHERE id = ?3"""
 
 
-def counted(found: Looked) -> Looked:
-    """``found`` with the number of its parts; 1 where they cannot be counted: reading the file says why."""
-    if found.look != "image":
-        return found
+def counted(info: Looked) -> Looked:
+    """Return ``info`` with the number of parts; it stays 1 if they cannot be counted, and reading gives the reason."""
+    if info.look != "image":
+        return info
     try:
-        with guarded(found.path):
-            return replace(found, parts=volumes_of(found.path, pages=True))
+        with guarded(info.path):
+            return replace(info, parts=volumes_of(info.path, pages=True))
     except UnreadableImage:
-        return found
+        return info
 
 
 def enter_counts(database: Connection, counts: Iterable[tuple[bytes, int]]) -> None:
-    """Keep how many parts the files of these names have."""
+    """Store (name, number of parts) of files."""
     database.execute(_TABLE)
     database.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?)", counts)
 
 
 def add_further_parts(database: Connection) -> None:
-    """Enter the second and all further parts into the temporary table of studies, beside the files they are of.
+    """Enter the second and further parts of files into the temporary table of studies.
 
-    Parts of equal files are copies of one another, number by number.
+    The parts with the same number of two equal files are copies of one another.
     """
     database.execute(_TABLE)
     query = "SELECT path, count FROM parts JOIN files USING (path) WHERE look = 'image' AND count > 1"

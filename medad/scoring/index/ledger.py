@@ -1,16 +1,15 @@
-"""What batch scoring has found and done, in a sqlite file of the output folder, written as it is reached.
+"""The ledger: the state of batch scoring in a sqlite file in the output folder, written as the work proceeds.
 
-``files`` is the index of the scored folder: what each file is, with its size and the times of its last change.
-``studies`` has a row for each study, and for each file that is none; a row without a status is still to do.
-``orphans`` are studies whose pictures are still to be deleted. A transaction is there whole or not at all, whenever the
-process is killed.
+The table ``files`` is the index of the scored folder: what each file is, its size and the times of its last change.
+``studies`` has a row for each study, and for each file that is not part of one; a row without a status is still to do.
+``orphans`` lists studies whose pictures are still to be deleted. A transaction is written as a whole or not at all,
+even if the process is killed.
 
-What somebody learns who gets hold of the file: the names of the files, their sizes and times, the rows of the table,
-and for DICOM the place of each slice and the pseudonym of a UID that scores.csv holds as well (the UID itself with
-``--uids``), so whoever has a list of UIDs can tell which of them were here. Patient numbers, hours and all other tags
-are only in hashes whose key was drawn by one process and never written: nobody can try them all, neither with the
-ledger nor with the UIDs. The next process draws another key, and looks anew into files that belong together with new
-ones.
+Privacy: the ledger holds the names, sizes and times of the files, the rows of the table, and for DICOM the position of
+each slice and the pseudonym of a UID as in scores.csv (with ``--uids`` the UID itself), so that a list of UIDs shows
+which of them were scored. Patient numbers, times of day and all other tags are stored only as hashes with a random key
+of one process, which is never written: nobody can find the values by trying them out, not even with the UIDs. The next
+process uses another key, so it looks again into files that may belong together with new ones.
 """
 
 from __future__ import annotations
@@ -20,95 +19,32 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from medad.locks import open_locked
+from medad.scoring.index.entries import Entry, Row, name_as_text
+from medad.scoring.index.schema import FORMAT, GATED, SCHEMA
 from medad.types import MedadError
-
-FORMAT = 4
-# Failures that say nothing about the bytes of a file: the next run tries again, whatever it was told.
-TRANSIENT = ("missing", "no-permission", "io-error", "changed")
-GATED = "gate"  # the kind of rows that the gate skipped
-EQUAL_BYTES = "content "  # starts an ``instance`` that is the digest of a whole file
-# Rows that say what becomes of the other copies of their image: copies of it, or failures without another try. An index
-# serves a query that has its very words.
-WAITING = "status IS NULL AND instance IS NOT NULL"
-DONE = "status IN ('scored', 'skipped') AND copy_of IS NULL AND instance IS NOT NULL"
-HOPELESS = f"status = 'failed' AND instance GLOB '{EQUAL_BYTES}*' AND kind NOT IN {TRANSIENT}"
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS identity (text TEXT);
-CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER, run INTEGER,
-    since INTEGER, look TEXT, reason TEXT, kind TEXT, instance TEXT, series TEXT, place TEXT, uid TEXT, session TEXT,
-    mark TEXT, again INTEGER, content TEXT) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS files_unseen ON files (path) WHERE look IS NULL;
-CREATE INDEX IF NOT EXISTS files_series ON files (series, path) WHERE series IS NOT NULL;
-CREATE INDEX IF NOT EXISTS files_instance ON files (series, instance) WHERE instance IS NOT NULL;
-CREATE INDEX IF NOT EXISTS files_size ON files (size) WHERE look = 'image';
-CREATE INDEX IF NOT EXISTS files_uid ON files (uid, session) WHERE uid != '';
-CREATE TABLE IF NOT EXISTS studies (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT,
-    reason TEXT, kind TEXT, note TEXT, copy_of BLOB, slices INTEGER, scores TEXT, heatmap TEXT, facts TEXT,
-    seconds REAL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS studies_to_do ON studies (id) WHERE status IS NULL;
-CREATE INDEX IF NOT EXISTS studies_failed ON studies (id) WHERE status = 'failed';
-CREATE INDEX IF NOT EXISTS studies_waiting ON studies (instance, id) WHERE {WAITING};
-CREATE INDEX IF NOT EXISTS studies_done ON studies (instance, id) WHERE {DONE};
-CREATE INDEX IF NOT EXISTS studies_hopeless ON studies (instance, id) WHERE {HOPELESS};
-CREATE TABLE IF NOT EXISTS orphans (id BLOB PRIMARY KEY, thumbnail INTEGER) WITHOUT ROWID;
-"""
 
 
 class LedgerError(MedadError):
     """An output folder that belongs to another run, is in use, or cannot be written."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What came of a study. ``status`` is scored, skipped or failed; ``scores`` by name; ``heatmap`` is relative to the
-    output folder; ``facts`` is what else is known, plain JSON; ``seconds`` of work, the one value that is not the same
-    every time; ``kind`` is one word for the reason, by which rows are dealt with.
-    """
-
-    status: str
-    reason: str = ""
-    slices: int = 0
-    scores: dict[str, float] = field(default_factory=dict)
-    heatmap: str = ""
-    facts: dict[str, object] = field(default_factory=dict)
-    seconds: float = 0.0
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the results: a study, or a file that is none. ``id`` is the path of its first file below the scored
-    folder; ``count`` how many files it has; ``uid`` is the UID that was
-    asked for or its pseudonym, "" where there is none."""
-
-    id: str
-    count: int
-    uid: str
-    entry: Entry
-
-    @property
-    def file(self) -> str:
-        """The ID as it is shown."""
-        return shown(os.fsencode(self.id))
-
-
 class Ledger:
-    """The open ledger of an output folder. One process at a time has it: a second one is refused."""
+    """The open ledger of an output folder. Only one process at a time may have it open."""
 
     def __init__(self, path: Path, identity: dict[str, str], restart: bool = False) -> None:
-        """Open or make the ledger; ``identity`` (model, settings, folder) must be the one it was made with, unless
-        ``restart`` says to forget what it holds.
+        """Open the ledger at ``path``, or create it.
+
+        ``identity`` (model, settings, folder) must equal that of the existing ledger, unless ``restart`` deletes it.
 
         Raises:
-            LedgerError: it was made with another identity, is in use, or cannot be written.
+            LedgerError: the ledger has another identity, is in use, or cannot be written.
         """
         self.path = path
-        with self._explained():
+        with self._errors_explained():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(path.with_suffix(".lock"))
             for end in ("", "-wal", "-shm") if restart else ():
@@ -117,15 +53,20 @@ class Ledger:
             self.database.execute("PRAGMA journal_mode=WAL")
             self.database.execute("PRAGMA synchronous=NORMAL")
             self._check({"format": str(FORMAT), **identity})
-            self.database.executescript(_SCHEMA)
+            self.database.executescript(SCHEMA)
 
     def _check(self, identity: dict[str, str]) -> None:
+        """Store ``identity`` in a new ledger, or compare it with that of an existing one.
+
+        Raises:
+            LedgerError: they differ.
+        """
         self.database.execute("CREATE TABLE IF NOT EXISTS identity (text TEXT)")
-        known = self.database.execute("SELECT text FROM identity").fetchone()
-        if known is None:
+        row = self.database.execute("SELECT text FROM identity").fetchone()
+        if row is None:
             self.database.execute("INSERT INTO identity VALUES (?)", (json.dumps(identity),))
             return
-        before = json.loads(known[0])
+        before = json.loads(row[0])
         changed = ", ".join(key for key in identity if before.get(key) != identity[key])
         if changed:
             self.close()
@@ -136,13 +77,13 @@ class Ledger:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of the block is written, or nothing.
+        """Run the block in one transaction, which is written as a whole or not at all.
 
         Raises:
-            LedgerError: the disk is full, or the output folder is gone.
+            LedgerError: the disk is full, or the output folder was deleted.
         """
-        with self._explained():
-            if not self.path.exists():  # sqlite would go on writing to a file that has no name any more
+        with self._errors_explained():
+            if not self.path.exists():  # sqlite would keep writing to the deleted file
                 raise LedgerError(f"{self.path} is gone: what was not in the table yet has to be scored again")
             self.database.execute("BEGIN IMMEDIATE")
             try:
@@ -154,7 +95,8 @@ class Ledger:
             self.database.execute("COMMIT")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _errors_explained(self) -> Iterator[None]:
+        """Turn errors of sqlite and of the file system into LedgerError."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -164,13 +106,13 @@ class Ledger:
             ) from None
 
     def write(self, entries: Sequence[tuple[str, Entry]]) -> None:
-        """Enter what came of studies (ID, entry), all or none."""
+        """Enter the results (study ID, entry), all of them or none."""
         values = [
             (
-                *(one.status, one.reason, one.kind, one.slices, json.dumps(one.scores), one.heatmap),
-                *(json.dumps(one.facts), one.seconds, os.fsencode(study_id)),
+                *(entry.status, entry.reason, entry.kind, entry.slices, json.dumps(entry.scores), entry.heatmap),
+                *(json.dumps(entry.facts), entry.seconds, os.fsencode(study_id)),
             )
-            for study_id, one in entries
+            for study_id, entry in entries
         ]
         with self.writing() as database:
             database.executemany(
@@ -180,7 +122,7 @@ class Ledger:
             )
 
     def rows(self, status: str | None = None) -> Iterator[Row]:
-        """All rows that have a status, or this one, in the order of their IDs' bytes, one by one."""
+        """Yield all rows with any status, or with ``status``, in the order of the bytes of their IDs."""
         for study_id, files, uid, *values in self.database.execute(
             "SELECT id, files, uid, status, reason, slices, scores, heatmap, facts, seconds, kind, copy_of, note "
             "FROM studies WHERE status = coalesce(?, status) ORDER BY id",
@@ -188,7 +130,7 @@ class Ledger:
         ):
             status, reason, slices, scores, heatmap, facts, seconds, kind, copy_of, note = values
             if copy_of is not None:
-                reason = f"it holds the same image as {shown(copy_of)}"
+                reason = f"it holds the same image as {name_as_text(copy_of)}"
             entry = Entry(
                 status,
                 reason or note or "",
@@ -202,32 +144,29 @@ class Ledger:
             yield Row(os.fsdecode(study_id), 1 + files.count(b"\0"), uid or "", entry)
 
     def counts(self) -> dict[str, int]:
-        """How many rows there are of each status; those still to do are under "to do"."""
+        """Return the number of rows by status; rows without one are counted as "to do"."""
         query = "SELECT coalesce(status, 'to do'), count(*) FROM studies GROUP BY status"
         return dict(self.database.execute(query))
 
     def judged(self) -> dict[str, int]:
-        """How many images there are of each status; files that are none, and copies, are left out."""
+        """Return the number of images by status; copies and files that are no images are not counted."""
         query = f"""SELECT coalesce(status, 'to do'), count(*) FROM studies
             WHERE status IS NOT 'skipped' OR kind = '{GATED}' GROUP BY status"""
         return dict(self.database.execute(query))
 
     def close(self) -> None:
-        """Close the file, and let other processes have it."""
+        """Close the ledger, and release its lock."""
         self.database.close()
         self._lock.close()
 
 
-def shown(name: bytes) -> str:
-    """A file's name as text that any file can hold: bytes that are no UTF-8 appear as \\xNN."""
-    return name.decode("utf-8", "backslashreplace")
-
-
 def _locked(path: Path) -> IO[str]:
-    """The lock file, held until it is closed or the process ends, however it ends; forked children do not hold it.
+    """Return the locked file at ``path``; the lock ends when it is closed or the process ends.
+
+    Forked children do not hold the lock.
 
     Raises:
-        LedgerError: another process has it.
+        LedgerError: another process has the lock.
     """
     file = open_locked(path, of_process=True)
     if file is None:

@@ -1,9 +1,9 @@
-"""Whether a file is still what it was, without reading it: its size, and the times of its last change.
+"""Stamps show whether a file has changed, without reading it: its size and the times of its last change.
 
-The time of the last change of content can be set by anybody (``cp -p``, ``rsync -t``); that of the last change of the
-entry is set by the system with every write, and is compared as well. A clock of a file system may stand still for
-seconds: so where a file was written just before it was looked into, a digest of its content goes along, and the next
-run compares that once.
+Any program can set the time of the last change of content (``cp -p``, ``rsync -t``). The system sets the time of the
+last change of the directory entry with every write, so that time is compared as well. The clock of a file system may be
+coarse: if a file was written just before it was looked into, a digest of its content completes the stamp, and the next
+run compares the digest once.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from medad.io.file_parts import part_of
 from medad.io.formats import HEAD, sniff
 from medad.types import Study
 
-Stamp = tuple[int, int, int]  # size in bytes, last change of the content and of the entry in ns
-RECENT = 3 * 10**9  # ns: the coarsest clock in use (FAT) has steps of two seconds
-CHANGED = "it changed while it was read (changed); give the same command again once it is at rest"
-_WHOLE = 2**28  # bytes of a file that a digest covers; of a larger one, its two ends
-_HEADER = 64 * HEAD  # what is searched of a text header
+Stamp = tuple[
+    int, int, int
+]  # size in bytes; times of the last change of content (mtime) and of the entry (ctime) in ns
+RECENT = 3 * 10**9  # ns; the coarsest clock in use (FAT) has steps of two seconds
+CHANGED = "it changed while it was read (changed); give the same command again once it no longer changes"
+_WHOLE = 2**28  # bytes that a digest covers; for a larger file, half of them at each end
+_HEADER = 64 * HEAD  # bytes of a text header that are searched
 _DETACHED = re.compile(
     rb"^\s*(?:data ?file|ElementDataFile)\s*[:=]=?\s*(?!local\b)(\S[^\r\n]*)", re.IGNORECASE | re.MULTILINE
 )
@@ -31,30 +33,36 @@ _DETACHED = re.compile(
 
 @dataclass(frozen=True)
 class IndexedStudy(Study):
-    """A study of a scored folder; ``stamp`` joins those of its files, in order, by semicolons."""
+    """A study of a scored folder; ``stamp`` joins the stamps of its files, in order, by semicolons."""
 
     stamp: str = ""
 
 
 def stamp_of(path: Path) -> Stamp:
-    """Raises OSError if the file cannot be asked."""
+    """Return the stamp of the file at ``path`` as it is now.
+
+    Raises:
+        OSError: the status of the file cannot be read.
+    """
     info = part_of(path)[0].stat()
     return info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
 
 def written(stamp: Stamp) -> str:
-    """A stamp as the ledger holds it."""
+    """Return a stamp as text, as the ledger stores it."""
     return ":".join(map(str, stamp))
 
 
 def is_recent(stamp: Stamp) -> bool:
-    """Whether the file may still change without a trace in its stamp."""
+    """Return whether the file may still change without a change of its stamp."""
     return time.time_ns() - stamp[2] < RECENT
 
 
 def pixels_beside(path: Path) -> Path | None:
-    """The file that holds the pixels of a header, if ``path`` is the header of a pair: NIfTI with .img, NRRD or
-    MetaImage with any file that it names."""
+    """Return the file with the pixels, if ``path`` is a header of a pair of files; else None.
+
+    The second file is that with the suffix .img for NIfTI, and the one that the header names for NRRD and MetaImage.
+    """
     try:
         with guarded(path), path.open("rb") as file:
             start = file.read(_HEADER)
@@ -69,7 +77,7 @@ def pixels_beside(path: Path) -> Path | None:
 
 
 def beside(pixels: Path) -> str:
-    """The stamp of the second half of a pair, to go along with that of the first."""
+    """Return the stamp of the second file of a pair, as a suffix of that of the first; "&" if it is missing."""
     try:
         return f"&{written(stamp_of(pixels))}"
     except OSError:
@@ -77,10 +85,10 @@ def beside(pixels: Path) -> str:
 
 
 def digest(path: Path) -> str:
-    """A digest of a file's content, or of its two ends where it is very large.
+    """Return a digest of a file's content, or of its two ends if it is larger than 256 MiB.
 
     Raises:
-        UnreadableImage: it cannot be read.
+        UnreadableImage: the file cannot be read.
     """
     with guarded(path), path.open("rb") as file:
         size = path.stat().st_size
@@ -93,13 +101,14 @@ def digest(path: Path) -> str:
 
 
 def unchanged(study: Study) -> bool:
-    """Whether the files of a study are what they were when they were looked into; True if nobody looked."""
+    """Return whether the files of a study are unchanged since they were looked into; True without a stamp."""
     if not isinstance(study, IndexedStudy):
         return True
     return all(_is_still(path, mark) for path, mark in zip(study.files, study.stamp.split(";"), strict=True))
 
 
 def _is_still(path: Path, mark: str) -> bool:
+    """Return whether the stamp of ``path``, and of its pixel file, still equals ``mark`` without its digest."""
     before = mark.partition("#")[0]
     try:
         now = written(stamp_of(path))

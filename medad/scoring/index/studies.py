@@ -1,7 +1,7 @@
-"""From the files of a folder to its studies, in the ledger's tables and not in memory: a million files fit.
+"""Find the studies in a folder, with the ledger's tables instead of memory, so that a million files are no problem.
 
-Each run walks the folder anew, looks only into files that are new or have changed, and puts the studies together from
-all of them. What has not changed keeps its row.
+Each run scans the folder, looks only into files that are new or have changed, and groups all files into studies.
+Studies that have not changed keep their rows.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from medad.scoring.index import duplicates
+from medad.scoring.index import candidates, duplicates
 from medad.scoring.index.file_info import Looked, Session
 from medad.scoring.index.file_parts import add_further_parts, enter_counts
-from medad.scoring.index.ledger import DONE, TRANSIENT, Ledger
+from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.scan_folder import OF_A_FILE, PAGE, UNLOOKED, name_of, walk
-from medad.scoring.index.series import STAMP, rows_of
+from medad.scoring.index.schema import DONE, TRANSIENT
+from medad.scoring.index.series import STAMP, rows_in_ledger
 from medad.scoring.index.stamps import IndexedStudy
 
 _COLUMNS = "id, stamp, files, instance, uid, status, reason, kind, note"
@@ -25,17 +26,17 @@ _LOOKED = """UPDATE files SET look = ?1, reason = ?2, kind = ?3, instance = ?4, 
     session = ?8, size = coalesce(?9, size), mtime = coalesce(?10, mtime), ctime = coalesce(?11, ctime), mark = ?12,
     content = CASE WHEN (size, mtime, ctime, mark) IS (?9, ?10, ?11, ?12) THEN content END, again = ?14
     WHERE path = ?13"""
-# Hashes of two sessions cannot be compared: what shares a UID with a file that is new is looked into anew with it.
+# Hashes of two sessions cannot be compared, so files that share a UID with a new file are looked into again.
 _APART = """SELECT uid FROM files WHERE uid != '' GROUP BY uid HAVING count(DISTINCT session) > 1"""
 
 
 class Index:
-    """The files of ``root`` in a ledger. In a ``settling`` index a file counts once it is as the run before saw it."""
+    """The files of ``root`` in a ledger. If ``settling``, a file is used once two scans in a row found it unchanged."""
 
     def __init__(
         self, ledger: Ledger, root: Path, settling: bool = False, session: Session | None = None, follow: bool = False
     ) -> None:
-        """``session`` made the hashes that :meth:`looked` is given; ``follow`` links that lead out of ``root``."""
+        """``session`` made the hashes passed to :meth:`looked`; ``follow``: follow links that lead out of ``root``."""
         self.ledger = ledger
         self.session = session or Session()
         self.follow = follow
@@ -45,7 +46,7 @@ class Index:
         self.run = int(ledger.database.execute("PRAGMA user_version").fetchone()[0])
 
     def walk(self, leave_out: Path) -> None:
-        """Note every file, and forget those that are gone; what lies below a folder that cannot be read stays.
+        """Enter every file, and drop those that were deleted; files below an unreadable folder stay.
 
         Raises:
             FolderAway: the root cannot be read, or holds no file any more. No study has changed.
@@ -59,12 +60,12 @@ class Index:
             )
 
     def unlooked(self) -> int:
-        """How many files have to be looked into."""
+        """Return the number of files that have to be looked into."""
         query = f"SELECT count(*) FROM files WHERE look IS NULL AND {self._settled()}"
         return int(self.ledger.database.execute(query).fetchone()[0])
 
     def retry(self) -> None:
-        """Have what failed tried again: a share that was away made good files fail. Call it after a walk."""
+        """Set failed files back to do: they may have failed because a share was offline. Call it after :meth:`walk`."""
         with self.ledger.writing() as database:
             database.execute(f"UPDATE files SET {UNLOOKED} WHERE look = 'failed' AND {OF_A_FILE}")
             database.execute("UPDATE files SET content = NULL WHERE content GLOB 'broken *' OR content GLOB 'lost *'")
@@ -75,11 +76,14 @@ class Index:
         return name_of(path, self.base)
 
     def _settled(self) -> str:
+        """Return the SQL condition of files that may be used."""
         return f"since < {self.run}" if self.settling else "1"
 
     def unseen(self) -> Iterator[tuple[tuple[Path, ...], bool]]:
-        """Files that have to be looked into, some at a time, and whether their content is to be digested, to be
-        compared with that of the look before. Enter what they are with :meth:`looked`."""
+        """Yield groups of files that have to be looked into, and whether their content has to be digested.
+
+        The digest is compared with that of an earlier look. Enter the results with :meth:`looked`.
+        """
         for content in (False, True):
             query = f"""SELECT path FROM files WHERE look IS NULL AND path > ? AND {self._settled()}
                 AND (instr(coalesce(mark, ''), '#') > 0) = {content:d} ORDER BY path LIMIT 32"""
@@ -89,64 +93,43 @@ class Index:
                 yield tuple(self.path(name) for name in page), content
 
     def path(self, name: bytes) -> Path:
-        """The file of an entry."""
+        """Return the path of the file that has this name in the ledger."""
         return self.base / os.fsdecode(name)
 
-    def looked(self, found: Iterable[Looked]) -> None:
+    def looked(self, infos: Iterable[Looked]) -> None:
         """Enter what files are."""
-        found = list(found)
+        infos = list(infos)
         values = [
             (
-                *(one.look, one.reason, one.kind, one.instance, one.series, one.place, one.uid, self.session.name),
-                *(*(one.stamp or (None, None, None)), one.mark, self._name(one.path), one.again),
+                *(info.look, info.reason, info.kind, info.instance, info.series, info.place, info.uid),
+                *(self.session.name, *(info.stamp or (None, None, None)), info.mark, self._name(info.path), info.again),
             )
-            for one in found
+            for info in infos
         ]
-        counts = [(self._name(one.path), one.parts) for one in found]
+        counts = [(self._name(info.path), info.parts) for info in infos]
         with self.ledger.writing() as database:
             database.executemany(_LOOKED, values)
             enter_counts(database, counts)
 
     def forget_other_sessions(self) -> bool:
-        """Have looked into anew what may belong together with a file of this session; whether there is any.
+        """Set back to do the files of other sessions that share a UID with one of this; return whether there are any.
 
-        Call it once all has been looked into.
+        Call it after all files have been looked into.
         """
         with self.ledger.writing() as database:
             query = f"UPDATE files SET {UNLOOKED} WHERE uid IN ({_APART}) AND session != ?"
             return database.execute(query, (self.session.name,)).rowcount > 0
 
-    def look_alikes(self) -> Iterator[tuple[Path, ...]]:
-        """Files of equal size that no UID tells apart, one by one. Enter their digests with :meth:`digested`."""
-        database = self.ledger.database
-        database.execute("DROP TABLE IF EXISTS temp.sizes")
-        database.execute(
-            "CREATE TEMP TABLE sizes AS SELECT size FROM files WHERE look = 'image' GROUP BY size HAVING count(*) > 1"
-        )
-        query = f"""SELECT path FROM files WHERE path > ? AND look = 'image' AND instance IS NULL AND size IN
-            (SELECT size FROM temp.sizes) AND {self._settled()} ORDER BY path LIMIT {PAGE}"""
-        last = b""
-        while page := [row[0] for row in database.execute(query, (last,))]:
-            last = page[-1]
-            yield from ((self.path(name),) for name in page)
+    def look_alikes(self) -> Iterator[Path]:
+        """Yield the files without a UID that have the same size as another; enter digests with :meth:`digested`."""
+        return map(self.path, candidates.of_equal_size(self.ledger, self._settled()))
 
     def same_uid(self) -> Iterator[Path]:
-        """DICOM files that bear the UID of another one, of which only the content says whether they are copies, one
-        by one. Enter the digests of what they show with :meth:`digested`."""
-        database = self.ledger.database
-        database.execute("DROP TABLE IF EXISTS temp.shared")
-        database.execute(
-            """CREATE TEMP TABLE shared AS SELECT instance, series FROM files WHERE instance IS NOT NULL
-            AND instance NOT GLOB '* *' GROUP BY series, instance HAVING count(*) > 1"""
-        )
-        database.execute("CREATE INDEX temp.shared_instance ON shared (instance)")
-        query = f"""SELECT path FROM files WHERE path > ? AND look IN ('image', 'slice') AND content IS NULL
-            AND EXISTS (SELECT 1 FROM temp.shared WHERE shared.instance = files.instance
-            AND shared.series IS files.series) AND {self._settled()} ORDER BY path LIMIT {PAGE}"""
-        last = b""
-        while page := [row[0] for row in database.execute(query, (last,))]:
-            last = page[-1]
-            yield from map(self.path, page)
+        """Yield the DICOM files that bear the UID of another file; enter digests of their images with :meth:`digested`.
+
+        Only the content shows whether such files are copies.
+        """
+        return map(self.path, candidates.of_equal_uid(self.ledger, self._settled()))
 
     def digested(self, path: Path, digest: str | None) -> None:
         """Enter the digest of a file's content."""
@@ -158,10 +141,10 @@ class Index:
             )
 
     def group(self) -> int:
-        """Put the studies together; rows of unchanged ones stay, all others are to do or gone; how many stay.
+        """Group files into studies, and return the number of rows that stay because their study is unchanged.
 
-        The pictures of those that are gone have to be deleted before anything is drawn: a study that has changed bears
-        the ID, and so the pictures' names, of the one before.
+        New and changed studies are to do; the rows of studies that no longer exist are deleted. Delete the orphaned
+        pictures before anything is drawn: a changed study has the ID, and so the picture names, of the old one.
         """
         with self.ledger.writing() as database:
             database.execute("DROP TABLE IF EXISTS temp.found")
@@ -171,15 +154,19 @@ class Index:
                 "nullif(look, 'image'), reason, kind, '' FROM files WHERE look IN ('image', 'skipped', 'failed')"
             )
             add_further_parts(database)
+            unsettled = self.run - 1 if self.settling else None
             for (series,) in database.execute("SELECT DISTINCT series FROM files WHERE series IS NOT NULL").fetchall():
                 database.executemany(
-                    "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?)", self._series(series)
+                    "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?)",
+                    rows_in_ledger(database, series, self.base, unsettled),
                 )
-            gone = "FROM studies WHERE NOT EXISTS (SELECT 1 FROM found WHERE (id, stamp) = (studies.id, studies.stamp))"
-            # One that was still to do may have been drawn by a run that was killed before it wrote the row.
-            database.execute(f"INSERT OR REPLACE INTO orphans SELECT id, 1 {gone} AND status IS NOT 'skipped'")
-            database.execute(f"DELETE {gone}")
-            # What looked like no other may have a look-alike since.
+            outdated = (
+                "FROM studies WHERE NOT EXISTS (SELECT 1 FROM found WHERE (id, stamp) = (studies.id, studies.stamp))"
+            )
+            # A study that was to do may have pictures: a run may have been killed before it wrote the row.
+            database.execute(f"INSERT OR REPLACE INTO orphans SELECT id, 1 {outdated} AND status IS NOT 'skipped'")
+            database.execute(f"DELETE {outdated}")
+            # A file that had no copy in the last run may have one now.
             database.execute(
                 "UPDATE studies SET instance = found.instance, note = found.note FROM found "
                 "WHERE found.id = studies.id AND (found.instance, found.note) IS NOT (studies.instance, studies.note)"
@@ -187,37 +174,25 @@ class Index:
             first = (
                 f"SELECT 1 FROM studies AS other WHERE (id, instance) = (studies.copy_of, studies.instance) AND {DONE}"
             )
-            kept = database.execute(
+            unchanged = database.execute(
                 f"SELECT count(*) FROM studies WHERE status IS NOT NULL AND (copy_of IS NULL OR EXISTS ({first}))"
             ).fetchone()[0]
             database.execute(f"INSERT OR IGNORE INTO studies ({_COLUMNS}) SELECT {_COLUMNS} FROM found")
             database.execute("DROP TABLE temp.found")
         duplicates.settle(self.ledger)
-        return int(kept)
-
-    def _series(self, series: str) -> Iterator[tuple[object, ...]]:
-        """Rows of the studies in a series; those that there are, if slices are still arriving."""
-        database = self.ledger.database
-        query = f"SELECT path, place, {STAMP}, content, uid, since FROM files WHERE series = ? ORDER BY path"
-        slices = database.execute(query, (series,)).fetchall()
-        if self.settling and max(row[-1] for row in slices) >= self.run - 1:
-            for name, *_ in slices:
-                query = "SELECT id, stamp, files, uid, status, reason, kind, note FROM studies WHERE id = ?"
-                yield from database.execute(query, (name,))
-            return
-        yield from rows_of([row[:-1] for row in slices], self.base)
+        return int(unchanged)
 
     def to_do(self) -> Iterator[IndexedStudy]:
-        """Studies without a row, in order; of the copies of one image, one at a time, until one can be read."""
+        """Yield the studies to do, in order of their IDs; of the copies of one image only the first."""
         last = b""
         while page := self.ledger.database.execute(duplicates.FIRST, (last, PAGE)).fetchall():
             last = page[-1][0]
             yield from (self._study(*row) for row in page)
-            if len(page) < PAGE:  # what has become the first of its copies meanwhile is for next_copies
+            if len(page) < PAGE:  # a study that has become the first of its copies meanwhile is left to next_copies
                 return
 
     def next_copies(self) -> Iterator[IndexedStudy]:
-        """One copy of each image of which none could be read so far, once all else is done."""
+        """Yield one copy of each image of which no copy could be read so far. Call it after all other studies."""
         return (self._study(*row) for row in duplicates.next_copies(self.ledger))
 
     def _study(self, study_id: bytes, files: bytes, stamp: str) -> IndexedStudy:

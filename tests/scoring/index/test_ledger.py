@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from medad.scoring.index.ledger import Entry, Ledger, LedgerError, shown
+from medad.scoring.index.entries import Entry, name_as_text
+from medad.scoring.index.ledger import Ledger, LedgerError
 
 IDENTITY = {"model": "m", "folder": "/in"}
 ADD = "INSERT INTO studies (id, stamp, files, uid, status) VALUES (?, '1', ?, '', NULL)"
@@ -87,4 +88,4 @@ def test_an_output_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
 
 
 def test_names_are_shown_whatever_their_bytes() -> None:
-    assert shown("é".encode() + b"\xff") == "é\\xff"
+    assert name_as_text("é".encode() + b"\xff") == "é\\xff"
