@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 
-_READERS = ("dicom", "dicom_series", "nifti", "raster", "sitk")
+_READERS = ("dicom.read_dicom", "dicom.series", "nifti", "raster", "sitk")
 _DECODERS = ("gdcm", "jpeg_ls", "openjpeg", "openjpeg.utils", "libjpeg", "pylibjpeg", "rle")
 _PYDICOM = ("gdcm", "pyjpegls", "pylibjpeg", "rle")
 
