@@ -49,9 +49,7 @@ def in_child(frames: Callable[[], Iterator[Array]], always: bool = False) -> Ite
             yield frame
     finally:
         os.close(reader)
-        os.kill(
-            child, signal.SIGKILL
-        )  # no effect on a child that has ended; a frame that it still decodes is not needed
+        os.kill(child, signal.SIGKILL)  # a child that has ended is not affected; a frame in work is not needed
         os.waitpid(child, 0)
 
 

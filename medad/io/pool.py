@@ -91,7 +91,7 @@ class Pool(Generic[J]):
                 yield job, done.pop(id(job))
 
     def _only_slow(self) -> bool:
-        """Return whether only slow jobs and second tries remain. Jobs that wait behind a slow one go to other workers."""
+        """Return whether only slow jobs and second tries remain; jobs behind a slow one go to other workers."""
         at_work = [worker for worker in self._workers if worker is not None and worker.jobs]
         for worker in at_work:
             if worker.slow:
@@ -158,7 +158,7 @@ class Pool(Generic[J]):
         self._shared.extend(parts)
 
     def _withdraw_waiting(self, worker: Worker[J]) -> None:
-        """Give others the jobs that wait behind a slow job. If the worker reaches one of them, its answer is ignored."""
+        """Give others the jobs behind a slow job. If the worker reaches one of them, its answer is ignored."""
         for place, job in enumerate(worker.jobs):
             if place and job is not None and job.repeatable:
                 worker.jobs[place] = None
