@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from medad.io.errors import UnreadableImage, guarded
 from medad.io.file_parts import part_name
-from medad.io.formats import IMAGES, head_of, sniff
 from medad.io.folder import below, relative
+from medad.io.formats import IMAGES, head_of, sniff
 from medad.io.settings import ReadSettings
 from medad.types import Skipped, Study
 
