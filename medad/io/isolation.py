@@ -18,13 +18,13 @@ from medad.io.picture import Array
 
 PATIENCE = 120.0
 _HEADER_BYTES = 128
-_may_die = False
+_expendable = False
 
 
 def expendable() -> None:
     """Allow decoders to crash this process: it is a worker that is replaced, so ``in_child`` need not fork."""
-    global _may_die
-    _may_die = True
+    global _expendable
+    _expendable = True
 
 
 def in_child(frames: Callable[[], Iterator[Array]], always: bool = False) -> Iterator[Array]:
@@ -35,7 +35,7 @@ def in_child(frames: Callable[[], Iterator[Array]], always: bool = False) -> Ite
     Raises:
         RuntimeError: The child died, or took longer than ``PATIENCE`` seconds for a frame.
     """
-    if (_may_die and not always) or not hasattr(os, "fork"):
+    if (_expendable and not always) or not hasattr(os, "fork"):
         yield from frames()
         return
     reader, writer = os.pipe()

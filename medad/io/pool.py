@@ -2,41 +2,33 @@
 
 The second try has a worker to itself, while the other workers continue. A job whose process was ended by SIGKILL waits
 until no other job is running, since the machine most likely ran out of memory.
-
-A job is sent ahead only if it is small. Otherwise a worker that waits to send a large result could meet a parent that
-waits to send a large job.
 """
 
 from __future__ import annotations
 
-import contextlib
 import pickle
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic
+from typing import Any
 
-from medad.io.pool_jobs import J, Lost, Outcome, Worker
-from medad.io.worker_process import Raised, started
+from medad.io.pool_jobs import AHEAD, J, Lost, Outcome, Worker
+from medad.io.pool_workers import PoolWorkers
+from medad.io.worker_process import Raised
 
-AHEAD = 4  # jobs that a worker has, including the running one
-SMALL = 32 * 1024  # bytes: AHEAD of them fit into a socket's buffer
+__all__ = ["AHEAD", "Lost", "Pool"]
 
 
-class Pool(Generic[J]):
+class Pool(PoolWorkers[J]):
     """``count`` workers, each of which calls the function that ``make()`` returns, for one job after another.
 
     ``timeout`` is in seconds, for a job of one file; every further hundred files add as much again. The attribute
-    ``quiet`` is called before a worker is forked: it must stop all other threads.
+    ``quiet`` is called before a worker is forked: it must stop all other threads. ``close`` ends the workers.
     """
 
     def __init__(self, count: int, make: Callable[[], Callable[[J], Any]], timeout: float) -> None:
-        self.count = count
-        self.timeout = timeout
-        self._make = make
-        self.quiet: Callable[[], None] = lambda: None
-        self._workers: list[Worker[J] | None] = [None] * count
+        super().__init__(count, make, timeout)
         self._queues: list[deque[J]] = [deque() for _ in range(count)]
         self._shared: deque[J] = deque()
         self._suspects: deque[J] = deque()  # each needs a worker to itself
@@ -124,28 +116,6 @@ class Pool(Generic[J]):
                 self._hand_over(number, worker)
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def close(self) -> None:
-        """Kill all workers at once, whatever they are doing."""
-        for number in range(self.count):
-            self._end(number)
-
-    def _at_work(self) -> int:
-        return sum(len(worker.jobs) for worker in self._workers if worker is not None)
-
-    def _limit(self, job: J | None) -> float:
-        """Return the seconds allowed for a job."""
-        return self.timeout * (1 + (0 if job is None else job.count) // 100)
-
-    def _seconds_to_wait(self) -> float | None:
-        """Return the seconds until the next worker is slow or overdue; None if no worker has a job."""
-        now = time.monotonic()
-        ends = [
-            worker.began + self._limit(worker.jobs[0]) if worker.slow else worker.slow_from
-            for worker in self._workers
-            if worker is not None and worker.jobs
-        ]
-        return max(0.0, min(ends) - now) + 0.01 if ends else None
-
     def _hand_over(self, number: int, worker: Worker[J]) -> None:
         """Give others the jobs that wait behind a slow job, or the parts of the slow job itself if it has several."""
         job = worker.jobs[0]
@@ -180,38 +150,10 @@ class Pool(Generic[J]):
             self._alone = True
             self._send(0, self._killed.popleft(), again=True)
 
-    def _idle(self, number: int) -> bool:
-        worker = self._workers[number]
-        return worker is None or not worker.jobs
-
     def _room_for_suspects(self) -> bool:
         """Return whether another second try may start: one of several workers is reserved for jobs not tried yet."""
         tried = sum(worker is not None and bool(worker.jobs) and worker.again for worker in self._workers)
         return tried < (max(1, self.count - 1) if self._queued() else self.count)
-
-    def _takes(self, number: int, job: J) -> bool:
-        """Return whether a worker takes another job now."""
-        worker = self._workers[number]
-        if worker is None or not worker.jobs:
-            return True
-        if worker.old or worker.again or worker.slow:
-            return False
-        return len(worker.jobs) < AHEAD and len(pickle.dumps(job)) < SMALL
-
-    def _send(self, number: int, job: J, again: bool = False) -> None:
-        """Send a job to a worker, which is started if there is none. ``again`` marks a second try."""
-        worker = self._workers[number] or self._started(number)
-        if not worker.jobs:
-            worker.began = time.monotonic()
-        worker.jobs.append(job)
-        worker.again = again
-        with contextlib.suppress(OSError):  # the worker is dead: reading its pipe will tell
-            worker.pipe.send(job)
-
-    def _started(self, number: int) -> Worker[J]:
-        self.quiet()
-        worker = self._workers[number] = Worker(*started(self._make))
-        return worker
 
     def _received(self, number: int) -> Outcome[J] | None:
         """Return the outcome of the job that a worker has answered; None if there is none to report."""
@@ -252,10 +194,3 @@ class Pool(Generic[J]):
             return Outcome(guilty, Lost(f"{reason}, twice"), number)
         (self._killed if killed else self._suspects).extend(guilty.parts())
         return None
-
-    def _end(self, number: int) -> None:
-        worker = self._workers[number]
-        if worker is None:
-            return
-        self._workers[number] = None
-        worker.end()

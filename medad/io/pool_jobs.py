@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from medad.io.worker_process import Process
 
 LIFE = 1_000  # jobs after which a worker is replaced, so that memory leaked by decoders does not add up
+AHEAD = 4  # jobs that a worker has, including the running one
 SLOW = 5.0  # seconds after which no other job waits behind this one
 
 

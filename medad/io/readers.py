@@ -187,10 +187,7 @@ def load_imaged_transform(
 
 @contextmanager
 def _without_codec_warnings() -> Iterator[None]:
-    """Silence the warning of a codec that is never used here.
-
-    LoadImage creates all of MONAI's readers first, and one of them warns.
-    """
+    """Silence the warning of a codec that is never used here: LoadImage creates all of MONAI's readers first."""
     log = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
     before = log.disabled
     log.disabled = True
