@@ -122,7 +122,7 @@ def look(path: Path) -> Look:
 
 def _infos_of(entries: Iterator[Path | Skipped | UnreadableImage], mapped: Mapped) -> Iterator[Look]:
     """Yield what each entry holds, in order. Files are drawn by ``mapped`` as it needs them."""
-    entries_without_info: deque[tuple[int, Skipped | UnreadableImage]] = deque()  # with how many files come before
+    entries_without_info: deque[tuple[int, Skipped | UnreadableImage]] = deque()  # with the number of files before it
     count = 0
 
     def files() -> Iterator[Path]:

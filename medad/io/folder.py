@@ -99,7 +99,7 @@ def _classified(
             return Skipped(path, "link", _LINK_OUT) if out else path
         if entry.is_file(follow_symlinks=False):
             return path
-    except OSError as error:  # the listing may have said that it is a folder, which is gone when it is asked
+    except OSError as error:  # such as a listed folder that was deleted since
         return _cannot_open(path, error)
     return Skipped(path, "special", "it is a pipe, socket or device")
 
@@ -108,5 +108,5 @@ def _leads_to_a_file(link: Path) -> bool:
     """Return whether a link leads to a regular file."""
     try:
         return link.is_file()
-    except OSError:  # it runs in circles, or its target is too long a name
+    except OSError:  # a loop of links, or a target whose name is too long
         return False

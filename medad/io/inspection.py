@@ -73,8 +73,7 @@ class Row:
 
 
 def inspected(root: Path, settings: ReadSettings, judge: Judge | None = None) -> Iterator[Row]:
-    """Yield a row for every study and file below ``root``, read as for scoring. A file that cannot be read has a row
-    too.
+    """Yield a row for every study and file below ``root``, read as for scoring, unreadable files included.
 
     ``judge`` returns why a model would not score a picture, or "". The files are read in this process without a time
     limit: see :mod:`medad.io.inspection_workers` for untrusted files.

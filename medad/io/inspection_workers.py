@@ -62,8 +62,7 @@ def inspected_by_workers(
     workers: int = 1,
     follow_links: bool = False,
 ) -> Iterator[Row]:
-    """Yield a row for every study and file below ``root``, read as for scoring. A file that cannot be read has a row
-    too.
+    """Yield a row for every study and file below ``root``, read as for scoring, unreadable files included.
 
     Args:
         judge: Returns why a model would not score a picture, or "".

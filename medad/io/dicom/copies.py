@@ -101,9 +101,8 @@ def _contradiction_error(image: Slice, rival_name: str) -> UnreadableImage:
 def _may_be_copies(first: Slice, second: Slice) -> bool:
     """Return whether no element states that two slices belong to different acquisitions."""
     pairs = [(first.marks[at], second.marks[at]) for at in _FIXED if first.marks and second.marks]
-    times = zip(
-        first.times[:-1], second.times[:-1], strict=True
-    )  # the last is ContentTime, which an export may rewrite
+    # The last time is ContentTime, which an export may rewrite.
+    times = zip(first.times[:-1], second.times[:-1], strict=True)
     return not any(a and b and a != b for a, b in pairs) and not any(
         a is not None and b is not None and abs(a - b) > 1e-3 for a, b in times
     )

@@ -56,7 +56,9 @@ class Padding:
             return np.zeros(compared.shape, bool)
         padding = (compared >= self.low - reach[0]) & (compared <= self.high + reach[1])
         if padding.any() and any(reach):
-            _add_note(notes, "padding after lossy compression: values up to the next that the image holds are padding")
+            _add_note(
+                notes, "padding after lossy compression: values nearer to the padding value than the image are padding"
+            )
             padding |= _ringing(padding, np.maximum(self.low - compared, compared - self.high))
         return np.asarray(padding)
 

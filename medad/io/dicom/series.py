@@ -86,7 +86,7 @@ def stacks_of(slices: Sequence[Slice], root: Path) -> Iterator[Stack | Skipped |
     Slices belong to different stacks if they differ in size, photometric interpretation, frame of reference,
     orientation or pixel spacing, or if only one is a localizer. Slices of a stack that lie at equal places or between
     each other are split by acquisition, echo, time point and so on (:mod:`medad.io.dicom.splitting`). If no element
-    splits them they stay together, and reading the study raises the error.
+    splits them they stay together, and reading the study raises an error.
     """
     stacks: list[list[Slice]] = []
     for image in without_copies(slices, root):

@@ -4,7 +4,7 @@ The slices of a stack share series, orientation and pixel spacing. A volume has 
 are evenly spaced. A stack that fulfills this is one volume, unless an element divides it into acquisitions that lie
 between each other, each evenly spaced. If several slices lie at one place, the stack is divided by the combination of
 elements whose parts have each place once and evenly spaced, with the fewest parts, then the fewest and strongest
-elements; times come last. If no combination divides it, the stack stays together, and reading it raises the error.
+elements; times come last. If no combination divides it, the stack stays together, and reading it raises an error.
 """
 
 from __future__ import annotations
