@@ -1,4 +1,7 @@
-"""Files to pixels, and a folder to studies. Importing this package costs no torch, MONAI, pydicom or nibabel."""
+"""Read image files, and group the files of a folder into studies.
+
+Importing this package loads neither torch, MONAI, pydicom nor nibabel: its names are imported on first use.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    """Import a public name from its module on first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

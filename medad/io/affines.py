@@ -1,4 +1,4 @@
-"""The affine of a volume from its NIfTI or MGH header: index to RAS mm, and what had to be decided.
+"""Return the affine of a volume from its NIfTI or MGH header, from index to RAS mm.
 
 Source: nifti1.h, "3D image (volume) orientation and location in space" and xyzt_units; FreeSurfer's MGH format.
 """
@@ -21,25 +21,27 @@ _UNITS = {1: "meters", 3: "micrometers"}
 
 
 def nifti_affine(path: Path, header: Any, reading: dict[str, Any]) -> Array:
-    """The sform, else the qform, else the voxel sizes alone; units as the header says, or mm.
+    """Return the sform, else the qform, else the voxel sizes alone, in mm.
+
+    Decisions are added to ``reading``: the form that was used, and the unit of length.
 
     Raises:
-        UnreadableImage: an orientation is stated and none of its forms can be used.
+        UnreadableImage: An orientation is stated and none of its forms can be inverted.
     """
     notes, forms = reading["assumed"], {}
     for name in ("sform", "qform"):
         if int(header[f"{name}_code"]) > 0:
-            forms[name] = _form(header, name)
+            forms[name] = _stated_affine(header, name)
     name = next((name for name, form in forms.items() if form is not None), "")
     if forms and not name:
         raise UnreadableImage(path, "corrupt", f"its {' and '.join(forms)} cannot be inverted", REPAIR)
     if name == "qform" and "sform" in forms:
         notes.append("the sform cannot be inverted: read by the qform")
-    known = bool(forms)
-    reading["orientation_known"] = reading["placed"] = known
-    if not known:
+    orientation_stated = bool(forms)
+    reading["orientation_known"] = reading["placed"] = orientation_stated
+    if not orientation_stated:
         notes.append("sform and qform code are 0: read as LAS, left and right may be swapped")
-    affine = forms[name] if known else _usable(header.get_base_affine())
+    affine = forms[name] if orientation_stated else _invertible(header.get_base_affine())
     if affine is None:
         raise UnreadableImage(path, "corrupt", "its voxel sizes make no sense", REPAIR)
     code = int(header["xyzt_units"]) & 7
@@ -51,42 +53,45 @@ def nifti_affine(path: Path, header: Any, reading: dict[str, Any]) -> Array:
 
 
 def mgh_affine(path: Path, image: Any, reading: dict[str, Any]) -> Array:
-    """Index to RAS mm as the header states it; where it does not, FreeSurfer takes coronal slices of 1 mm.
+    """Return the affine that the header states, or else FreeSurfer's default: coronal slices of 1 mm.
 
     Raises:
-        UnreadableImage: it cannot be inverted.
+        UnreadableImage: The affine cannot be inverted.
     """
-    known = bool(image.extra["oriented"])
-    reading["orientation_known"] = reading["placed"] = known
-    if not known:
+    orientation_stated = bool(image.extra["oriented"])
+    reading["orientation_known"] = reading["placed"] = orientation_stated
+    if not orientation_stated:
         reading["assumed"].append("no orientation is stated: read as LIA, as FreeSurfer does")
-    affine = _usable(image.header.get_affine() if known else _coronal(image.shape))
+    affine = _invertible(image.header.get_affine() if orientation_stated else _default_mgh_affine(image.shape))
     if affine is None:
         raise UnreadableImage(path, "corrupt", "its affine has no inverse", REPAIR)
     return affine
 
 
-def _coronal(shape: tuple[int, ...]) -> Array:
-    """Voxels of 1 mm from right to left, top to bottom, back to front, the middle of the volume at 0."""
+def _default_mgh_affine(shape: tuple[int, ...]) -> Array:
+    """Return the affine of 1 mm voxels that run right to left, top to bottom, back to front, centered at 0."""
     affine = np.array([[-1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
     affine[:3, 3] = -affine[:3, :3] @ np.array(shape[:3]) / 2
     return affine
 
 
-def _form(header: Any, name: str) -> Array | None:
-    """The sform or qform of a header, None if it cannot be used."""
+def _stated_affine(header: Any, name: str) -> Array | None:
+    """Return the sform or qform of a header; None if it cannot be used."""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            return _usable(header.get_sform() if name == "sform" else header.get_qform())
+            return _invertible(header.get_sform() if name == "sform" else header.get_qform())
     except (HeaderDataError, ValueError):  # a quaternion longer than 1, or that is not finite
         return None
 
 
-def _usable(affine: Any) -> Array | None:
-    """``affine`` if it can be inverted; the volume of a voxel is judged by the lengths of its edges."""
-    found = np.asarray(affine, np.float64)
-    edges = np.linalg.norm(found[:3, :3], axis=0)
-    if not np.isfinite(found).all() or edges.min() == 0:
+def _invertible(affine: Any) -> Array | None:
+    """Return ``affine`` if it can be inverted, else None.
+
+    The determinant is taken of the unit edges, so that tiny voxels count as invertible.
+    """
+    matrix = np.asarray(affine, np.float64)
+    edges = np.linalg.norm(matrix[:3, :3], axis=0)
+    if not np.isfinite(matrix).all() or edges.min() == 0:
         return None
-    return found if abs(np.linalg.det(found[:3, :3] / edges)) > 1e-6 else None
+    return matrix if abs(np.linalg.det(matrix[:3, :3] / edges)) > 1e-6 else None

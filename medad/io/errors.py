@@ -1,4 +1,4 @@
-"""The one exception family that leaves the readers, and the boundary that turns library errors into it."""
+"""The error that the readers raise, and the context manager that turns library errors into it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 _REMEDY = "export the study from its source again"
 SPLIT = "store each in a file of its own, or read them one by one: --split of 'medad inspect' and 'medad score'"
-# What libraries raise over damaged bytes, in words for whoever sent them. The first kind that fits counts.
+# The errors that libraries raise for damaged bytes, with a reason for the sender. The first matching entry is used.
 _WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (RecursionError, "it is nested too deeply"),
     (UnicodeError, "its text does not have the encoding that it states"),
@@ -27,16 +27,16 @@ _WORDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str],
     ((LookupError, AttributeError), "a part that its format demands is not there"),
     ((ValueError, TypeError, ArithmeticError, struct.error), "its values contradict its format"),
 )
-_AWAY = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN)
+_UNAVAILABLE = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN)
 
 
 class UnreadableImage(MedadError):
-    """A file that cannot be read as an image, or must not be.
+    """Raised for a file that cannot be read as an image, or must not be.
 
-    ``kind`` is a short slug ("truncated", "too-large", ...), ``reason`` says what was wrong and ``remedy`` what to do:
-    something that can be done whichever command, or program, met the file. What only a program can do, such as another
-    reading setting, is ``in_python``; it is a note of the exception, which tracebacks show and commands do not.
-    No value of a patient's tag is ever put into the text; the file's name is.
+    ``kind`` is a short slug ("truncated", "too-large", ...), ``reason`` states what is wrong, and ``remedy`` what to
+    do, in words that fit every command and program. ``in_python`` is a remedy for programs only, such as another
+    reading setting; it is a note of the exception, which tracebacks show and commands do not. The text contains the
+    file's name, and never the value of a patient's tag.
     """
 
     def __init__(
@@ -65,10 +65,12 @@ class UnreadableImage(MedadError):
 
 @contextmanager
 def guarded(path: Path) -> Iterator[None]:
-    """Let only ``UnreadableImage`` out of the block, and none of the libraries' warnings, which quote tags' values.
+    """Turn every error of the block into ``UnreadableImage``, and silence the libraries' warnings.
+
+    Texts of libraries are left out, since they may quote the values of a patient's tags.
 
     Raises:
-        UnreadableImage: whatever the block raised; a library's text is left out, for it may quote a patient's tags.
+        UnreadableImage: The block raised an error.
     """
     try:
         with warnings.catch_warnings():
@@ -87,13 +89,13 @@ def guarded(path: Path) -> Iterator[None]:
     except EOFError:
         raise UnreadableImage(path, "truncated", "it ends before its data do") from None
     except Exception as error:  # broad on purpose: a damaged file makes the libraries raise almost anything
-        if isinstance(error, OSError) and error.errno in _AWAY:
+        if isinstance(error, OSError) and error.errno in _UNAVAILABLE:
             reason = "its disk or share does not answer"
             raise UnreadableImage(path, "io-error", reason, "try again once it is back") from None
         log.debug("%s raised over a file", type(error).__name__)
-        raise UnreadableImage(path, "corrupt", _described(error)) from None
+        raise UnreadableImage(path, "corrupt", _described_without_values(error)) from None
 
 
-def _described(error: Exception) -> str:
-    """What is wrong with a file whose reading raised ``error``, without the text of a library."""
+def _described_without_values(error: Exception) -> str:
+    """Return what is wrong with a file whose reading raised ``error``, without the library's text."""
     return next((words for kinds, words in _WORDS if isinstance(error, kinds)), "its content makes no sense")

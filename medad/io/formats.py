@@ -1,4 +1,4 @@
-"""What a file is, from its first bytes and never from its name."""
+"""Recognize the format of a file by its first bytes, never by its name."""
 
 from __future__ import annotations
 
@@ -36,23 +36,25 @@ _MAGIC = (
 
 
 def head_of(path: Path) -> bytes:
-    """The first bytes of a file."""
+    """Return the first ``HEAD`` bytes of a file."""
     with path.open("rb") as file:
         return file.read(HEAD)
 
 
 def sniff(head: bytes) -> str:
-    """One of ``IMAGES``, or one word for what else it is ("text", "archive", "report", "unknown", ...).
+    """Return the format of a file that starts with ``head``.
 
-    A gzip file is looked into: "nifti", "mgh" or "archive". "analyze" is a header that NIfTI would have marked.
+    The result is an element of ``IMAGES``, or a word for another kind of file: "text", "archive", "report", "unknown"
+    and so on. The first bytes of a gzip file are inflated: the result is "nifti", "mgh" or "archive". "analyze" is an
+    Analyze 7.5 header, which has the size of a NIfTI header but not its magic string.
     """
     if head[128:132] == b"DICM" or _bare_dicom(head):
         return "dicom"
     if head[:2] == b"\x1f\x8b":
         inside = _inflated(head)
-        return "nifti" if _nifti(inside) == "nifti" else "mgh" if is_mgh(inside) else "archive"
-    if found := _nifti(head):
-        return found
+        return "nifti" if _nifti_format(inside) == "nifti" else "mgh" if is_mgh(inside) else "archive"
+    if nifti_format := _nifti_format(head):
+        return nifti_format
     if is_mgh(head):
         return "mgh"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -66,11 +68,14 @@ def sniff(head: bytes) -> str:
         return "itk"
     if head[257:262] == b"ustar":
         return "archive"
-    return _text(head)
+    return _text_format(head)
 
 
 def _bare_dicom(head: bytes) -> bool:
-    """Whether a data set starts at byte 0, without preamble: group 2 or 8, and a value representation or a length."""
+    """Return whether a DICOM data set starts at byte 0, without the preamble.
+
+    The first element must be of group 2 or 8, followed by a value representation or a plausible length.
+    """
     if len(head) < 8:
         return False
     group, element, length = struct.unpack("<HHI", head[:8])
@@ -79,7 +84,8 @@ def _bare_dicom(head: bytes) -> bool:
     return head[:2] == b"\x00\x08" and head[4:6] in _VRS
 
 
-def _nifti(head: bytes) -> str | None:
+def _nifti_format(head: bytes) -> str | None:
+    """Return "nifti", "analyze" or None by the header size and the magic string."""
     if len(head) < 348:
         return None
     size = {struct.unpack(order + "i", head[:4])[0] for order in "<>"}
@@ -91,7 +97,10 @@ def _nifti(head: bytes) -> str | None:
 
 
 def is_mgh(head: bytes) -> bool:
-    """Whether a file starts like FreeSurfer's MGH: version 1, four sizes above 0, one of its five voxel types."""
+    """Return whether ``head`` starts like a FreeSurfer MGH file.
+
+    The header must state version 1, four positive sizes and one of the five voxel types.
+    """
     if len(head) < 284:
         return False
     version, *sizes, kind = struct.unpack(">6i", head[:24])
@@ -99,13 +108,15 @@ def is_mgh(head: bytes) -> bool:
 
 
 def _inflated(head: bytes) -> bytes:
+    """Return the inflated start of a gzip file, b"" if it is damaged."""
     try:
         return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, HEAD)
     except zlib.error:
         return b""
 
 
-def _text(head: bytes) -> str:
+def _text_format(head: bytes) -> str:
+    """Return "json", "markup", "text", "empty" or "unknown"."""
     if not head:
         return "empty"
     try:

@@ -1,4 +1,4 @@
-"""What a folder holds and how it would be read: one row for each study and file, and a montage of what is seen."""
+"""Describe what a folder holds and how it would be read: a row for each study and file, and a montage."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Judge = Callable[[Picture, str], str]
 
 @dataclass(frozen=True)
 class Row:
-    """One study that was read or refused, or one file that is skipped.
+    """A study that was read or refused, or a file that is skipped.
 
-    ``gate`` is why a model would not score it, "" if it would, or if there is no model. ``thumbnail``: uint8 gray or
+    ``gate`` is why a model would not score it, "" if it would or if there is no model. ``thumbnail`` is uint8, gray or
     RGB, or None.
     """
 
@@ -49,72 +49,75 @@ class Row:
     thumbnail: Array | None = field(default=None, repr=False, compare=False)
 
     def record(self) -> dict[str, Any]:
-        """All but the picture, as plain JSON."""
+        """Return all fields but the thumbnail, as plain JSON."""
         names = ("file", "status", "what", "files", "shape", "values", "reading", "reason", "remedy", "gate")
         return {name: getattr(self, name) for name in names}
 
     @property
     def decisions(self) -> list[str]:
-        """What was decided or assumed, in words."""
+        """Return the decisions and assumptions of the reading, in words."""
         if not self.reading:
             return [text for text in (self.reason, self.remedy) if text]
-        seen, said = self.reading, []
-        if seen["inverted"]:
-            said.append("inverted")
-        if seen["rescale"]:
-            varied = ", varies by frame" if seen["per_frame"] else ""
-            said.append(f"rescale x {seen['rescale'][0]:g} + {seen['rescale'][1]:g}{varied}")
-        said += ["modality LUT"] if seen["modality_lut"] else []
-        said += [f"VOI {seen['voi']}"] if seen["voi"] != "off" else []
-        said += [f"color: {seen['color']}"] if seen["color"] else []
-        turned = seen["orientation"] or {"source": "", "given": ""}
-        said += [f"{turned['source']} to {turned['given']}"] if turned["source"] != turned["given"] else []
-        return said + list(seen["assumed"])
+        record, sentences = self.reading, []
+        if record["inverted"]:
+            sentences.append("inverted")
+        if record["rescale"]:
+            variation = ", varies by frame" if record["per_frame"] else ""
+            sentences.append(f"rescale x {record['rescale'][0]:g} + {record['rescale'][1]:g}{variation}")
+        sentences += ["modality LUT"] if record["modality_lut"] else []
+        sentences += [f"VOI {record['voi']}"] if record["voi"] != "off" else []
+        sentences += [f"color: {record['color']}"] if record["color"] else []
+        turned = record["orientation"] or {"source": "", "given": ""}
+        sentences += [f"{turned['source']} to {turned['given']}"] if turned["source"] != turned["given"] else []
+        return sentences + list(record["assumed"])
 
 
 def inspected(root: Path, settings: ReadSettings, judge: Judge | None = None) -> Iterator[Row]:
-    """Read everything below ``root`` as it would be read for scoring; what cannot be read is a row as well.
+    """Yield a row for every study and file below ``root``, read as for scoring, unreadable files included.
 
-    ``judge`` says for what was read why a model would not score it, or "". In this process, without a limit of time:
-    see :mod:`medad.io.inspection_workers` for files that nobody trusts.
+    ``judge`` returns why a model would not score a picture, or "". The files are read in this process without a time
+    limit: see :mod:`medad.io.inspection_workers` for untrusted files.
     """
-    return (row_of(found, root, settings, judge) for found in discover(root, settings))
+    return (row_of(entry, root, settings, judge) for entry in discover(root, settings))
 
 
-def row_of(found: Found, root: Path, settings: ReadSettings, judge: Judge | None = None) -> Row:
-    """The row of what was found below ``root``: a study is read, and refused where it cannot be."""
-    if isinstance(found, Study):
-        return _read(found, settings, judge)
-    if isinstance(found, Skipped):
-        return Row(_short(found.path, root), "skipped", found.kind, reason=found.reason)
-    return _refused(_short(found.path, root), 1, found)
+def row_of(entry: Found, root: Path, settings: ReadSettings, judge: Judge | None = None) -> Row:
+    """Return the row of an entry below ``root``. A study is read, and its row tells if it was refused."""
+    if isinstance(entry, Study):
+        return _row_of_study(entry, settings, judge)
+    if isinstance(entry, Skipped):
+        return Row(_relative_name(entry.path, root), "skipped", entry.kind, reason=entry.reason)
+    return _refused_row(_relative_name(entry.path, root), 1, entry)
 
 
 def montage(rows: Sequence[Row], columns: int = 8) -> Image.Image:
-    """The rows' pictures side by side, at most 100 of them; no two have one caption. What a model would not score has
-    an orange one.
+    """Return the thumbnails of the rows side by side, at most 100 of them, each with a caption of its own.
+
+    The caption of a study that a model would not score is orange.
     """
-    shown = [row for row in rows if row.thumbnail is not None][:_MOST_TILES]
-    columns = max(1, min(columns, len(shown)))
-    lines = max(1, -(-len(shown) // columns))
+    pictured_rows = [row for row in rows if row.thumbnail is not None][:_MOST_TILES]
+    columns = max(1, min(columns, len(pictured_rows)))
+    lines = max(1, -(-len(pictured_rows) // columns))
     sheet = Image.new("RGB", (columns * TILE, lines * (TILE + _LABEL)), "black")
     draw = ImageDraw.Draw(sheet)
-    names = captions([row.file for row in shown])
-    for index, row in enumerate(shown):
+    names = captions([row.file for row in pictured_rows])
+    for index, row in enumerate(pictured_rows):
         if row.thumbnail is None:
             continue
-        left, top = index % columns * TILE, index // columns * (TILE + _LABEL)
+        x, y = index % columns * TILE, index // columns * (TILE + _LABEL)
         tile = Image.fromarray(row.thumbnail)
         scale = (TILE - 4) / max(tile.size)
         tile = tile.resize([max(1, round(side * scale)) for side in tile.size])
-        sheet.paste(tile, (left + (TILE - tile.width) // 2, top + (TILE - tile.height) // 2))
-        draw.text((left + 2, top + TILE), names[index], fill="orange" if row.gate else "white")
+        sheet.paste(tile, (x + (TILE - tile.width) // 2, y + (TILE - tile.height) // 2))
+        draw.text((x + 2, y + TILE), names[index], fill="orange" if row.gate else "white")
     return sheet
 
 
 def captions(files: Sequence[str], length: int = _CAPTION) -> list[str]:
-    """A caption of at most ``length`` ASCII characters for each file: the folders that all share are left out, then
-    the middle; those that are alike after that are numbered by their place in the montage.
+    """Return a different caption of at most ``length`` ASCII characters for each file.
+
+    The folders that all files share are left out first, then the middle of the name. Equal captions are numbered by
+    their place in the montage.
     """
     plain = [file.encode("ascii", "replace").decode() for file in files]
     common = len(posixpath.commonpath([posixpath.dirname(file) for file in files])) if files else 0
@@ -127,12 +130,15 @@ def captions(files: Sequence[str], length: int = _CAPTION) -> list[str]:
 
 
 def thumbnail(picture: Picture) -> Array:
-    """The image, or a volume's middle axial slice (anterior on top, the patient's right on the left), as uint8."""
+    """Return the image, or the middle axial slice of a volume, as uint8.
+
+    A slice has anterior on top and the patient's right on the left.
+    """
     image = picture.array
     if image.ndim == 4:
-        placed = picture.reading["orientation"]["given"] == "RAS"
+        is_ras = picture.reading["orientation"]["given"] == "RAS"
         image = image[..., image.shape[-1] // 2]
-        image = image[:, ::-1, ::-1] if placed else image
+        image = image[:, ::-1, ::-1] if is_ras else image
     view = image[: 3 if len(image) >= 3 else 1].transpose(2, 1, 0)
     bits = picture.reading["bits"][0] if len(image) >= 3 else 0
     full = bits == 8 or (bits == 16 and picture.reading["photometric"] == "PALETTE COLOR")
@@ -142,23 +148,26 @@ def thumbnail(picture: Picture) -> Array:
     return np.ascontiguousarray(level.astype(np.uint8).squeeze(-1) if level.shape[-1] == 1 else level.astype(np.uint8))
 
 
-def _read(study: Study, settings: ReadSettings, judge: Judge | None) -> Row:
+def _row_of_study(study: Study, settings: ReadSettings, judge: Judge | None) -> Row:
+    """Read a study and return its row."""
     try:
         picture = read_picture(study.files, settings)
     except UnreadableImage as error:
-        return _refused(study.id, len(study.files), error, study.notes)
+        return _refused_row(study.id, len(study.files), error, study.notes)
     picture.reading["assumed"] = [*study.notes, *picture.reading["assumed"]]
     values = float(picture.array.min()), float(picture.array.max())
     what = picture.reading["format"]
     shape = tuple(int(size) for size in picture.array.shape)
     gate = judge(picture, study.id) if judge else ""
-    seen = thumbnail(picture)
-    return Row(study.id, "read", what, len(study.files), shape, values, picture.reading, gate=gate, thumbnail=seen)
+    preview = thumbnail(picture)
+    return Row(study.id, "read", what, len(study.files), shape, values, picture.reading, gate=gate, thumbnail=preview)
 
 
-def _refused(name: str, files: int, error: UnreadableImage, notes: tuple[str, ...] = ()) -> Row:
+def _refused_row(name: str, files: int, error: UnreadableImage, notes: tuple[str, ...] = ()) -> Row:
+    """Return the row of a study or file that cannot be read."""
     return Row(name, "refused", error.kind, files, reason="; ".join((error.reason, *notes)), remedy=error.remedy)
 
 
-def _short(path: Path, root: Path) -> str:
+def _relative_name(path: Path, root: Path) -> str:
+    """Return ``path`` below ``root``, with slashes; its name if it does not lie below."""
     return path.relative_to(root).as_posix() if path != root and path.is_relative_to(root) else path.name

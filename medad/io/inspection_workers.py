@@ -1,4 +1,4 @@
-"""Reading what `inspect` shows in worker processes: a file that hangs or crashes its decoder costs that file alone."""
+"""Read the rows of ``inspect`` in worker processes: a file that hangs or crashes its decoder costs that file only."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from medad.io.settings import ReadSettings
 from medad.types import Study
 
 TIMEOUT = 60.0
-_LOST = "leave it out, or export the study from its source again"
+_LOST_REMEDY = "leave it out, or export the study from its source again"
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A job that has no parts, and may be done twice."""
+    """A job that has no parts and may be done twice."""
 
     repeatable: ClassVar[bool] = True
 
     def parts(self) -> list[Self]:
-        """The job itself."""
+        """Return the job itself."""
         return [self]
 
 
 @dataclass(frozen=True)
-class _Asking(_Job):
-    """Apply a function to a path."""
+class _FileJob(_Job):
+    """Call a function with a path."""
 
     function: Callable[[Path], Any]
     path: Path
@@ -42,14 +42,14 @@ class _Asking(_Job):
 
 
 @dataclass(frozen=True)
-class _Reading(_Job):
-    """Read a study."""
+class _StudyJob(_Job):
+    """Read a study and return its row."""
 
     study: Study
 
     @property
     def count(self) -> int:
-        """How many files it reads."""
+        """Return the number of files of the study."""
         return len(self.study.files)
 
 
@@ -62,41 +62,46 @@ def inspected_by_workers(
     workers: int = 1,
     follow_links: bool = False,
 ) -> Iterator[Row]:
-    """Read everything below ``root`` as it would be read for scoring; what cannot be read is a row as well.
+    """Yield a row for every study and file below ``root``, read as for scoring, unreadable files included.
 
-    ``judge`` says for what was read why a model would not score it, or "". ``timeout`` seconds may pass
-    for one file. The rows are in the same order with any number of ``workers``.
+    Args:
+        judge: Returns why a model would not score a picture, or "".
+        timeout: Seconds allowed for one file.
+        workers: Number of processes; the order of the rows does not depend on it.
+        follow_links: Whether links that lead out of ``root`` are followed.
     """
-    pool: Pool[_Asking | _Reading] = Pool(workers, partial(_worker, settings, judge), timeout)
+    pool: Pool[_FileJob | _StudyJob] = Pool(workers, partial(_make_worker, settings, judge), timeout)
 
     def mapped(function: Callable[[Path], Any], paths: Iterable[Path]) -> Iterator[Any]:
-        for job, result in pool.in_order(_Asking(function, path) for path in paths):
-            yield _of_lost(job, result) if isinstance(result, Lost) else result
+        for job, result in pool.in_order(_FileJob(function, path) for path in paths):
+            yield _answer_for_lost(job, result) if isinstance(result, Lost) else result
 
     with closing(pool):
-        found = list(discover(root, settings, follow_links=follow_links, mapped=mapped))
-        rows = pool.in_order(_Reading(one) for one in found if isinstance(one, Study))
-        for one in found:
-            if not isinstance(one, Study):
-                yield row_of(one, root, settings)
+        entries = list(discover(root, settings, follow_links=follow_links, mapped=mapped))
+        rows = pool.in_order(_StudyJob(entry) for entry in entries if isinstance(entry, Study))
+        for entry in entries:
+            if not isinstance(entry, Study):
+                yield row_of(entry, root, settings)
                 continue
             _, result = next(rows)
             if isinstance(result, Lost):
-                result = Row(one.id, "refused", "lost", len(one.files), reason=result.reason, remedy=_LOST)
+                result = Row(entry.id, "refused", "lost", len(entry.files), reason=result.reason, remedy=_LOST_REMEDY)
             yield result
 
 
-def _worker(settings: ReadSettings, judge: Judge | None) -> Callable[[_Asking | _Reading], Any]:
-    def work(job: _Asking | _Reading) -> Any:
-        return job.function(job.path) if isinstance(job, _Asking) else row_of(job.study, Path(), settings, judge)
+def _make_worker(settings: ReadSettings, judge: Judge | None) -> Callable[[_FileJob | _StudyJob], Any]:
+    """Return the function that does the jobs of a worker."""
+
+    def work(job: _FileJob | _StudyJob) -> Any:
+        return job.function(job.path) if isinstance(job, _FileJob) else row_of(job.study, Path(), settings, judge)
 
     return work
 
 
-def _of_lost(job: _Asking | _Reading, result: Lost) -> Any:
-    """What stands for the answer of a worker that did not survive a file."""
-    if isinstance(job, _Asking) and job.function is look:
-        return UnreadableImage(job.path, "lost", result.reason, _LOST)
+def _answer_for_lost(job: _FileJob | _StudyJob, result: Lost) -> Any:
+    """Return the answer for a job whose worker did not survive it."""
+    if isinstance(job, _FileJob) and job.function is look:
+        return UnreadableImage(job.path, "lost", result.reason, _LOST_REMEDY)
     from medad.io.dicom.copies import broken
 
     return broken("", result.reason)

@@ -1,4 +1,4 @@
-"""Running a decoder that can abort the whole process in a forked child, so that damaged data cost one file only."""
+"""Run a decoder that can abort the process in a forked child, so that damaged data cost one file only."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ import numpy as np
 from medad.io.picture import Array
 
 PATIENCE = 120.0
-_HEAD = 128
+_HEADER_BYTES = 128
 _expendable = False
 
 
 def expendable() -> None:
-    """Say that this process may die over a file: it is a worker that is replaced, and a child would only cost time."""
+    """Allow decoders to crash this process: it is a worker that is replaced, so ``in_child`` need not fork."""
     global _expendable
     _expendable = True
 
 
 def in_child(frames: Callable[[], Iterator[Array]], always: bool = False) -> Iterator[Array]:
-    """Yield what ``frames()`` yields, computed in a child process where the system can fork; or here, if this process
-    is ``expendable`` and the child is not asked for ``always``.
+    """Yield the frames of ``frames()``, computed in a child process where the system can fork.
+
+    They are computed in this process if it is ``expendable``, unless ``always`` asks for a child.
 
     Raises:
-        RuntimeError: the child died, or took longer than ``PATIENCE`` seconds for a frame.
+        RuntimeError: The child died, or took longer than ``PATIENCE`` seconds for a frame.
     """
     if (_expendable and not always) or not hasattr(os, "fork"):
         yield from frames()
@@ -41,46 +42,50 @@ def in_child(frames: Callable[[], Iterator[Array]], always: bool = False) -> Ite
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _work(frames, writer)
+        _write_frames(frames, writer)
     os.close(writer)
     try:
-        while (frame := _next(reader)) is not None:
+        while (frame := _next_frame(reader)) is not None:
             yield frame
     finally:
         os.close(reader)
-        os.kill(child, signal.SIGKILL)  # does nothing to a child that has ended; one in mid-frame is of no more use
+        os.kill(child, signal.SIGKILL)  # a child that has ended is not affected; a frame in work is not needed
         os.waitpid(child, 0)
 
 
-def _work(frames: Callable[[], Iterator[Array]], writer: int) -> NoReturn:
-    """The child: write each frame as JSON and its bytes, and leave without any clean-up of the parent's."""
+def _write_frames(frames: Callable[[], Iterator[Array]], writer: int) -> NoReturn:
+    """Write each frame as JSON and its bytes, and exit without the parent's clean-up. Runs in the child."""
     code = 1
     try:
         faulthandler.disable()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what a codec prints may not reach the parent's output
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # keep what a codec prints out of the parent's output
         with os.fdopen(writer, "wb") as out:
             for frame in frames():
-                out.write(json.dumps([frame.dtype.str, frame.shape]).encode().ljust(_HEAD))
+                out.write(json.dumps([frame.dtype.str, frame.shape]).encode().ljust(_HEADER_BYTES))
                 out.write(np.ascontiguousarray(frame).tobytes())
-            out.write(b" " * _HEAD)
+            out.write(b" " * _HEADER_BYTES)
         code = 0
     finally:
         os._exit(code)
 
 
-def _next(reader: int) -> Array | None:
-    """The next frame, None after the last."""
+def _next_frame(reader: int) -> Array | None:
+    """Return the next frame, None after the last."""
     deadline = time.monotonic() + PATIENCE
-    head = _exactly(reader, _HEAD, deadline).strip()
+    head = _read_exactly(reader, _HEADER_BYTES, deadline).strip()
     if not head:
         return None
     kind, shape = json.loads(head)
     count = math.prod(shape) * np.dtype(kind).itemsize
-    return np.frombuffer(_exactly(reader, count, deadline), kind).reshape(shape)
+    return np.frombuffer(_read_exactly(reader, count, deadline), kind).reshape(shape)
 
 
-def _exactly(reader: int, count: int, deadline: float) -> bytes:
-    """``count`` bytes from the pipe."""
+def _read_exactly(reader: int, count: int, deadline: float) -> bytes:
+    """Read ``count`` bytes from the pipe.
+
+    Raises:
+        RuntimeError: The deadline (``time.monotonic()``) has passed, or the child has ended.
+    """
     parts = []
     while count:
         if not select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:

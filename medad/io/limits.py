@@ -1,4 +1,4 @@
-"""Checks made before anything is decoded, so that a small file cannot take the machine's memory."""
+"""Check claimed sizes before anything is decoded, so that a small file cannot exhaust the machine's memory."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ _CHUNK = 1024**2
 
 
 def check_claim(path: Path, shape: Sequence[int], settings: ReadSettings, *, on_disk: int | None = None) -> None:
-    """Refuse an image whose claimed ``shape`` (channels included) is empty, over the ceiling, or absurd for its file.
+    """Refuse an image whose claimed ``shape``, channels included, is empty, too large, or absurd for its file.
 
-    ``on_disk`` is the size of all its files in bytes (default: that of ``path``); the image is float32.
+    ``on_disk`` is the size of all its files in bytes, by default that of ``path``. The image is float32.
+
+    Raises:
+        UnreadableImage: The shape is refused.
     """
     if not shape or min(shape) < 1:
         raise UnreadableImage(path, "empty", "its header claims an image without pixels")
@@ -27,7 +30,11 @@ def check_claim(path: Path, shape: Sequence[int], settings: ReadSettings, *, on_
 
 
 def check_bytes(path: Path, claimed: int, settings: ReadSettings, on_disk: int | None = None) -> None:
-    """Refuse ``claimed`` decoded bytes that are over the ceiling, or absurdly many for the size of the file."""
+    """Refuse ``claimed`` decoded bytes that are over the limit, or absurdly many for the size of the file.
+
+    Raises:
+        UnreadableImage: The number is refused.
+    """
     if claimed > settings.max_bytes:
         reason = f"it claims {claimed} bytes of pixels and the limit is {settings.max_bytes}"
         raise UnreadableImage(path, "too-large", reason, SMALLER)
@@ -38,15 +45,23 @@ def check_bytes(path: Path, claimed: int, settings: ReadSettings, on_disk: int |
 
 
 def check_present(path: Path, expected: int, actual: int) -> None:
-    """Refuse pixel data of ``actual`` bytes where ``expected`` are needed."""
+    """Refuse pixel data of ``actual`` bytes where ``expected`` are needed.
+
+    Raises:
+        UnreadableImage: Bytes are missing.
+    """
     if actual < expected:
         raise UnreadableImage(path, "truncated", f"it holds {actual} of the {expected} bytes of pixels it claims")
 
 
 def check_inflated(path: Path, start: int, wbits: int, limit: int) -> int:
-    """Inflate ``path`` from byte ``start`` chunk by chunk, keeping nothing; refuse more than ``limit`` bytes.
+    """Inflate ``path`` from byte ``start`` in chunks, without storing the result.
 
-    Returns where the compressed bytes end in the file.
+    Returns:
+        The position in the file where the compressed bytes end.
+
+    Raises:
+        UnreadableImage: There are more than ``limit`` inflated bytes.
     """
     inflate, total = zlib.decompressobj(wbits), 0
     with path.open("rb") as file:
@@ -62,14 +77,16 @@ def check_inflated(path: Path, start: int, wbits: int, limit: int) -> int:
 
 
 def codestream_size(code: bytes) -> tuple[int, int] | None:
-    """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 codestream claims; None where it does not say.
+    """Return the (rows, columns) that a JPEG, JPEG-LS or JPEG 2000 codestream claims; None if it states none.
 
     Source: ITU-T T.81 B.2.2 (SOFn), T.87 C.1 (SOF55), T.800 A.5.1 (SIZ).
     """
     siz = code.find(b"\xff\x4f\xff\x51", 0, 4096)
     if siz >= 0 and len(code) >= siz + 24:
-        width, height, left, top = (int.from_bytes(code[siz + at : siz + at + 4], "big") for at in (8, 12, 16, 20))
-        return height - top, width - left
+        width, height, x_offset, y_offset = (
+            int.from_bytes(code[siz + at : siz + at + 4], "big") for at in (8, 12, 16, 20)
+        )
+        return height - y_offset, width - x_offset
     at = 2
     while code[:2] == b"\xff\xd8" and at + 9 <= len(code) and code[at] == 0xFF:
         marker = code[at + 1]

@@ -1,45 +1,37 @@
-"""NIfTI-1, NIfTI-2 and FreeSurfer's MGH to a picture, by nibabel, with the checks it does not make."""
+"""Read NIfTI-1, NIfTI-2 and FreeSurfer's MGH with nibabel, after the checks that nibabel does not make."""
 
 from __future__ import annotations
 
 import gzip
-import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.fileholders import FileHolder
 
 from medad.io.affines import REPAIR, mgh_affine, nifti_affine
 from medad.io.errors import SPLIT, UnreadableImage
 from medad.io.file_parts import MOST_PARTS, part_of
-from medad.io.formats import is_mgh
 from medad.io.limits import check_bytes, check_claim, check_present
+from medad.io.nifti_header import opened_nifti
 from medad.io.picture import Array, Picture, all_finite, begin, to_gray, turned_to_ras
 from medad.io.settings import ReadSettings
 from medad.wording import counted
 
-# nibabel logs what it mends in a header; the record of the reading says it, with the file that it is about.
-logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
-
-_MAX_OFFSET = 64 * 1024**2
 _MAX_EXCESS = 1024**2
-_XFORMS = range(6)
-_MGH_FOOTER = 90  # bytes of the header; the footer, which holds no geometry, comes after the voxels
 
 
 def read_nifti(path: Path, settings: ReadSettings) -> Picture:
-    """A volume (C, X, Y, Z) turned to RAS, in mm; a single slice has Z = 1; one part of a 4-D file if it may be split.
+    """Read a volume ``(C, X, Y, Z)`` turned to RAS, in mm. A single slice has Z = 1.
+
+    A part of a 4-D file is read if its name selects it, or if the settings split such files.
 
     Raises:
-        UnreadableImage: 4-D (unless split), truncated, too large, non-finite or without meaning.
+        UnreadableImage: The file is 4-D and not split, truncated, too large, non-finite, or its header makes no sense.
     """
     file, part = part_of(path)
-    with _opened(file) as image:
+    with opened_nifti(file) as image:
         _check_size(file, image, settings)
         dtype = image.get_data_dtype()
         mgh = isinstance(image, nib.MGHImage)
@@ -59,12 +51,12 @@ def read_nifti(path: Path, settings: ReadSettings) -> Picture:
 
 
 def parts_of(path: Path) -> int:
-    """How many volumes the file holds, from its header alone.
+    """Return how many volumes the file holds, from its header alone.
 
     Raises:
-        UnreadableImage: the header makes no sense, or claims more than the file can hold.
+        UnreadableImage: The header makes no sense, or claims more than the file can hold.
     """
-    with _opened(path) as image:
+    with opened_nifti(path) as image:
         parts = int(math.prod(image.shape[3:]))
         if parts > 1:
             _check_size(path, image, ReadSettings())
@@ -73,81 +65,8 @@ def parts_of(path: Path) -> int:
         return parts
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[Any]:
-    """The nibabel image of a file, recognized by content; open as long as the block runs."""
-    with file.open("rb") as plain:
-        packed = plain.read(2) == b"\x1f\x8b"
-    stream: IO[bytes] | gzip.GzipFile
-    with gzip.open(file) if packed else file.open("rb") as stream:
-        start = stream.read(540)
-        stream.seek(0)
-        if is_mgh(start):
-            yield _mgh(file, stream, start)
-            return
-        kind, pair, notes = _kind(file, start)
-        header = image = FileHolder(filename=str(file), fileobj=stream)
-        if pair:
-            image = FileHolder(filename=str(_sibling(file, packed)))
-        try:
-            made = kind.from_file_map({"header": header, "image": image})
-        except (nib.spatialimages.HeaderDataError, KeyError):
-            raise UnreadableImage(file, "corrupt", "its header makes no sense", REPAIR) from None
-        made.extra["notes"] = notes
-        yield made
-
-
-def _mgh(file: Path, stream: Any, start: bytes) -> Any:
-    """The nibabel image of an MGH file. nibabel would read the footer first, and inflate all voxels to get there."""
-    header = nib.freesurfer.mghformat.MGHHeader(start[:_MGH_FOOTER])
-    oriented = int.from_bytes(start[28:30], "big", signed=True) > 0
-    holder = FileHolder(filename=str(file), fileobj=stream)
-    voxels = nib.MGHImage.ImageArrayProxy(stream, header)
-    return nib.MGHImage(voxels, None, header, extra={"oriented": oriented}, file_map={"image": holder})
-
-
-def _kind(file: Path, start: bytes) -> tuple[Any, bool, list[str]]:
-    """The nibabel class for a header, after checking what nibabel would read and allocate by; whether it is one half
-    of a pair of files; what nibabel will mend in it."""
-    for header, single, two in (
-        (nib.Nifti1Header, nib.Nifti1Image, nib.Nifti1Pair),
-        (nib.Nifti2Header, nib.Nifti2Image, nib.Nifti2Pair),
-    ):
-        size = header.template_dtype.itemsize
-        for order in "<>":
-            if len(start) < size or int(np.frombuffer(start[:4], order + "i4")[0]) != size:
-                continue
-            fields = np.frombuffer(start[:size], header.template_dtype.newbyteorder(order))[0]
-            offset, dims = float(fields["vox_offset"]), [int(one) for one in fields["dim"]]
-            if not 0 <= offset <= _MAX_OFFSET:
-                raise UnreadableImage(file, "corrupt", "its pixels start at a place that makes no sense", REPAIR)
-            if not 1 <= dims[0] <= 7 or min(dims[1 : dims[0] + 1]) < 1:
-                raise UnreadableImage(file, "corrupt", "its dimensions make no sense", REPAIR)
-            pair = bytes(fields["magic"])[:2] == b"ni"
-            return (two if pair else single), pair, _mended(fields)
-    raise UnreadableImage(file, "truncated", "it ends within its NIfTI header")
-
-
-def _mended(fields: Any) -> list[str]:
-    """What nibabel sets right in a header, and says to its log only."""
-    notes = []
-    if (fields["pixdim"][1:4] < 0).any():
-        notes.append("negative voxel sizes are stated: taken as positive")
-    for name in ("sform", "qform"):
-        if int(fields[f"{name}_code"]) not in _XFORMS:
-            notes.append(f"the {name} code is none of the standard's: the {name} is not used")
-    return notes
-
-
-def _sibling(file: Path, packed: bool) -> Path:
-    image = file.with_suffix(".img")
-    if packed or not image.is_file() or image.is_symlink():
-        reason = "it is the header of a pair of files, and its plain .img file is not beside it"
-        raise UnreadableImage(file, "missing", reason, "put both beside each other, uncompressed")
-    return image
-
-
 def _check_size(file: Path, image: Any, settings: ReadSettings) -> None:
+    """Check the claimed size against the limits and the size of the file."""
     shape, dtype = tuple(int(size) for size in image.shape), image.get_data_dtype()
     if dtype.kind == "c":
         raise UnreadableImage(file, "unsupported-type", "its voxels are complex numbers", "store their magnitude")
@@ -162,7 +81,11 @@ def _check_size(file: Path, image: Any, settings: ReadSettings) -> None:
 
 
 def _volume(file: Path, image: Any, part: int, split: bool, reading: dict[str, Any]) -> Array:
-    """The chosen part as float32 (C, I, J, K); of several only where they may be ``split``."""
+    """Return the chosen part as float32 ``(C, I, J, K)``.
+
+    Raises:
+        UnreadableImage: There are several parts and they may not be ``split``, or there is no such part.
+    """
     shape = image.shape
     parts = math.prod(shape[3:])
     if parts > 1 and not split:
@@ -174,7 +97,7 @@ def _volume(file: Path, image: Any, part: int, split: bool, reading: dict[str, A
         )
     if parts > 1:
         reading["assumed"].append(f"volume {part + 1} of {parts}")
-    where = tuple(int(one) for one in np.unravel_index(part, shape[3:], order="F")) if len(shape) > 3 else ()
+    where = tuple(int(index) for index in np.unravel_index(part, shape[3:], order="F")) if len(shape) > 3 else ()
     data: Array = np.asanyarray(image.dataobj[(*[slice(None)] * min(len(shape), 3), *where)])
     data = data.reshape((*shape[:3], *[1] * (3 - len(shape))))
     if data.dtype.names:
@@ -186,7 +109,7 @@ def _volume(file: Path, image: Any, part: int, split: bool, reading: dict[str, A
 
 
 def _check_end(image: Any, notes: list[str]) -> None:
-    """Read a compressed file of one volume to its end, where the checksum is; Python checks it there."""
+    """Read a compressed file of one volume to its end, since Python compares the checksum there."""
     stream = image.file_map["image"].fileobj
     if not isinstance(stream, gzip.GzipFile) or math.prod(image.shape[3:]) > 1:
         return

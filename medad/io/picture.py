@@ -1,4 +1,4 @@
-"""What every reader returns before MONAI sees it, and the steps that all formats share. numpy only."""
+"""The picture that every reader returns, and the steps that all formats share. Needs numpy only."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ SAMPLE = 100_000
 class Picture:
     """An image and how it was read.
 
-    ``array``: float32, (C, W, H) for a 2-D image, (C, X, Y, Z) for a volume. ``affine``: (4, 4), index to RAS mm;
-    ``original_affine``: the same before the axes were turned to RAS. ``reading``: the decisions made, plain JSON.
+    ``array`` is float32, ``(C, W, H)`` for a 2-D image and ``(C, X, Y, Z)`` for a volume. ``affine`` is ``(4, 4)``,
+    from index to RAS mm; ``original_affine`` is the affine before the axes were turned to RAS. ``reading`` holds the
+    decisions made, as plain JSON. ``patient`` holds patient tags, only if the settings keep them.
     """
 
     array: Array
@@ -34,8 +35,8 @@ class Picture:
     patient: dict[str, str] = field(default_factory=dict)
 
 
-def begin(form: str, **known: Any) -> dict[str, Any]:
-    """The record of a reading: every key that ``meta["reading"]`` has, at its neutral value."""
+def begin(form: str, **values: Any) -> dict[str, Any]:
+    """Return the record of a reading: every key of ``meta["reading"]``, neutral except for ``values``."""
     record: dict[str, Any] = {
         "format": form,
         "modality": None,
@@ -63,12 +64,16 @@ def begin(form: str, **known: Any) -> dict[str, Any]:
         "per_frame": False,
         "assumed": [],
     }
-    record.update(known)
+    record.update(values)
     return record
 
 
 def turned_to_ras(array: Array, affine: Array, reading: dict[str, Any]) -> tuple[Array, Array]:
-    """``array`` (C, I, J, K) and its ``affine`` with axes flipped and swapped to the closest RAS order."""
+    """Flip and swap the axes of ``array`` ``(C, I, J, K)`` to the closest RAS order.
+
+    Returns:
+        The array, and the affine ``(4, 4)`` of the new axes.
+    """
     from nibabel.orientations import aff2axcodes, apply_orientation, inv_ornt_aff, io_orientation
 
     turn = io_orientation(affine)
@@ -78,10 +83,10 @@ def turned_to_ras(array: Array, affine: Array, reading: dict[str, Any]) -> tuple
 
 
 def to_gray(array: Array, settings: ReadSettings, reading: dict[str, Any]) -> Array:
-    """(3, ...) colors to (1, ...) luminance when the settings ask for gray; anything else as it is.
+    """Return ``(1, ...)`` luminance for ``(3, ...)`` colors if the settings ask for gray, else ``array`` itself.
 
-    ``reading["saturation"]`` tells colors from a gray picture stored as RGB: how far the channels lie apart in the
-    mean, as a share of the brightest value.
+    ``reading["saturation"]`` distinguishes colors from a gray picture stored as RGB: the mean difference between the
+    channels of a pixel, as a share of the brightest value.
     """
     if len(array) == len(LUMINANCE):
         reading["saturation"] = _saturation(array)
@@ -92,7 +97,7 @@ def to_gray(array: Array, settings: ReadSettings, reading: dict[str, Any]) -> Ar
 
 
 def _saturation(array: Array) -> float:
-    """Of some hundred thousand pixels, evenly spaced."""
+    """Return the saturation, measured on about ``SAMPLE`` evenly spaced pixels."""
     flat = array.reshape(len(array), -1)
     some = flat[:, :: max(1, flat.shape[1] // SAMPLE)].astype(np.float64)
     top = np.abs(some).max()
@@ -101,12 +106,18 @@ def _saturation(array: Array) -> float:
 
 
 def all_finite(array: Array, path: Path, settings: ReadSettings, reading: dict[str, Any]) -> Array:
-    """``array`` if every value is finite in float32; else refuse, or fill as the settings say and record how many."""
+    """Return ``array`` if every value is finite in float32; else fill the others, if the settings say so.
+
+    The number of filled pixels is recorded in ``reading``.
+
+    Raises:
+        UnreadableImage: There are NaN or infinite pixels, and the settings refuse them.
+    """
     with np.errstate(all="ignore"):
-        if np.isfinite(array.sum()):  # a NaN or infinity would survive the sum; anything else is looked at closely
+        if np.isfinite(array.sum()):  # a NaN or infinity would make the sum non-finite; an overflow is checked below
             return array
-    wrong = ~np.isfinite(array)
-    count = int(wrong.sum())
+    not_finite = ~np.isfinite(array)
+    count = int(not_finite.sum())
     if count == 0:
         return array
     if settings.non_finite == "refuse":
@@ -120,14 +131,16 @@ def all_finite(array: Array, path: Path, settings: ReadSettings, reading: dict[s
         )
     reading["non_finite"] = count
     reading["assumed"].append(f"set to {settings.fill_value}: {counted(count, 'NaN or infinite pixel')}")
-    return np.where(wrong, np.float32(settings.fill_value), array)
+    return np.where(not_finite, np.float32(settings.fill_value), array)
 
 
 def axial_slice(volume: Picture, index: int, path: Path) -> Picture:
-    """One slice (C, W, H) of a volume in RAS, as a radiologist sees it: columns to the left, rows to posterior.
+    """Return one slice ``(C, W, H)`` of a RAS volume as a radiologist sees it.
+
+    Columns run to the patient's left, rows to posterior. ``index`` counts from 0, from below.
 
     Raises:
-        UnreadableImage: it is no volume, or has no such slice.
+        UnreadableImage: The picture is no volume, or has no such slice.
     """
     if volume.array.ndim != 4:
         raise UnreadableImage(path, "no-slices", "it is a single image without slices", "name it without #z")

@@ -1,4 +1,4 @@
-"""What a pool of workers is given, what comes of it, and a worker with the jobs that it has."""
+"""The jobs of a pool of workers, their outcomes, and a worker with its jobs."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 from medad.io.worker_process import Process
 
-LIFE = 1_000  # jobs after which a worker makes room for a new one: what decoders leave behind must not add up
-SLOW = 5.0  # seconds after which nothing is to wait for a job
+LIFE = 1_000  # jobs after which a worker is replaced, so that memory leaked by decoders does not add up
+AHEAD = 4  # jobs that a worker has, including the running one
+SLOW = 5.0  # seconds after which no other job waits behind this one
 
 
 class Job(Protocol):
-    """What a worker is given."""
+    """What a worker is asked to do."""
 
     @property
     def count(self) -> int:
-        """How many files it reads."""
+        """Return the number of files that the job reads."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether two workers may do it at the same time."""
+        """Return whether two workers may do the job at the same time."""
 
     def parts(self) -> list[Self]:
-        """What is tried one by one when a worker did not survive it."""
+        """Return the jobs that are tried one by one after a worker did not survive this one."""
 
 
 J = TypeVar("J", bound=Job)
@@ -33,14 +34,14 @@ J = TypeVar("J", bound=Job)
 
 @dataclass(frozen=True)
 class Lost:
-    """A job that no worker survived, and why."""
+    """The result of a job that no worker survived, with the reason."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[J]):
-    """What came of a job, and the worker that did it."""
+    """The result of a job, and the number of the worker that did it."""
 
     job: J
     result: Any
@@ -49,8 +50,10 @@ class Outcome(Generic[J]):
 
 @dataclass
 class Worker(Process, Generic[J]):
-    """A process with the jobs that it has, None for those that others do now; ``again``: the one that it is at is
-    tried for the second time."""
+    """A process with its jobs; None stands for a job that was given to another worker.
+
+    ``again`` is whether the running job is tried for the second time.
+    """
 
     jobs: deque[J | None] = field(default_factory=deque)
     began: float = 0.0
@@ -59,16 +62,16 @@ class Worker(Process, Generic[J]):
 
     @property
     def slow(self) -> bool:
-        """Whether it has been at one job for long."""
+        """Return whether the worker has been busy with its job for longer than expected."""
         return bool(self.jobs) and time.monotonic() > self.slow_from
 
     @property
     def slow_from(self) -> float:
-        """When it will have been."""
+        """Return the ``time.monotonic()`` from which the worker counts as slow."""
         job = self.jobs[0] if self.jobs else None
         return self.began + SLOW * (1 + (0 if job is None else job.count // 8))
 
     @property
     def old(self) -> bool:
-        """Whether it gets no more jobs."""
+        """Return whether the worker has done enough jobs and gets no more."""
         return self.done >= LIFE

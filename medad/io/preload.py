@@ -1,7 +1,7 @@
-"""Importing all readers and decoders at once, before workers are forked.
+"""Import all readers and decoders at once, before workers are forked.
 
-What a worker imports by itself is its own memory and its own time, once more in every worker that takes the place of an
-old one; what it was forked with is shared.
+Modules that a worker imports itself take memory and time in every worker, and again in every replacement. Modules that
+are imported before the fork are shared.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _PYDICOM = ("gdcm", "pyjpegls", "pylibjpeg", "rle")
 
 
 def preload() -> None:
-    """Import what reads files, and the decoders that are installed."""
+    """Import the readers, and the decoders that are installed."""
     from PIL import Image
 
     Image.init()
     for name in _READERS:
         importlib.import_module(f"medad.io.{name}")
-    for name in (*_DECODERS, *(f"pydicom.pixels.decoders.{one}" for one in _PYDICOM)):
+    for name in (*_DECODERS, *(f"pydicom.pixels.decoders.{plugin}" for plugin in _PYDICOM)):
         with contextlib.suppress(ImportError):  # an optional package
             importlib.import_module(name)

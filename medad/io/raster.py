@@ -1,4 +1,7 @@
-"""PNG, JPEG, TIFF and BMP to a picture, by Pillow; 16-bit color by SimpleITK, since Pillow would cut it to 8 bits."""
+"""Read PNG, JPEG, TIFF and BMP with Pillow, and 16-bit color with SimpleITK.
+
+Pillow would reduce 16-bit color to 8 bits.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,16 @@ from medad.wording import counted
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "MPO")
 _WHITE_IS_ZERO, _UNSIGNED = 0, (1,)
 _TIFF_PHOTOMETRIC, _TIFF_BITS, _EXIF_ORIENTATION, _TIFF_SAMPLES = 262, 258, 274, 339
-_TIFF_SUBFILE, _TIFF_OLD_SUBFILE = 254, 255  # what a page is
+_TIFF_SUBFILE, _TIFF_OLD_SUBFILE = 254, 255  # tags that state the kind of a page
 _REDUCED_OR_MASK, _OLD_REDUCED = 1 | 4, 2
 _TRUNCATED = ("truncated", "Truncated", "not enough image data", "broken data stream", "unrecognized data stream")
 
 
 def read_raster(path: Path, settings: ReadSettings) -> Picture:
-    """(C, W, H), values as stored: 0..255 for 8 bits, 0..65535 for 16. One channel stays one channel.
+    """Read ``(C, W, H)`` with the stored values: 0..255 for 8 bits, 0..65535 for 16. One channel stays one channel.
 
     Raises:
-        UnreadableImage: truncated, of several pages (unless split), or over the limits.
+        UnreadableImage: The file is truncated, has several pages and is not split, or is over the limits.
     """
     file, part = part_of(path)
     reading = begin("raster", orientation={"source": "as stored", "given": "as stored"})
@@ -36,7 +39,7 @@ def read_raster(path: Path, settings: ReadSettings) -> Picture:
     try:
         with Image.open(file, formats=_FORMATS) as image:
             _check(file, image, settings)
-            part, parts = _turn_to(file, image, part, settings.time == "split" or path != file, notes)
+            part, parts = _select_page(file, image, part, settings.time == "split" or path != file, notes)
             _check(file, image, settings)
             reading["photometric"], reading["modality"] = image.mode, None
             array = _pixels(file, image, (part, parts), reading)
@@ -60,7 +63,10 @@ def read_raster(path: Path, settings: ReadSettings) -> Picture:
 
 
 def pages_of(path: Path) -> int:
-    """How many pages of a file are images of their own; 1 for a file that cannot be opened: reading it says why."""
+    """Return how many pages of a file are images of their own.
+
+    Return 1 for a file that cannot be opened: reading it raises the error.
+    """
     try:
         with Image.open(path, formats=_FORMATS) as image:
             return len(_pages(image))
@@ -69,7 +75,10 @@ def pages_of(path: Path) -> int:
 
 
 def _pages(image: Image.Image) -> list[int]:
-    """The frames that are images: a TIFF may hold smaller copies and masks of its pages. TIFF 6.0, NewSubfileType."""
+    """Return the frames that are images, without the smaller copies and masks that a TIFF may hold.
+
+    Source: TIFF 6.0, NewSubfileType.
+    """
     if image.format in ("JPEG", "MPO", "BMP"):
         return [0]
     pages = []
@@ -84,11 +93,19 @@ def _pages(image: Image.Image) -> list[int]:
 
 
 def _check(file: Path, image: Image.Image, settings: ReadSettings) -> None:
+    """Check the claimed size of the current page against the limits."""
     check_claim(file, (len(image.getbands()), *image.size), settings)
 
 
-def _turn_to(file: Path, image: Image.Image, part: int, split: bool, notes: list[str]) -> tuple[int, int]:
-    """Turn to a page, the ``part``-th of those that are images; its place among all pages, and how many there are."""
+def _select_page(file: Path, image: Image.Image, part: int, split: bool, notes: list[str]) -> tuple[int, int]:
+    """Select the page that is the ``part``-th image.
+
+    Returns:
+        Its place among all pages, and the number of pages.
+
+    Raises:
+        UnreadableImage: There are several images and they may not be ``split``, or there is no such image.
+    """
     pages, count = _pages(image), int(getattr(image, "n_frames", 1))
     if len(pages) > 1 and not split:
         raise UnreadableImage(file, "multi-page", f"it holds {len(pages)} pages", SPLIT, 'ReadSettings(time="split")')
@@ -107,7 +124,10 @@ def _turn_to(file: Path, image: Image.Image, part: int, split: bool, notes: list
 
 
 def _pixels(file: Path, image: Image.Image, page: tuple[int, int], reading: dict[str, Any]) -> Array:
-    """(H, W) or (H, W, 3), in the file's own range; ``page`` is the number of the page, and of how many."""
+    """Return the pixels, ``(H, W)`` or ``(H, W, 3)``, in the value range of the file.
+
+    ``page`` is the number of the page and the number of all pages.
+    """
     mode, notes = image.mode, reading["assumed"]
     if _color_of_16_bits(file, image):
         return _by_sitk(file, page, reading)
@@ -137,18 +157,19 @@ def _pixels(file: Path, image: Image.Image, page: tuple[int, int], reading: dict
 
 
 def _unsigned_of_32_bits(image: Image.Image) -> bool:
-    """Whether Pillow gives as signed what the file says is not."""
+    """Return whether the file states unsigned 32-bit samples, which Pillow returns as signed."""
     tags = getattr(image, "tag_v2", {})
     return tags.get(_TIFF_BITS) == (32,) and tags.get(_TIFF_SAMPLES, _UNSIGNED) == _UNSIGNED
 
 
 def _white_is_zero(image: Image.Image) -> bool:
+    """Return whether a TIFF states that 0 is white."""
     tags = getattr(image, "tag_v2", {})
     return bool(tags) and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
 def _color_of_16_bits(file: Path, image: Image.Image) -> bool:
-    """Whether Pillow would cut the samples of this file to 8 bits."""
+    """Return whether Pillow would reduce the samples of this file to 8 bits."""
     if image.format == "PNG":
         with file.open("rb") as stream:
             header = stream.read(26)
@@ -158,6 +179,7 @@ def _color_of_16_bits(file: Path, image: Image.Image) -> bool:
 
 
 def _by_sitk(file: Path, page: tuple[int, int], reading: dict[str, Any]) -> Array:
+    """Read a page with SimpleITK, ``(H, W)`` or ``(H, W, 3)``."""
     import SimpleITK as sitk  # noqa: N813 - the library's own abbreviation
 
     image = sitk.ReadImage(str(file), imageIO="PNGImageIO" if head_of(file)[:4] == b"\x89PNG" else "TIFFImageIO")

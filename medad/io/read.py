@@ -1,4 +1,4 @@
-"""Any supported file to a picture, by its content. numpy only: no torch and no MONAI."""
+"""Read a file of any supported format, recognized by its content. Needs numpy only: no torch and no MONAI."""
 
 from __future__ import annotations
 
@@ -18,36 +18,47 @@ Files = Path | str | Sequence[Path | str]
 
 
 def read_picture(files: Files, settings: ReadSettings, formats: Sequence[str] = IMAGES) -> Picture:
-    """The image in one file, or in the DICOM files of one series; ``formats`` are those that may be read.
+    """Read the image in one file, or in the DICOM files of one series.
+
+    Args:
+        files: One path, or the paths of the slices of one series. ``name#2`` is the second volume or page of a file,
+            ``name#z12`` its 12th axial slice.
+        settings: The choices that change pixels.
+        formats: The formats that may be read, a subset of ``IMAGES``.
 
     Raises:
-        UnreadableImage: and nothing else, whatever the files hold.
+        UnreadableImage: The image cannot be read. No other error is raised, whatever the files hold.
     """
-    paths = [Path(files)] if isinstance(files, (str, Path)) else [Path(one) for one in files]
+    paths = [Path(files)] if isinstance(files, (str, Path)) else [Path(file) for file in files]
     if not paths:
         raise UnreadableImage("-", "empty", "no file was given", "give at least one file")
     with guarded(paths[0]):
         whole, index = slice_of(paths[0])
         if index is not None and len(paths) == 1:
-            with _one_volume:
-                volume = _volume(whole, part_of(whole)[0].stat().st_mtime_ns, settings, tuple(formats))
+            with _volume_lock:
+                volume = _cached_volume(whole, part_of(whole)[0].stat().st_mtime_ns, settings, tuple(formats))
             return axial_slice(volume, index, whole)
         form = _format_of(paths)
         if form not in formats:
-            raise UnreadableImage(paths[0], "not-an-image", _what(form), "leave it out")
-        return _read(form, paths, settings)
+            raise UnreadableImage(paths[0], "not-an-image", _format_description(form), "leave it out")
+        return _read_format(form, paths, settings)
 
 
-_one_volume = Lock()  # threads that ask for slices of one volume wait for it, rather than decode it each
+_volume_lock = Lock()  # threads that read slices of one volume wait for its decoding, instead of decoding it again
 
 
 @lru_cache(maxsize=2)
-def _volume(path: Path, changed: int, settings: ReadSettings, formats: tuple[str, ...]) -> Picture:
-    """The volume that slices are taken from, one after the other; the last ones are kept, so each is decoded once."""
+def _cached_volume(path: Path, changed: int, settings: ReadSettings, formats: tuple[str, ...]) -> Picture:
+    """Read the volume from which slices are taken.
+
+    The last two volumes stay in memory, so that the slices of one volume need one decoding. ``changed`` is the
+    modification time of the file in ns: a changed file is read again.
+    """
     return read_picture(path, settings, formats)
 
 
-def _read(form: str, paths: list[Path], settings: ReadSettings) -> Picture:
+def _read_format(form: str, paths: list[Path], settings: ReadSettings) -> Picture:
+    """Call the reader of ``form``, and import its libraries only now."""
     if form == "dicom":
         from medad.io.dicom.read_dicom import read_dicom
 
@@ -66,7 +77,12 @@ def _read(form: str, paths: list[Path], settings: ReadSettings) -> Picture:
 
 
 def _format_of(paths: list[Path]) -> str:
-    found = []
+    """Return the format of the files; several files must all be DICOM.
+
+    Raises:
+        UnreadableImage: A path is a folder or a special file, or several files are not all DICOM.
+    """
+    formats = []
     for path in paths:
         file = part_of(path)[0]
         mode = file.stat().st_mode
@@ -76,13 +92,14 @@ def _format_of(paths: list[Path]) -> str:
             )
         if not stat.S_ISREG(mode):
             raise UnreadableImage(file, "not-an-image", "it is no regular file", "leave it out")
-        found.append(sniff(head_of(file)))
-    if len(paths) > 1 and set(found) != {"dicom"}:
+        formats.append(sniff(head_of(file)))
+    if len(paths) > 1 and set(formats) != {"dicom"}:
         reason = f"{len(paths)} files were given as one image and not all are DICOM"
         raise UnreadableImage(paths[0], "mixed-files", reason, "give them one by one")
-    return found[0]
+    return formats[0]
 
 
-def _what(form: str) -> str:
+def _format_description(form: str) -> str:
+    """Return the sentence that tells the user why ``form`` cannot be read."""
     words = {"unknown": "its content is no format that medad reads", "empty": "the file is empty"}
     return words.get(form, f"its content is of the kind {form!r}")

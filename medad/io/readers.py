@@ -1,4 +1,7 @@
-"""MONAI's side: readers for LoadImage and LoadImaged, and ``read_image``. The only file here that imports MONAI."""
+"""Connect the readers to MONAI: readers for LoadImage and LoadImaged, and ``read_image``.
+
+No other module of ``medad.io`` imports MONAI.
+"""
 
 from __future__ import annotations
 
@@ -24,46 +27,52 @@ from medad.io.settings import ReadSettings
 
 
 class Reading(dict[str, Any]):
-    """The decisions of one reading: plain JSON. In a batch they stay a list with one entry for each image, since their
-    notes differ in number; torch and MONAI would try to stack them."""
+    """The decisions of one reading, as plain JSON.
+
+    A batch holds them as a list with one entry for each image. torch and MONAI would try to stack the entries, whose
+    notes differ in number.
+    """
 
     def __reduce__(self) -> tuple[type[Reading], tuple[dict[str, Any]]]:
-        return Reading, (dict(self),)  # torch loads this with weights_only=True; a plain subclass of dict it would not
+        return Reading, (dict(self),)  # without it, torch refuses to load a subclass of dict with weights_only=True
 
 
-def _listed(batch: list[Reading], **_: Any) -> list[Reading]:
+def _collate_readings(batch: list[Reading], **_: Any) -> list[Reading]:
+    """Collate readings to a list."""
     return list(batch)
 
 
-default_collate_fn_map[Reading] = _listed  # torch's documented way to extend default_collate
-torch.serialization.add_safe_globals([Reading])  # so that PersistentDataset can keep it
+default_collate_fn_map[Reading] = _collate_readings  # torch's documented way to extend default_collate
+torch.serialization.add_safe_globals([Reading])  # so that PersistentDataset can store and load it
 
 
 def read_image(files: Files, settings: ReadSettings | None = None) -> MetaTensor:
-    """The image in one file, or in the DICOM files of one series, in MONAI's axis order.
+    """Read the image in one file, or in the DICOM files of one series, in MONAI's axis order.
 
     Returns:
-        float32 (C, W, H) for a 2-D image, as acquired; (C, X, Y, Z) for a volume, turned to RAS. ``affine`` is (4, 4),
-        index to RAS mm. ``meta["reading"]`` holds the decisions made, as plain JSON; no patient tag is in ``meta``
-        unless ``keep_patient_tags`` asks for it (``meta["patient"]``).
+        float32 ``(C, W, H)`` for a 2-D image, as acquired; ``(C, X, Y, Z)`` for a volume, turned to RAS.
+        ``affine`` is ``(4, 4)``, from index to RAS mm. ``meta["reading"]`` holds the decisions made, as plain JSON.
+        ``meta`` holds no patient tag unless ``keep_patient_tags`` is set, which adds ``meta["patient"]``.
 
     Raises:
-        UnreadableImage: and nothing else, whatever the files hold.
+        UnreadableImage: The image cannot be read. No other error is raised, whatever the files hold.
     """
     picture = read_picture(files, settings or ReadSettings())
     return as_image(picture, str(files if isinstance(files, (str, Path)) else files[0]))
 
 
 def as_image(picture: Picture, name: str) -> MetaTensor:
-    """What :func:`read_image` gives for a ``picture`` that was read from the file called ``name``."""
-    return MetaTensor(torch.from_numpy(_writable(picture.array)), meta=_meta(picture, name))
+    """Return what :func:`read_image` returns for a ``picture`` that was read from the file ``name``."""
+    return MetaTensor(torch.from_numpy(_writable(picture.array)), meta=_meta_data(picture, name))
 
 
 def _writable(array: Array) -> Array:
+    """Return the array, or a copy if torch cannot share its memory: it is read-only or has negative strides."""
     return array if array.flags.writeable and min(array.strides) >= 0 else array.copy()
 
 
-def _meta(picture: Picture, name: str) -> dict[str, Any]:
+def _meta_data(picture: Picture, name: str) -> dict[str, Any]:
+    """Return the ``meta`` dictionary of a MetaTensor."""
     meta: dict[str, Any] = {
         "affine": torch.from_numpy(picture.affine.copy()),
         "original_affine": torch.from_numpy(picture.original_affine.copy()),
@@ -78,7 +87,7 @@ def _meta(picture: Picture, name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What ``read`` hands to ``get_data``: a picture, or why there is none."""
+    """The value that ``read`` hands to ``get_data``: a picture, or the error that prevented one."""
 
     name: str
     picture: Picture | None
@@ -86,10 +95,10 @@ class Loaded:
 
 
 class StudyReader(ImageReader):
-    """A MONAI reader of every format that medad reads; files are told apart by content.
+    """A MONAI reader of every supported format; files are recognized by content.
 
-    ``read`` never raises, since LoadImage would then fall back to another reader in silence: ``get_data`` raises.
-    It keeps no state between calls.
+    ``read`` never raises, since LoadImage would then fall back to another reader without a word. ``get_data`` raises
+    instead. The reader keeps no state between calls.
     """
 
     formats: ClassVar[tuple[str, ...]] = IMAGES
@@ -98,12 +107,12 @@ class StudyReader(ImageReader):
         self.settings = settings or ReadSettings()
 
     def verify_suffix(self, filename: Any) -> bool:
-        """True: names say nothing here."""
+        """Return True: the content of a file decides, not its name."""
         return True
 
     def read(self, data: Any, **kwargs: Any) -> Loaded:
         """Read one file, or the files of one series."""
-        files = [Path(data)] if isinstance(data, (str, Path)) else [Path(one) for one in data]
+        files = [Path(data)] if isinstance(data, (str, Path)) else [Path(file) for file in data]
         name = str(files[0]) if files else "-"
         try:
             return Loaded(name, read_picture(files, self.settings, self.formats), None)
@@ -111,26 +120,26 @@ class StudyReader(ImageReader):
             return Loaded(name, None, error)
 
     def get_data(self, img: Loaded) -> tuple[Array, dict[str, Any]]:
-        """Array (C, *spatial) and meta data.
+        """Return the array, ``(C, *spatial)``, and the meta data.
 
         Raises:
-            UnreadableImage: what ``read`` found.
+            UnreadableImage: The error that ``read`` met.
         """
         if img.picture is None:
             raise img.error or UnreadableImage(img.name)
-        return _writable(img.picture.array), _meta(img.picture, img.name)
+        return _writable(img.picture.array), _meta_data(img.picture, img.name)
 
 
 class LoadStudy(LoadImage):
-    """MONAI's LoadImage with one of our readers and no other to fall back to: files -> MetaTensor (C, *spatial)."""
+    """MONAI's LoadImage with one of our readers and no fallback: files to a MetaTensor ``(C, *spatial)``."""
 
     def __init__(self, reader: StudyReader) -> None:
-        with _quiet():
+        with _without_codec_warnings():
             super().__init__(reader=reader, image_only=True, ensure_channel_first=False)
         self.readers = [reader]
 
     def __call__(self, filename: Any, reader: ImageReader | None = None) -> MetaTensor:
-        """Read, and give ``meta["reading"]`` back the type that LoadImage turned into a plain dict."""
+        """Read, and restore the type of ``meta["reading"]``, which LoadImage turns into a plain dict."""
         image = super().__call__(filename, reader)
         if isinstance(image, MetaTensor):
             image.meta["reading"] = Reading(image.meta["reading"])
@@ -138,47 +147,47 @@ class LoadStudy(LoadImage):
 
 
 class DicomReader(StudyReader):
-    """DICOM only."""
+    """Read DICOM files only."""
 
     formats = ("dicom",)
 
 
 class NiftiReader(StudyReader):
-    """NIfTI and MGH only."""
+    """Read NIfTI and MGH files only."""
 
     formats = ("nifti", "mgh")
 
 
 class RasterReader(StudyReader):
-    """PNG, JPEG, TIFF and BMP only."""
+    """Read PNG, JPEG, TIFF and BMP files only."""
 
     formats = ("raster",)
 
 
 class SitkReader(StudyReader):
-    """NRRD and MetaImage only."""
+    """Read NRRD and MetaImage files only."""
 
     formats = ("itk",)
 
 
 def load_image_transform(settings: ReadSettings | None = None, reader: StudyReader | None = None) -> LoadStudy:
-    """MONAI's LoadImage for every format that medad reads, or for that of ``reader``: files -> MetaTensor."""
+    """Return MONAI's LoadImage for every supported format, or for the formats of ``reader``."""
     return LoadStudy(reader or StudyReader(settings))
 
 
 def load_imaged_transform(
     keys: str | Sequence[str], settings: ReadSettings | None = None, reader: StudyReader | None = None
 ) -> LoadImaged:
-    """The same for dictionaries: ``keys`` hold files, and are replaced by MetaTensors."""
-    with _quiet():
+    """Return MONAI's LoadImaged: the files under ``keys`` are replaced by MetaTensors."""
+    with _without_codec_warnings():
         loader = LoadImaged(keys, image_only=True, ensure_channel_first=False)
     loader._loader = LoadStudy(reader or StudyReader(settings))
     return loader
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """LoadImage first makes all of MONAI's readers, one of which warns of a codec that is never used here."""
+def _without_codec_warnings() -> Iterator[None]:
+    """Silence the warning of a codec that is never used here: LoadImage creates all of MONAI's readers first."""
     log = logging.getLogger("monai.data.nvimgcodec_pydicom_plugin")
     before = log.disabled
     log.disabled = True

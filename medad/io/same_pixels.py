@@ -1,4 +1,4 @@
-"""Whether two images are the same, pixel for pixel, in whichever files they are stored. numpy only."""
+"""Compare images pixel by pixel, in whichever files they are stored. Needs numpy only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from medad.io.picture import Array
 
 
 def digest_of(image: Array) -> str:
-    """A digest of decoded pixels and their shape; "" for a blank image: these are alike, and no copies of another."""
+    """Return a digest of the decoded pixels and their shape.
+
+    Return "" for a blank image: all blank images are equal, and none is a copy of another.
+    """
     if image.min() == image.max():
         return ""
     digest = hashlib.blake2b(repr(tuple(image.shape)).encode(), digest_size=16)

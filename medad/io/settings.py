@@ -1,4 +1,4 @@
-"""How images are read: the choices that change pixels, stored with every model."""
+"""The choices that change pixels when an image is read. They are stored with every model."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ReadSettings(BaseModel):
-    """What a reader does where a file leaves a choice. Frozen, and JSON through ``model_dump_json``.
+    """The choices of a reader where a file allows several. Frozen, and JSON through ``model_dump_json``.
 
-    ``voi``: "off" gives physical values (after rescale or modality LUT); "window" applies the file's first window or
-    VOI LUT, or the one called ``window``, onto 0..255; "published" is the chest protocol of the DDAD benchmarks on
-    stored values: MONOCHROME1 as max - x, then min-max per image to whole gray levels 0..255, unless the values are
-    stored in 8 bits: these stay as they are.
-    ``color``: "keep" the channels, or "gray": 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601) as one channel.
-    ``time``: a file of several volumes or pages is refused, or "split": its name is then its first part. ``name#2`` is
-    its second part in both cases.
+    ``voi``: "off" gives physical values, after rescale or modality LUT. "window" maps the file's first window or VOI
+    LUT, or the window named by ``window``, to 0..255. "published" follows the chest protocol of the DDAD benchmarks on
+    stored values: MONOCHROME1 becomes max - x, then each image is scaled from its minimum and maximum to whole gray
+    levels 0..255; values that are stored in 8 bits are not scaled.
+
+    ``color``: "keep" keeps the channels; "gray" gives one channel, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601).
+
+    ``time``: "refuse" rejects a file of several volumes or pages; "split" reads its first part under its name.
+    ``name#2`` is its second part in both cases.
+
     ``non_finite``: NaN and infinite pixels are refused, or filled with ``fill_value``.
-    ``padding``: declared pixel padding becomes the "lowest" value of the image's other pixels, or is kept.
-    ``max_bytes``: ceiling of the decoded float32 image; ``max_growth``: how many times the file's size it may be, once
-    it is over 64 MiB. ``slice_tolerance``: how far a slice may lie off the even grid, in slice spacings.
+
+    ``padding``: declared pixel padding is set to the "lowest" value of the image's other pixels, or kept.
+
+    ``max_bytes`` is the largest decoded float32 image; ``max_growth`` is how many times the file's size an image over
+    64 MiB may be. ``slice_tolerance`` is how far a slice may lie off the even grid, in slice spacings.
+    ``keep_patient_tags`` adds patient tags to the meta data.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,4 +1,4 @@
-"""NRRD and MetaImage to a picture, by SimpleITK."""
+"""Read NRRD and MetaImage with SimpleITK."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ _DATA_KEYS = ("datafile", "elementdatafile")
 
 
 def read_sitk(path: Path, settings: ReadSettings) -> Picture:
-    """A volume (C, X, Y, Z) turned to RAS, or a 2-D image (C, W, H) as stored; several components are channels.
+    """Read a volume ``(C, X, Y, Z)`` turned to RAS, or a 2-D image ``(C, W, H)`` as stored.
+
+    The components of a pixel become channels.
 
     Raises:
-        UnreadableImage: another dimension, detached data outside the file's folder, truncated, too large, non-finite.
+        UnreadableImage: The image has another dimension, its pixels are outside its folder, or it is truncated, too
+            large or non-finite.
     """
     file, _ = part_of(path)
     nrrd = head_of(file).startswith(b"NRRD")
@@ -43,16 +46,16 @@ def read_sitk(path: Path, settings: ReadSettings) -> Picture:
     except RuntimeError:
         raise UnreadableImage(file, "corrupt", "its pixels cannot be decoded") from None
     raw = sitk.GetArrayFromImage(image)
-    placed = any(key in fields for key in (_NRRD_PLACE if nrrd else _META_PLACE))
-    reading = begin("itk", placed=placed, bits=[8 * raw.dtype.itemsize] * 2, signed=raw.dtype.kind != "u")
-    if not placed:
+    has_geometry = any(key in fields for key in (_NRRD_PLACE if nrrd else _META_PLACE))
+    reading = begin("itk", placed=has_geometry, bits=[8 * raw.dtype.itemsize] * 2, signed=raw.dtype.kind != "u")
+    if not has_geometry:
         reading["assumed"].append("no anatomical space is stated: its axes are taken as LPS")
     spatial = image.GetDimension()
     array = np.moveaxis(raw, -1, 0) if image.GetNumberOfComponentsPerPixel() > 1 else raw[np.newaxis]
     array = array.astype(np.float32).transpose(0, *range(spatial, 0, -1))
     reading["color"] = "RGB" if len(array) == 3 else None
     array = all_finite(to_gray(array, settings, reading), file, settings, reading)
-    affine = LPS_TO_RAS @ _lps(image, spatial)
+    affine = LPS_TO_RAS @ _lps_affine(image, spatial)
     if spatial == 2:
         reading["orientation"] = {"source": "as stored", "given": "as stored"}
         return Picture(array, affine, affine, reading)
@@ -60,7 +63,8 @@ def read_sitk(path: Path, settings: ReadSettings) -> Picture:
     return Picture(turned, turned_affine, affine, reading)
 
 
-def _lps(image: Any, spatial: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _lps_affine(image: Any, spatial: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the affine ``(4, 4)`` from index to LPS mm."""
     lps = np.eye(4)
     directions = np.asarray(image.GetDirection()).reshape(spatial, spatial)
     lps[:spatial, :spatial] = directions * np.asarray(image.GetSpacing())
@@ -69,7 +73,7 @@ def _lps(image: Any, spatial: int) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def _fields(file: Path) -> tuple[dict[str, str], int]:
-    """The header's fields, names in lower case without spaces; and its length in bytes."""
+    """Return the header's fields and its length in bytes. The names are in lower case, without spaces."""
     with file.open("rb") as stream:
         start = stream.read(_HEADER_BYTES)
     fields: dict[str, str] = {}
@@ -88,7 +92,11 @@ def _fields(file: Path) -> tuple[dict[str, str], int]:
 
 
 def _data_files(file: Path, fields: dict[str, str]) -> list[Path]:
-    """The files that hold the pixels. A detached one must be a plain name in the same folder."""
+    """Return the files that hold the pixels. A detached file must be a plain name in the same folder.
+
+    Raises:
+        UnreadableImage: The pixels are in a list of files, outside the folder, or missing.
+    """
     name = next((fields[key] for key in _DATA_KEYS if key in fields), "LOCAL")
     if name in ("LOCAL", "Local", "local"):
         return [file]
@@ -102,7 +110,8 @@ def _data_files(file: Path, fields: dict[str, str]) -> list[Path]:
 
 
 def _check(file: Path, reader: Any, fields: dict[str, str], on_disk: int, settings: ReadSettings) -> None:
-    size = [int(one) for one in reader.GetSize()]
+    """Check dimension, voxel type and claimed size before the pixels are decoded."""
+    size = [int(length) for length in reader.GetSize()]
     if reader.GetDimension() > 3:
         reason, remedy = f"it is {reader.GetDimension()}-D", "store each volume in its own file"
         raise UnreadableImage(file, "4d", reason, remedy)
@@ -119,5 +128,6 @@ def _check(file: Path, reader: Any, fields: dict[str, str], on_disk: int, settin
 
 
 def _bytes_of(pixel: int) -> int:
+    """Return the size of a component in bytes."""
     name = sitk.GetPixelIDValueAsString(pixel)
     return next((bits // 8 for bits in (64, 32, 16, 8) if str(bits) in name), 1)

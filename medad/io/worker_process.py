@@ -1,7 +1,7 @@
-"""What a worker process is: quiet, of one thread, within limits, and gone when its parent is.
+"""Start and run a worker process: silent, single-threaded, with a memory limit, and killed with its parent.
 
-Workers are forked, since importing MONAI in each would cost 16 s of a core. Each leads a group, so that the decoder
-processes that it starts end with it.
+Workers are forked, since importing MONAI in each would take 16 s of CPU time. Each leads a process group, so that the
+decoder processes that it starts end with it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from typing import Any
 from medad.io.isolation import expendable
 from medad.types import MedadError
 
-MEMORY = 8 * 2**30  # bytes that a worker may take beyond what it starts with: four times the largest image
+MEMORY = 8 * 2**30  # bytes that a worker may allocate beyond its start: four times the largest image
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 @dataclass(frozen=True)
 class Raised:
-    """An answer that is an error which was raised on purpose."""
+    """The answer to a job that raised an error on purpose."""
 
     error: MedadError
 
@@ -45,13 +45,13 @@ class Process:
     pipe: Connection
 
     def how_it_ended(self) -> str:
-        """In words, for a process that has."""
+        """Return the signal or exit code of a process that has ended, in words."""
         self.process.join(5)
         code = self.process.exitcode
         return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
 
     def end(self) -> None:
-        """Kill it, and whatever it has started."""
+        """Kill the process, and every process that it has started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if self.process.pid:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -61,11 +61,11 @@ class Process:
 
 
 def started(make: Callable[[], Callable[[Any], Any]]) -> tuple[BaseProcess, Connection]:
-    """Start a process that answers jobs with what ``make()`` gives. No other thread may be at work."""
+    """Start a process that answers jobs with the function that ``make()`` returns. No other thread may be running."""
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     here, there = context.Pipe()
     process = context.Process(target=serve, args=(there, make), daemon=True)  # type: ignore[attr-defined]
-    gc.freeze()  # else a worker's first collection would write to, and so copy, every page that it shares
+    gc.freeze()  # otherwise a worker's first garbage collection writes to every shared page, and so copies it
     try:
         process.start()
     finally:
@@ -75,8 +75,8 @@ def started(make: Callable[[], Callable[[Any], Any]]) -> tuple[BaseProcess, Conn
 
 
 def serve(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
-    """Answer jobs from ``pipe`` until its other end is closed; an error raised on purpose is answered as ``Raised``."""
-    _settle()
+    """Answer jobs from ``pipe`` until its other end is closed. A ``MedadError`` is answered as ``Raised``."""
+    _configure()
     work = make()
     while True:
         try:
@@ -93,29 +93,32 @@ def serve(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
             return
 
 
-def _settle() -> None:
-    os.setsid()  # Ctrl-C at the terminal is for the parent; and the group is ended as a whole
+def _configure() -> None:
+    """Set signals, threads, output and limits of a worker."""
+    os.setsid()  # Ctrl-C at the terminal reaches the parent only, and the group can be killed as a whole
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if "torch" in sys.modules:  # a worker that only reads files needs none
+    if "torch" in sys.modules:  # a worker that only reads files does not import it
         sys.modules["torch"].set_num_threads(1)
     expendable()
-    faulthandler.disable()  # a crash is the parent's to tell
-    _silence()
+    faulthandler.disable()  # the parent reports a crash
+    _silence_decoders()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         limit = pages * resource.getpagesize() + MEMORY
-        _, most = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
+        _, hard_limit = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(
+            resource.RLIMIT_AS, (limit if hard_limit == resource.RLIM_INFINITY else min(limit, hard_limit), hard_limit)
+        )
 
 
-def _silence() -> None:
-    """What decoders print goes nowhere; our log goes where it went."""
-    kept = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+def _silence_decoders() -> None:
+    """Discard the output of decoders; the log still goes where it went before."""
+    log_stream = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     for handler in logging.getLogger().handlers:
         if type(handler) is logging.StreamHandler:
-            handler.setStream(kept)
+            handler.setStream(log_stream)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)

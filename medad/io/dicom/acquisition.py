@@ -1,7 +1,7 @@
-"""What tells the images of a series apart: acquisition, echo, part of a complex image, diffusion weighting, time.
+"""The elements that distinguish the images of a series: acquisition, echo, complex component, diffusion, time.
 
 Source: DICOM PS3.3 C.7.6 and C.8 (the standard's elements, of classic images and of the functional groups of enhanced
-ones), and the private elements in which Siemens, GE, Philips and United Imaging state what they leave out there.
+images), and the private elements in which Siemens, GE, Philips and United Imaging state values that these lack.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SIEMENS, _GE = "SIEMENS MR HEADER", "GEMS_PARM_01"
 _PHILIPS, _PHILIPS_MR, _UIH = "PHILIPS IMAGING DD", "PHILIPS MR IMAGING DD", "IMAGE PRIVATE HEADER"
 _GE_B_VALUE = Private(0x0043, _GE, 0x39, "IS")
 
-# What an image is of, the strongest first: its name in messages, and where it is stated (the first that is there).
+# Elements of the acquisition, the strongest first: name in messages, and sources (the first that is stated counts).
 _ACQUISITION: tuple[tuple[str, tuple[Source, ...]], ...] = (
     ("ImageType", ("ImageType", "FrameType")),
     ("ComplexImageComponent", ("ComplexImageComponent",)),
@@ -73,7 +73,7 @@ _ACQUISITION: tuple[tuple[str, tuple[Source, ...]], ...] = (
     ("SeriesNumber", ("SeriesNumber",)),
     ("SeriesDescription", ("SeriesDescription",)),
 )
-# When it was taken: the weakest, since every slice may have a time of its own.
+# Elements of time, the weakest, since every slice may have a time of its own.
 _TIMES: tuple[tuple[str, tuple[Source, ...]], ...] = (
     ("FrameReferenceTime", ("FrameReferenceTime",)),
     ("TriggerTime", ("TriggerTime", "NominalCardiacTriggerDelayTime")),
@@ -83,58 +83,62 @@ _TIMES: tuple[tuple[str, tuple[Source, ...]], ...] = (
 )
 ACQUISITION = tuple(name for name, _ in _ACQUISITION)
 TIMES = tuple(name for name, _ in _TIMES)
-OF_A_DAY = ("AcquisitionDateTime", "AcquisitionTime", "ContentTime")  # they say when a patient was there
+OF_A_DAY = ("AcquisitionDateTime", "AcquisitionTime", "ContentTime")  # they tell when the patient was examined
 
 
 def tags_of_marks() -> list[BaseTag]:
-    """All elements that the marks of a classic image are made from."""
-    wanted: list[BaseTag] = []
+    """Return all tags from which the marks of a classic image are made."""
+    tags: list[BaseTag] = []
     for _, sources in (*_ACQUISITION, *_TIMES):
         for source in sources:
             if isinstance(source, str):
-                wanted.append(Tag(source))
+                tags.append(Tag(source))
             else:
-                for one in source if isinstance(source, tuple) else (source,):
-                    wanted.extend(one.tags())
-    return list(dict.fromkeys(wanted))
+                for element in source if isinstance(source, tuple) else (source,):
+                    tags.extend(element.tags())
+    return list(dict.fromkeys(tags))
 
 
 def marks_of(header: Header, groups: Sequence[Header] = ()) -> tuple[str, ...]:
-    """The values of ``ACQUISITION`` of an image, or of a frame with its functional groups; "" where none is stated."""
-    places = [*(inner for group in groups for inner in _nested(group.tags)), header.tags]
-    return tuple(_first(sources, places) for _, sources in _ACQUISITION)
+    """Return the values of ``ACQUISITION`` for an image, or for a frame with its functional groups; "" if not
+    stated.
+    """
+    places = [*(inner for group in groups for inner in _nested_items(group.tags)), header.tags]
+    return tuple(_first_stated(sources, places) for _, sources in _ACQUISITION)
 
 
 def times_of(header: Header, groups: Sequence[Header] = ()) -> tuple[float | None, ...]:
-    """The values of ``TIMES`` as numbers: milliseconds for the first two, seconds (of the day) for the others."""
-    places = [*(inner for group in groups for inner in _nested(group.tags)), header.tags]
-    texts = [_first(sources, places) for _, sources in _TIMES]
+    """Return the values of ``TIMES`` as numbers: ms for the first two, seconds (of the day) for the others."""
+    places = [*(inner for group in groups for inner in _nested_items(group.tags)), header.tags]
+    texts = [_first_stated(sources, places) for _, sources in _TIMES]
     return tuple(_seconds(text, name) for text, name in zip(texts, TIMES, strict=True))
 
 
-def _first(sources: Sequence[Source], places: Sequence[Dataset]) -> str:
-    return next((text for source in sources for place in places if (text := _stated(place, source))), "")
+def _first_stated(sources: Sequence[Source], places: Sequence[Dataset]) -> str:
+    """Return the value of the first of ``sources`` that any of ``places`` states, "" if none does."""
+    return next((text for source in sources for place in places if (text := _value_at(place, source))), "")
 
 
-def _stated(tags: Dataset, source: Source) -> str:
+def _value_at(tags: Dataset, source: Source) -> str:
+    """Return the value of ``source`` in a data set as text, "" if it is absent."""
     if isinstance(source, str):
         tag = _tag(source)
         return text_of(tags.get_item(tag), kind_of(tag)) if tag in tags.keys() else ""  # noqa: SIM118 - four times faster
     if isinstance(source, Private):
         text = source.of(tags)
         return _ge_b_value(text) if source is _GE_B_VALUE and text else text
-    texts = [one.of(tags) for one in source]
+    texts = [element.of(tags) for element in source]
     return "\\".join(texts) if any(texts) else ""
 
 
 def _ge_b_value(text: str) -> str:
-    """The b-value of (0043,1039), which may be stated with a billion added to it."""
+    """Return the b-value of (0043,1039), to which GE may have added a billion."""
     first = text.split("\\")[0]
     return str(round(float(first)) % 100_000) if re.fullmatch(r"[-+]?[\d.]+(?:e[-+]?\d+)?", first) else first
 
 
-def _nested(item: Dataset) -> list[Dataset]:
-    """The first items of the sequences in a functional group, and of the sequences in these."""
+def _nested_items(item: Dataset) -> list[Dataset]:
+    """Return the first items of the sequences in a functional group, and of the sequences in these items."""
     inner: list[Dataset] = []
     for element in item:
         if element.VR == "SQ" and element.value:
@@ -144,6 +148,7 @@ def _nested(item: Dataset) -> list[Dataset]:
 
 
 def _seconds(text: str, name: str) -> float | None:
+    """Return a time as a number; None if ``text`` is none."""
     if not re.fullmatch(r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?(?:[-+]\d{4})?", text):
         return None
     if name not in OF_A_DAY:

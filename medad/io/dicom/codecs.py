@@ -1,4 +1,4 @@
-"""Decoding the pixel data of a DICOM object: limits first, then by named decoders, frame by frame."""
+"""Decode the pixel data of a DICOM object: check the limits first, then decode frame by frame with named decoders."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from medad.io.isolation import in_child
 from medad.io.limits import codestream_size
 from medad.io.picture import Array
 
-# The first of these that is installed decodes, so that what else is there changes nothing. A frame that it refuses goes
-# to the others in turn: each codec knows valid data that another one refuses. GDCM aborts the process over some damaged
-# data, so it runs in a child. All but the GPL pylibjpeg-libjpeg (needed for 12-bit JPEG Extended only) are permissively
-# licensed.
+# The first installed plugin decodes, so that further installed plugins change nothing. A frame that it refuses is tried
+# with the others in turn, since each codec reads valid data that another one refuses. GDCM aborts the process on some
+# damaged data, so it runs in a child. All plugins have permissive licenses but pylibjpeg-libjpeg (GPL), which only
+# 12-bit JPEG Extended needs.
 _PLUGINS = {
     "1.2.840.10008.1.2.4.50": ("pillow", "gdcm", "pylibjpeg"),
     "1.2.840.10008.1.2.4.51": ("pillow", "gdcm", "pylibjpeg"),
@@ -30,7 +30,7 @@ _PLUGINS = {
     "1.2.840.10008.1.2.4.81": ("pyjpegls", "gdcm", "pylibjpeg"),
     "1.2.840.10008.1.2.4.90": ("pylibjpeg", "gdcm", "pillow"),
     "1.2.840.10008.1.2.4.91": ("pylibjpeg", "gdcm", "pillow"),
-    # pylibjpeg-rle panics over damaged data, and what pydicom refuses GDCM refuses too, or reads from a wrong header.
+    # pylibjpeg-rle panics on damaged data. What pydicom refuses, GDCM refuses too, or reads with a wrong header.
     "1.2.840.10008.1.2.5": ("pydicom",),
 }
 _TAIL = 64  # bytes in which a JPEG, JPEG-LS or JPEG 2000 picture must end, padding included
@@ -39,49 +39,51 @@ _GPL = "install pylibjpeg-libjpeg, which is GPL-licensed and so not part of meda
 
 
 def frames_of(header: Header, stored: Stored, notes: list[str], decoders: list[str]) -> Iterator[Array]:
-    """Yield each frame as stored, (rows, columns) or (rows, columns, 3), with color as RGB.
+    """Yield each frame as stored, ``(rows, columns)`` or ``(rows, columns, 3)``, with color as RGB.
 
-    Unused bits are still in place: ``stored_bits`` takes them off. The names of the decoders that were used are added
-    to ``decoders``, and a word to ``notes`` where one had to stand in for another.
+    Unused bits are still in place: ``stored_bits`` removes them. The names of the decoders that were used are added to
+    ``decoders``, and a note to ``notes`` if a decoder replaced another.
 
     Raises:
-        UnreadableImage: no decoder is installed, or none of them decodes a frame.
+        UnreadableImage: No decoder is installed, or none of them decodes a frame.
     """
     if not stored.syntax.is_encapsulated and stored.samples == 1 and stored.allocated in (8, 16, 32):
-        yield from _plain(header, stored)
+        yield from _uncompressed(header, stored)
         return
     decoder, plugins = _decoder(header, stored), [""]
     if stored.syntax.is_encapsulated:
         _check_codestreams(header, stored, notes)
-        wanted = _PLUGINS.get(str(stored.syntax), ("pylibjpeg",))
+        preferred = _PLUGINS.get(str(stored.syntax), ("pylibjpeg",))
         if stored.syntax == JPEGExtended12Bit and stored.bits > 8:
-            wanted = ("pylibjpeg",)
-        plugins = [name for name in wanted if name in decoder.available_plugins]
+            preferred = ("pylibjpeg",)
+        plugins = [name for name in preferred if name in decoder.available_plugins]
         if not plugins:
             raise _no_decoder(header, stored)
-    yield from _by_the_first_that_can(header, stored, decoder, plugins, notes, decoders)
+    yield from _decode_with_fallback(header, stored, decoder, plugins, notes, decoders)
 
 
-def _by_the_first_that_can(
+def _decode_with_fallback(
     header: Header, stored: Stored, decoder: Any, plugins: list[str], notes: list[str], decoders: list[str]
 ) -> Iterator[Array]:
-    """Decode with the first of ``plugins``; a frame at which one fails is tried with each of the others, and the
-    frames after it with the one that could.
+    """Decode with the first of ``plugins`` that can.
+
+    A frame that a plugin refuses is tried with each of the others. The frames after it are decoded by the plugin that
+    succeeded.
 
     Raises:
-        UnreadableImage: a frame that none of them decodes.
+        UnreadableImage: None of the plugins decodes a frame.
     """
     done = 0
-    refused: dict[str, str] = {}  # of the frame that is to be decoded: plugin, error
+    refused: dict[str, str] = {}  # for the current frame: plugin -> error
     while done < stored.frames:
         plugin = next(name for name in plugins if name not in refused)
         try:
-            for frame in _isolated(header, stored, decoder, plugin, done, bool(decoders or refused)):
+            for frame in _maybe_in_child(header, stored, decoder, plugin, done, bool(decoders or refused)):
                 _record(plugin, refused, notes, decoders)
                 refused = {}
                 done += 1
                 yield frame
-            return  # the caller counts: it may be fewer frames than claimed
+            return  # there may be fewer frames than claimed: the caller counts them
         except (MemoryError, UnreadableImage):
             raise
         except Exception as error:  # broad on purpose: each codec has its own errors
@@ -93,6 +95,7 @@ def _by_the_first_that_can(
 
 
 def _record(plugin: str, refused: Iterable[str], notes: list[str], decoders: list[str]) -> None:
+    """Add the plugin to ``decoders``, and a note if it replaced plugins that refused a frame."""
     if plugin and plugin not in decoders:
         decoders.append(plugin)
     note = f"decoded by {plugin}, since {', '.join(refused)} could not decode it"
@@ -100,17 +103,23 @@ def _record(plugin: str, refused: Iterable[str], notes: list[str], decoders: lis
         notes.append(note)
 
 
-def _isolated(header: Header, stored: Stored, decoder: Any, plugin: str, first: int, again: bool) -> Iterator[Array]:
-    """The frames from ``first`` on. Data that another decoder has refused are worth a child process of their own, even
-    where this process may die."""
+def _maybe_in_child(
+    header: Header, stored: Stored, decoder: Any, plugin: str, first: int, again: bool
+) -> Iterator[Array]:
+    """Yield the frames from ``first`` on; GDCM runs in a child process.
+
+    ``again`` asks for a child even where this process may die, since another decoder has refused the data.
+    """
     if plugin == "gdcm":
         return in_child(lambda: _decoded(header, stored, decoder, plugin, first), always=again)
     return _decoded(header, stored, decoder, plugin, first)
 
 
-def _plain(header: Header, stored: Stored) -> Iterator[Array]:
-    """Uncompressed grayscale needs no decoder: views of the file's bytes. Big-endian bytes come in swapped pairs if
-    the data are words. DICOM PS3.5 A.3."""
+def _uncompressed(header: Header, stored: Stored) -> Iterator[Array]:
+    """Yield uncompressed grayscale frames as views of the file's bytes, without a decoder.
+
+    Big-endian 8-bit data that are stored as words come in swapped pairs. Source: DICOM PS3.5 A.3.
+    """
     element = header.tags[stored.keyword]
     letter = "f" if stored.keyword == "FloatPixelData" else "i" if stored.signed else "u"
     little = stored.syntax.is_little_endian
@@ -125,6 +134,7 @@ def _plain(header: Header, stored: Stored) -> Iterator[Array]:
 
 
 def _decoded(header: Header, stored: Stored, decoder: Any, plugin: str, first: int = 0) -> Iterator[Array]:
+    """Yield the frames from ``first`` on as pydicom decodes them with ``plugin``."""
     options: dict[str, Any] = {}
     if stored.syntax not in (*JPEG2000TransferSyntaxes, *JPEGLSTransferSyntaxes):
         options["correct_unused_bits"] = False
@@ -141,18 +151,23 @@ def _decoded(header: Header, stored: Stored, decoder: Any, plugin: str, first: i
 
 
 def _decoder(header: Header, stored: Stored) -> Any:
+    """Return pydicom's decoder for the transfer syntax.
+
+    Raises:
+        UnreadableImage: pydicom knows no such syntax.
+    """
     try:
         return get_decoder(stored.syntax)
-    except (NotImplementedError, KeyError, ValueError):  # how pydicom says that it knows no such syntax
+    except (NotImplementedError, KeyError, ValueError):  # pydicom raises these for an unknown syntax
         raise _no_decoder(header, stored) from None
 
 
 def _check_codestreams(header: Header, stored: Stored, notes: list[str]) -> None:
-    """Refuse fewer frames than claimed, or a codestream of another size than the header's."""
+    """Refuse fewer frames than claimed, a frame without its end, or a frame of another size than the header's."""
     data = header.tags.PixelData
-    found = 0
+    frame_count = 0
     for code in generate_frames(data, number_of_frames=stored.frames):
-        found += 1
+        frame_count += 1
         if stored.syntax == RLELossless:
             continue
         if b"\xff\xd9" not in code[-_TAIL:]:
@@ -160,16 +175,19 @@ def _check_codestreams(header: Header, stored: Stored, notes: list[str]) -> None
             raise UnreadableImage(header.path, "truncated", reason)
         size = codestream_size(code)
         if size is not None and size != (stored.rows, stored.columns):
-            said = f"{stored.columns} x {stored.rows}"
-            reason = f"its compressed picture is {size[1]} x {size[0]}, its header says {said}"
+            stated_size = f"{stored.columns} x {stored.rows}"
+            reason = f"its compressed picture is {size[1]} x {size[0]}, its header says {stated_size}"
             raise UnreadableImage(header.path, "corrupt", reason)
-    if found < stored.frames:
-        raise UnreadableImage(header.path, "truncated", f"it holds {found} of the {stored.frames} frames it claims")
-    if found > stored.frames:
-        notes.append(f"{found - stored.frames} frames more than claimed are ignored")
+    if frame_count < stored.frames:
+        raise UnreadableImage(
+            header.path, "truncated", f"it holds {frame_count} of the {stored.frames} frames it claims"
+        )
+    if frame_count > stored.frames:
+        notes.append(f"{frame_count - stored.frames} frames more than claimed are ignored")
 
 
 def _no_decoder(header: Header, stored: Stored) -> UnreadableImage:
+    """Return the error for a transfer syntax without a decoder, with what to install."""
     reason = f"no decoder here reads its transfer syntax {stored.syntax.name}"
     twelve_bit = stored.syntax == JPEGExtended12Bit
     remedy = _GPL if twelve_bit else _INSTALL if str(stored.syntax) in _PLUGINS else "convert it to a known syntax"

@@ -1,4 +1,4 @@
-"""What a DICOM header says that an image shows, in few fixed words: free text of a file never leaves it.
+"""Read from a DICOM header what an image shows, in a fixed vocabulary, so that no free text leaves the file.
 
 Source: DICOM PS3.3 C.7.3.1.1.1 (modality), C.7.6.1.1.2 (image type), C.8.11.5.1.1 (view position); PS3.16 CID 4010, L.
 """
@@ -36,12 +36,12 @@ _REGION_OF = {word: region for region, words in _REGIONS.items() for word in wor
 
 
 def content_of(header: Header) -> dict[str, Any]:
-    """``modality``, ``region``, ``view``: None where the header does not say; ``localizer``, ``capture``: a yes or no.
+    """Return ``modality``, ``region`` and ``view`` (None if not stated), ``localizer`` and ``capture`` (bool).
 
-    A word that these lists do not hold is as good as none: it must neither be copied nor decide anything.
+    A word outside the fixed vocabulary counts as not stated: it must neither be copied nor decide anything.
     """
     modality = header.text("Modality").upper()
-    kinds = [one.upper() for one in header.texts("ImageType")]
+    kinds = [value.upper() for value in header.texts("ImageType")]
     return {
         "modality": modality if re.fullmatch("[A-Z]{2,8}", modality) else None,
         "region": _region(header.text("BodyPartExamined")),
@@ -52,19 +52,23 @@ def content_of(header: Header) -> dict[str, Any]:
 
 
 def _is_capture(sop: str, modality: str) -> bool:
-    """A secondary capture (.7 and its multi-frame kinds, .7.1 to .7.4), unless its modality is one that scans film."""
+    """Return whether the image is a secondary capture.
+
+    These are the SOP classes .7 and .7.1 to .7.4, unless the modality is one whose films are scanned.
+    """
     tail = sop.removeprefix("1.2.840.10008.5.1.4.1.1")
     return (tail == ".7" or tail.startswith(".7.")) and modality not in PROJECTION
 
 
 def _region(stated: str) -> str | None:
-    """The one region that the words name; None where they name none, or several."""
+    """Return the region that the words name; None if they name none or several."""
     words = re.findall("[A-Z]+", stated.upper())
-    found = {_REGION_OF[word] for word in (*words, "".join(words)) if word in _REGION_OF}
-    return found.pop() if len(found) == 1 else None
+    regions = {_REGION_OF[word] for word in (*words, "".join(words)) if word in _REGION_OF}
+    return regions.pop() if len(regions) == 1 else None
 
 
 def _view(header: Header, modality: str) -> str | None:
+    """Return the view by position, else by code, else by the patient orientation of a radiograph."""
     stated = header.text("ViewPosition").upper()
     if stated in _FRONTAL:
         return "frontal"
@@ -73,13 +77,16 @@ def _view(header: Header, modality: str) -> str | None:
     if stated in _OTHER_VIEWS:
         return stated
     for item in header.items("ViewCodeSequence"):
-        if found := _VIEW_CODES.get(item.text("CodeValue")):
-            return found
+        if view := _VIEW_CODES.get(item.text("CodeValue")):
+            return view
     return _view_by_orientation(header.texts("PatientOrientation")) if modality in PROJECTION else None
 
 
 def _view_by_orientation(axes: list[str]) -> str | None:
-    """From where rows and columns point, such as "L\\F" or "A\\F". DICOM PS3.3 C.7.6.1.1.1."""
+    r"""Return the view by the directions of rows and columns, such as "L\F" or "A\F".
+
+    Source: DICOM PS3.3 C.7.6.1.1.1.
+    """
     letters = {axis[:1].upper() for axis in axes}
     if len(axes) != 2 or not letters & {"H", "F"}:
         return None

@@ -1,7 +1,7 @@
-"""Copies of a slice within its series. A SOP Instance UID alone makes no copy: the content decides.
+"""Find copies of a slice within its series by content, since a SOP Instance UID alone does not make a copy.
 
 Careless anonymizers leave one UID on all slices of a series, and archives hold one slice twice with headers that
-differ. So a copy bears the same UID, lies at the same place, and holds the same pixels.
+differ. A copy therefore has the same UID, the same place and the same pixels.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from medad.io.settings import ReadSettings
 from medad.types import Skipped
 
 _BROKEN = "broken "
-# What an export may rewrite in a true copy.
+# Elements that an export may rewrite in a true copy.
 _REWRITTEN = frozenset(("ImageType", "SeriesNumber", "SeriesDescription"))
 _FIXED = tuple(index for index, name in enumerate(ACQUISITION) if name not in _REWRITTEN)
 
@@ -29,9 +29,9 @@ Place = tuple[str, tuple[float, ...]]
 
 
 def content_of(path: Path) -> str:
-    """A digest of what a DICOM file shows: the size and the values of its pixels, however they are compressed.
+    """Return a digest of the pixels of a DICOM file: their shape and values, however they are compressed.
 
-    Of a file that cannot be read, a digest of its bytes, and the reason.
+    For a file that cannot be read, return a digest of its bytes, and the reason; see :func:`broken`.
     """
     from medad.io.dicom.read_dicom import read_dicom
 
@@ -49,12 +49,12 @@ def content_of(path: Path) -> str:
 
 
 def broken(digest: str, reason: str) -> str:
-    """The content of a file that cannot be read."""
+    """Return the content that stands for a file that cannot be read."""
     return f"{_BROKEN}{digest} {reason}"
 
 
 def with_contents(slices: Sequence[Slice], mapped: Mapped = map) -> list[Slice]:
-    """The slices of a series, with their contents where UID and place leave open whether they are copies.
+    """Return the slices of a series with ``content`` set where UID and place alone do not rule out copies.
 
     ``mapped`` applies :func:`content_of` to their paths, perhaps in other processes.
     """
@@ -68,49 +68,53 @@ def with_contents(slices: Sequence[Slice], mapped: Mapped = map) -> list[Slice]:
 
 
 def without_copies(slices: Sequence[Slice], root: Path) -> Iterator[Slice | Skipped | UnreadableImage]:
-    """The slices of a series in the order of their paths; a copy of one of them is skipped.
+    """Yield the slices of a series in the order of their paths; a copy is yielded as ``Skipped``.
 
-    A file that bears the UID of another slice, lies at its place, and shows something else is an error: one of them is
-    not what it says. Of a readable and a broken file the readable one counts.
+    A file with the UID and the place of another slice and other pixels is yielded as an error, since one of the two
+    headers is wrong. Of a readable and a broken file the readable one is used.
     """
     uids = Counter(image.instance for image in slices)
     taken: dict[Place, list[Slice]] = defaultdict(list)
     broken_last = sorted(slices, key=lambda image: (image.content.startswith(_BROKEN), image.path.as_posix()))
     for image in broken_last:
         rivals = taken[_place(image)] if image.instance and uids[image.instance] > 1 else []
-        rival = next((other for other in rivals if _agree(image, other)), None)
+        rival = next((earlier for earlier in rivals if _may_be_copies(image, earlier)), None)
         if rival is None:
             rivals.append(image)
             yield image
         elif image.content and image.content == rival.content:
-            reason = f"it is another copy of an instance of the same series, {_name(rival.path, root)}"
+            reason = f"it is another copy of an instance of the same series, {_printable_name(rival.path, root)}"
             yield Skipped(image.path, "duplicate", reason)
         else:
-            yield _contradiction(image, _name(rival.path, root))
+            yield _contradiction_error(image, _printable_name(rival.path, root))
 
 
-def _contradiction(image: Slice, other: str) -> UnreadableImage:
+def _contradiction_error(image: Slice, rival_name: str) -> UnreadableImage:
+    """Return the error for a slice that has the UID and the place of another slice and other pixels."""
     if image.content.startswith(_BROKEN):
         reason = image.content.split(" ", 2)[2]
-        return UnreadableImage(image.path, "broken-copy", reason, f"leave it out: {other} is the same instance")
-    reason = f"it bears the SOP Instance UID of {other} and lies at its place, but shows something else"
+        return UnreadableImage(image.path, "broken-copy", reason, f"leave it out: {rival_name} is the same instance")
+    reason = f"it bears the SOP Instance UID of {rival_name} and lies at its place, but shows something else"
     return UnreadableImage(image.path, "same-uid", reason, "have both exported again, each with a UID of its own")
 
 
-def _agree(one: Slice, other: Slice) -> bool:
-    """Whether no element says that these are two acquisitions."""
-    pairs = [(one.marks[at], other.marks[at]) for at in _FIXED if one.marks and other.marks]
-    times = zip(one.times[:-1], other.times[:-1], strict=True)  # the last is ContentTime, which an export may rewrite
+def _may_be_copies(first: Slice, second: Slice) -> bool:
+    """Return whether no element states that two slices belong to different acquisitions."""
+    pairs = [(first.marks[at], second.marks[at]) for at in _FIXED if first.marks and second.marks]
+    # The last time is ContentTime, which an export may rewrite.
+    times = zip(first.times[:-1], second.times[:-1], strict=True)
     return not any(a and b and a != b for a, b in pairs) and not any(
         a is not None and b is not None and abs(a - b) > 1e-3 for a, b in times
     )
 
 
 def _place(image: Slice) -> Place:
+    """Return the UID of a slice with its rounded position and directions."""
     plane = plane_of_slice(image)
     numbers = (*plane.position.tolist(), *plane.across.tolist(), *plane.down.tolist())
     return image.instance, tuple(round(number, 2) + 0.0 for number in numbers)
 
 
-def _name(path: Path, root: Path) -> str:
+def _printable_name(path: Path, root: Path) -> str:
+    """Return the path relative to ``root`` as valid text."""
     return os.fsencode(relative(path, root)).decode("utf-8", "backslashreplace")

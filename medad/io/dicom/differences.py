@@ -1,4 +1,4 @@
-"""What to say of slices at one place: in which elements they differ."""
+"""Describe in which elements slices at one place differ."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Values = tuple[str | float | None, ...]
 
 
 def with_differences(error: UnreadableImage, instances: Sequence[Instance], planes: Sequence[Plane]) -> UnreadableImage:
-    """The error of a volume with several slices at one place, with the names of the elements in which these differ."""
+    """Return the error of a volume with several slices at one place, extended by the elements in which these differ."""
     numbers, _ = place_numbers(np.array(along_normal(planes)))
-    values = [value for instance in instances for value in _values(instance)]
+    values = [value for instance in instances for value in _values_of_frames(instance)]
     at_place: dict[int, list[Values]] = defaultdict(list)
     for number, value in zip(numbers.tolist(), values, strict=True):
         at_place[number].append(value)
@@ -27,12 +27,12 @@ def with_differences(error: UnreadableImage, instances: Sequence[Instance], plan
         for at, name in enumerate((*ACQUISITION, *TIMES))
         if any(len({value[at] for value in group}) > 1 for group in at_place.values())
     ]
-    told = f"they differ in {', '.join(names)}" if names else "no element of their headers tells them apart"
-    return UnreadableImage(error.path, error.kind, f"{error.reason}; {told}", error.remedy)
+    sentence = f"they differ in {', '.join(names)}" if names else "no element of their headers tells them apart"
+    return UnreadableImage(error.path, error.kind, f"{error.reason}; {sentence}", error.remedy)
 
 
-def _values(instance: Instance) -> list[Values]:
-    """The values of each frame."""
+def _values_of_frames(instance: Instance) -> list[Values]:
+    """Return the marks and times of each frame of an instance."""
     header = instance.header
     shared = header.items("SharedFunctionalGroupsSequence")
     per_frame = header.items("PerFrameFunctionalGroupsSequence")

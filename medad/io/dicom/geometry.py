@@ -1,6 +1,6 @@
-"""Where slices lie: planes from headers, their order, and one affine for all of them or a reason why not.
+"""Place slices in space: planes from headers, the order of slices, and the affine of their volume.
 
-Source: DICOM PS3.3 C.7.6.2.1.1 (image plane). Positions are LPS mm here; affines are RAS mm.
+Source: DICOM PS3.3 C.7.6.2.1.1 (image plane). Positions are in LPS mm here; affines map to RAS mm.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from medad.wording import counted
 
 SAME_DIRECTION = 1e-3
 SAME_PLACE = 1e-4  # mm
-EVEN = 0.1  # how far a gap between slices may be off the usual one, in usual gaps
-_ON_LINE = 0.05  # how far a slice may lie off the line from first to last, in steps
+EVEN = 0.1  # largest deviation of a gap between slices from the usual gap, in usual gaps
+_ON_LINE = 0.05  # largest distance of a slice from the line from first to last, in steps
 _REMEDY = "ask the sender for all its slices, on one even grid"
 _BY_SLICE = "read_image(file) reads its slices one by one"
 
 
 @dataclass(frozen=True)
 class Plane:
-    """One slice. ``position``: center of the first pixel; ``across`` and ``down``: unit vectors along a row (columns
-    grow) and along a column (rows grow); ``spacing``: mm between (columns, rows); ``thickness``: mm."""
+    """The place of one slice.
+
+    ``position`` is the center of the first pixel. ``across`` and ``down`` are unit vectors along a row (columns grow)
+    and along a column (rows grow). ``spacing`` is mm between (columns, rows), ``thickness`` is in mm.
+    """
 
     position: Array
     across: Array
@@ -38,17 +41,17 @@ class Plane:
 
     @property
     def normal(self) -> Array:
-        """The unit vector from slice to slice, across x down."""
+        """Return the unit vector from slice to slice, across x down."""
         (a, b, c), (d, e, f) = self.across.tolist(), self.down.tolist()
         return np.array([b * f - c * e, c * d - a * f, a * e - b * d])
 
 
 def plane_of(header: Header, groups: Sequence[Header], notes: list[str]) -> Plane | None:
-    """The plane of one frame from its functional groups or the header; None if it is not stated, or makes no sense."""
+    """Return the plane of a frame, from its functional groups or the header; None if not stated or invalid."""
     places = [item for place in groups for name in _GROUPS for item in place.items(name)] + [header]
 
     def first(keyword: str, count: int) -> list[float]:
-        return next((found for p in places if len(found := p.numbers(keyword)) >= count), [])
+        return next((numbers for p in places if len(numbers := p.numbers(keyword)) >= count), [])
 
     position, cosines = first("ImagePositionPatient", 3), first("ImageOrientationPatient", 6)
     spacing = first("PixelSpacing", 2)
@@ -73,21 +76,24 @@ _GROUPS = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSe
 
 
 def same_stack(a: Plane, b: Plane) -> bool:
-    """Whether two slices can be of one volume: orientation and pixel spacing agree."""
+    """Return whether two slices can belong to one volume: their orientation and pixel spacing agree."""
     turned = max(float(np.abs(a.across - b.across).max()), float(np.abs(a.down - b.down).max()))
     return turned < SAME_DIRECTION and bool(np.allclose(a.spacing, b.spacing, rtol=1e-3, atol=0))
 
 
 def along_normal(planes: Sequence[Plane]) -> list[float]:
-    """Each slice's place in mm along the normal of the first."""
+    """Return the position of each slice in mm along the normal of the first slice."""
     normal = planes[0].normal
     return [float(plane.position @ normal) for plane in planes]
 
 
 def place_numbers(heights: Array) -> tuple[Array, float]:
-    """For each height (mm along the normal) the number of its place from below, and the usual gap between places.
+    """Number the places of slices from below.
 
     Slices less than a twentieth of the usual gap apart lie at one place.
+
+    Returns:
+        For each of ``heights`` (mm along the normal) the number of its place; the usual gap between places in mm.
     """
     order = np.argsort(heights, kind="stable")
     gaps = np.diff(heights[order])
@@ -99,7 +105,7 @@ def place_numbers(heights: Array) -> tuple[Array, float]:
 
 
 def on_even_grid(positions: Array, heights: Array) -> bool:
-    """Whether slices, in order, make a volume: positions (N, 3) in mm, evenly spaced along one line."""
+    """Return whether slices in order make a volume: ``positions`` ``(N, 3)`` in mm, evenly spaced along one line."""
     if len(heights) < 3:
         return len(heights) < 2 or bool(heights[1] - heights[0] > SAME_PLACE)
     gaps = np.diff(heights)
@@ -112,7 +118,10 @@ def on_even_grid(positions: Array, heights: Array) -> bool:
 
 
 def slice_affine(plane: Plane, step: Array | None = None) -> Array:
-    """(4, 4) from index (column, row, slice) to RAS mm; ``step``: mm from slice to slice, LPS."""
+    """Return the affine ``(4, 4)`` from index (column, row, slice) to RAS mm.
+
+    ``step`` is the vector from slice to slice in LPS mm, by default the normal times the thickness.
+    """
     lps = np.eye(4)
     lps[:3, 0] = plane.across * plane.spacing[0]
     lps[:3, 1] = plane.down * plane.spacing[1]
@@ -122,7 +131,9 @@ def slice_affine(plane: Plane, step: Array | None = None) -> Array:
 
 
 def stacked(planes: Sequence[Plane], path: Path, tolerance: float, notes: list[str]) -> tuple[list[int], Array]:
-    """The order of slices by position, and the affine of the volume they make.
+    """Return the order of slices by position, and the affine of their volume.
+
+    ``tolerance`` is how far a slice may lie off the even grid, in slice spacings.
 
     Raises:
         UnreadableImage: mixed-orientations, duplicate-slices, missing-slices or uneven-spacing.
@@ -156,6 +167,7 @@ def stacked(planes: Sequence[Plane], path: Path, tolerance: float, notes: list[s
 
 
 def _check_even(gaps: Array, usual: float, path: Path, tolerance: float) -> None:
+    """Refuse gaps in mm that differ from the usual gap, or that missing slices explain."""
     times = gaps / usual
     wide = times[times > 1 + max(tolerance, 0.02)]
     if len(wide) and np.all(np.abs(wide - np.rint(wide)) < 0.1) and np.all(np.abs(times[times <= 1.5] - 1) < 0.1):

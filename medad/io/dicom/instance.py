@@ -1,4 +1,4 @@
-"""One DICOM file, opened and checked: how its pixels are stored, and for each frame its place and its rule."""
+"""Open and check one DICOM file: how its pixels are stored, and for each frame its place and its value rule."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from medad.wording import counted
 
 _RGB = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 _TABLE_PAYS = 2**18  # pixels
-_KNOWN = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *_RGB)
+_PHOTOMETRICS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", *_RGB)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame's place and the rule for its values."""
+    """The place of one frame, and the rule for its values."""
 
     plane: Plane | None
     rule: Rule
@@ -37,7 +37,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Instance:
-    """One opened file. Its pixels are decoded by ``values``, frame by frame."""
+    """One opened file. ``decode_into`` decodes its pixels, frame by frame."""
 
     header: Header
     stored: Stored
@@ -49,14 +49,15 @@ class Instance:
 
     @property
     def channels(self) -> int:
-        """1 for grayscale, 3 for all else."""
+        """Return 1 for grayscale, 3 for color."""
         return 1 if self.stored.photometric.startswith("MONOCHROME") else 3
 
     def decode_into(self, places: Iterable[Array], notes: list[str]) -> Iterator[Array | None]:
-        """Fill each of ``places``, float32 (C, rows, columns), with a frame; yield the mask of its padding, if any.
+        """Fill each of ``places``, float32 ``(C, rows, columns)``, with a frame; yield the mask of its padding, if
+        any.
 
         Raises:
-            UnreadableImage: fewer frames than claimed, or pixels that cannot be decoded.
+            UnreadableImage: There are fewer frames than claimed, or pixels cannot be decoded.
         """
         count = 0
         frames = frames_of(self.header, self.stored, notes, self.decoders)
@@ -69,6 +70,7 @@ class Instance:
             raise UnreadableImage(self.header.path, "truncated", reason)
 
     def _fill(self, place: Array, frame: Frame, raw: Array) -> None:
+        """Write the values of a raw frame to ``place``."""
         if self.channels == 1 and frame.rule.linear and raw.dtype.itemsize <= 2:
             frame.rule.rescale(stored_bits(raw, self.stored, out=place[0]), self.stored.span)
             return
@@ -85,7 +87,7 @@ class Instance:
 
 
 def _look_up(values: Callable[[Array], Array], raw: Array, out: Array) -> None:
-    """Write to ``out`` the ``values`` of integers of 8 or 16 bits, reckoned once for each that there can be."""
+    """Write to ``out`` the ``values`` of integers of 8 or 16 bits, computed once for each possible integer."""
     native = np.ascontiguousarray(raw, raw.dtype.newbyteorder("="))
     unsigned = np.dtype(f"u{native.dtype.itemsize}")
     every = np.arange(2 ** (8 * unsigned.itemsize)).astype(unsigned).view(native.dtype)
@@ -100,28 +102,33 @@ def opened(path: Path, settings: ReadSettings, notes: list[str]) -> Instance:
     """Open, check and describe one file.
 
     Raises:
-        UnreadableImage: it is no image, is over the limits, truncated, or contradicts itself.
+        UnreadableImage: The file is no image, is over the limits, truncated, or contradicts itself.
     """
     header = open_dicom(path, settings)
     if refusal := not_an_image(header):
         if refusal[0] == "no-pixels" and claims_an_image(header):
             raise UnreadableImage(path, "no-pixels", "it says that it is an image, but its header describes none")
         raise UnreadableImage(path, *refusal, "leave it out")
-    own = [] if getattr(header.tags, "preamble", None) else ["no DICOM preamble: recognized by its tags"]
-    stored = stored_as(header, own)
+    file_notes = [] if getattr(header.tags, "preamble", None) else ["no DICOM preamble: recognized by its tags"]
+    stored = stored_as(header, file_notes)
     gray = stored.photometric.startswith("MONOCHROME") or stored.photometric == "PALETTE COLOR"
-    if stored.photometric not in _KNOWN or (stored.samples == 1) != gray:
+    if stored.photometric not in _PHOTOMETRICS or (stored.samples == 1) != gray:
         reason = f"{counted(stored.samples, 'sample')} a pixel, which its photometric interpretation does not have"
         raise UnreadableImage(path, "unsupported-photometric", reason, "convert it to MONOCHROME2 or RGB")
-    check_stored(header, stored, settings, own)
-    frames = _frames(header, stored, settings, own)
-    palette = palette_of(header, stored, own)
-    notes.extend(note for note in own if note not in notes)
+    check_stored(header, stored, settings, file_notes)
+    frames = _frames(header, stored, settings, file_notes)
+    palette = palette_of(header, stored, file_notes)
+    notes.extend(note for note in file_notes if note not in notes)
     padding = padding_of(header, stored) if settings.padding == "lowest" and settings.voi != "published" else None
     return Instance(header, stored, frames, padding, header.has("PerFrameFunctionalGroupsSequence"), palette)
 
 
 def _frames(header: Header, stored: Stored, settings: ReadSettings, notes: list[str]) -> tuple[Frame, ...]:
+    """Return the frames, each with its plane and its rule.
+
+    Raises:
+        UnreadableImage: The number of functional groups is not the number of frames.
+    """
     shared = header.items("SharedFunctionalGroupsSequence")
     per_frame = header.items("PerFrameFunctionalGroupsSequence")
     if per_frame and len(per_frame) != stored.frames:
@@ -135,7 +142,11 @@ def _frames(header: Header, stored: Stored, settings: ReadSettings, notes: list[
 
 
 def check_same(instances: Sequence[Instance], settings: ReadSettings) -> None:
-    """Refuse several files that are not the equal, single-frame slices of one series, or too much together."""
+    """Refuse several files that are not equal single-frame slices of one series, or that are too large together.
+
+    Raises:
+        UnreadableImage: The files are refused.
+    """
     first, path = instances[0], instances[0].header.path
     if len(instances) == 1:
         return

@@ -1,4 +1,4 @@
-"""Lookup tables and VOI windows as a DICOM header states them. DICOM PS3.3 C.11.1 and C.11.2."""
+"""Lookup tables and VOI windows of a DICOM header. Source: DICOM PS3.3 C.11.1 and C.11.2."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ GRAY_MAX = 255.0
 
 @dataclass(frozen=True)
 class Lut:
-    """A lookup table: stored value ``first`` is its entry 0; values outside take its first or last entry."""
+    """A lookup table: the stored value ``first`` is its entry 0; values outside take its first or last entry."""
 
     first: int
     entries: Array
     bits: int
 
     def __call__(self, values: Array) -> Array:
-        at = np.clip(np.rint(values), self.first, self.first + len(self.entries) - 1).astype(np.int64) - self.first
-        found: Array = self.entries[at]
-        return found
+        index = np.clip(np.rint(values), self.first, self.first + len(self.entries) - 1).astype(np.int64) - self.first
+        looked_up: Array = self.entries[index]
+        return looked_up
 
 
 @dataclass(frozen=True)
 class Window:
-    """A VOI window and its function: LINEAR, LINEAR_EXACT or SIGMOID. PS3.3 C.11.2.1.2 and C.11.2.1.3."""
+    """A VOI window with its function: LINEAR, LINEAR_EXACT or SIGMOID.
+
+    Source: DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3.
+    """
 
     center: float
     width: float
@@ -38,7 +41,7 @@ class Window:
     name: str = ""
 
     def __call__(self, values: Array) -> Array:
-        """``values`` onto 0..255."""
+        """Map ``values`` to 0..255."""
         if self.function == "SIGMOID":
             power = np.clip(-4 * (values - self.center) / self.width, -700, 700)
             return GRAY_MAX / (1 + np.exp(power))
@@ -49,7 +52,7 @@ class Window:
 
 
 def windows_of(place: Header, notes: list[str]) -> list[Window]:
-    """The usable windows of a data set or functional group, in the file's order."""
+    """Return the usable windows of a data set or functional group, in the file's order."""
     function = place.text("VOILUTFunction").upper() or "LINEAR"
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         notes.append("the VOI LUT function is unknown: taken as LINEAR")
@@ -64,14 +67,22 @@ def windows_of(place: Header, notes: list[str]) -> list[Window]:
 
 
 def lut_of(table: Header, stored: Stored) -> Lut:
-    """A LUT sequence item: descriptor (entries, first value, bits) and data, in whichever VR they came."""
+    """Return the table of a LUT sequence item: descriptor (entries, first value, bits) and data, in any VR.
+
+    Raises:
+        UnreadableImage: The descriptor or the data are incomplete.
+    """
     count, first, bits = descriptor_of(table, "LUTDescriptor", stored)
     return Lut(first, entries_of(table, "LUTData", count, stored).astype(np.float64), bits)
 
 
 def descriptor_of(table: Header, keyword: str, stored: Stored) -> tuple[int, int, int]:
-    """Number of entries, the stored value of the first one, and bits of an entry."""
-    descriptor = [int(one) for one in table.numbers(keyword)]
+    """Return the number of entries, the stored value of the first entry, and the bits of an entry.
+
+    Raises:
+        UnreadableImage: The descriptor does not have three values.
+    """
+    descriptor = [int(number) for number in table.numbers(keyword)]
     if len(descriptor) != 3:
         raise table.wrong(keyword, "does not have three values")
     count, first, bits = descriptor[0] % 65536 or 65536, descriptor[1], descriptor[2]
@@ -81,7 +92,11 @@ def descriptor_of(table: Header, keyword: str, stored: Stored) -> tuple[int, int
 
 
 def entries_of(table: Header, keyword: str, count: int, stored: Stored) -> Array:
-    """The ``count`` entries of a table, as whole numbers."""
+    """Return the ``count`` entries of a table as whole numbers.
+
+    Raises:
+        UnreadableImage: There are fewer entries.
+    """
     raw: Any = table.tags.get(keyword)
     if isinstance(raw, bytes):
         kind = "u1" if len(raw) < 2 * count else ("<u2" if stored.syntax.is_little_endian else ">u2")

@@ -1,5 +1,7 @@
-"""What a DICOM object is: no image to score, an image of its own, or a slice. Its SOP class says so, where it is one of
-the standard's; a vendor's own class, or none, leaves it to the modality. DICOM PS3.4 B.5."""
+"""Classify a DICOM object: no image to score, an image of its own, or a slice.
+
+A SOP class of the standard decides. For a vendor's own class, or none, the modality decides. Source: DICOM PS3.4 B.5.
+"""
 
 from __future__ import annotations
 
@@ -58,10 +60,10 @@ _FLAT = frozenset(
 
 
 def may_be_a_slice(header: Header) -> bool:
-    """Whether an image with a position can be a slice of a volume; else it is an image of its own.
+    """Return whether an image with a position can be a slice of a volume, and not only an image of its own.
 
-    A standard SOP class decides, whatever the modality says: a Secondary Capture of a CT is no slice of it. Where the
-    class is private, unknown or missing, all but the modalities of single images may be slices.
+    A standard SOP class decides, whatever the modality is: a Secondary Capture of a CT is not a slice of it. If the
+    class is private, unknown or missing, every modality but those of single images may be a slice.
     """
     tail = sop_class(header).removeprefix(_STORAGE)
     if tail.startswith(".") and UID(_STORAGE + tail).name != _STORAGE + tail:
@@ -70,7 +72,7 @@ def may_be_a_slice(header: Header) -> bool:
 
 
 def sop_class(header: Header) -> str:
-    """The SOP class UID of the data set; where it states none, that of the file meta information."""
+    """Return the SOP class UID of the data set; if it states none, that of the file meta information."""
     if stated := header.text("SOPClassUID"):
         return stated
     meta = getattr(header.tags, "file_meta", None)
@@ -78,7 +80,7 @@ def sop_class(header: Header) -> str:
 
 
 def not_an_image(header: Header) -> tuple[str, str] | None:
-    """(kind, reason) if the object holds no image to score; None if its header describes one."""
+    """Return (kind, reason) if the object holds no image to score; None if its header describes one."""
     sop = sop_class(header)
     if sop == "1.2.840.10008.1.3.10" or header.has("DirectoryRecordSequence"):
         return "dicomdir", "it is a DICOMDIR, not an image"
@@ -100,5 +102,5 @@ def not_an_image(header: Header) -> tuple[str, str] | None:
 
 
 def claims_an_image(header: Header) -> bool:
-    """Whether the SOP class is one of the image storage classes, pixels or not."""
+    """Return whether the SOP class is an image storage class, whether there are pixels or not."""
     return "Image Storage" in UID(sop_class(header)).name

@@ -1,7 +1,7 @@
-"""Pixel padding: pixels outside the image that some sender filled with a number. DICOM PS3.3 C.7.5.1.1.2.
+"""Pixel padding: pixels outside the image that a sender filled with a number. Source: DICOM PS3.3 C.7.5.1.1.2.
 
-Lossy compression leaves that number only nearly as it was. JPEG-LS states its largest error; for other codecs the
-values themselves must tell padding from image, by a gap between the two that hardly a pixel lies in.
+Lossy compression changes that number slightly. JPEG-LS states its largest error. For other codecs padding and image are
+separated by a gap between their values in which hardly any pixel lies.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from medad.io.dicom.header import Header
 from medad.io.dicom.pixels import Stored
 from medad.io.picture import Array
 
-BINS = 100  # between the padding value and the image's middle
-QUIET = 1e-3  # share of a frame's pixels that a bin of the gap may hold: ringing along the border of the padding
+BINS = 100  # histogram bins between the padding value and the image's median
+QUIET = 1e-3  # largest share of a frame's pixels in a bin of the gap, which holds ringing along the border
 RINGING = 8  # pixels from the border of the padding in which a codec leaves waves
 NOT_REMOVED = "padding cannot be told from the image after lossy compression: it is not removed"
 _LOSSY = (JPEG2000, HTJ2K, JPEGBaseline8Bit, JPEGExtended12Bit)
@@ -26,8 +26,11 @@ _LOSSY = (JPEG2000, HTJ2K, JPEGBaseline8Bit, JPEGExtended12Bit)
 
 @dataclass(frozen=True)
 class Padding:
-    """The stored values ``low``..``high`` are padding, and any that are within ``error`` of them; ``lossy``: the error
-    has no bound. ``above_bits``: they need bits that are not stored."""
+    """The stored values ``low``..``high`` are padding, and so are values within ``error`` of them.
+
+    ``lossy`` is whether the error has no known bound. ``above_bits`` is whether the values need bits that are not
+    stored.
+    """
 
     low: int
     high: int
@@ -36,38 +39,42 @@ class Padding:
     lossy: bool = False
 
     def __call__(self, raw: Array, values: Array, notes: list[str]) -> Array:
-        """Which pixels of a frame are padding, (rows, columns); ``raw`` still has its unused bits.
+        """Return which pixels of a frame are padding, bool ``(rows, columns)``; ``raw`` still has its unused bits.
 
-        What could not be told after lossy compression is added to ``notes``.
+        A note is added to ``notes`` if lossy compression made padding and image hard to separate.
         """
-        seen = raw if self.above_bits else values
+        compared = raw if self.above_bits else values
         if self.lossy:
-            return self._after_loss(seen.astype(np.int64), notes)
-        return (seen >= self.low - self.error) & (seen <= self.high + self.error)
+            return self._after_loss(compared.astype(np.int64), notes)
+        return (compared >= self.low - self.error) & (compared <= self.high + self.error)
 
-    def _after_loss(self, seen: Array, notes: list[str]) -> Array:
-        reach = _reach(self.low - seen, seen - self.high)
+    def _after_loss(self, compared: Array, notes: list[str]) -> Array:
+        """Return which pixels are padding after lossy compression."""
+        reach = _padding_reach(self.low - compared, compared - self.high)
         if reach is None:
-            _tell(notes, NOT_REMOVED)
-            return np.zeros(seen.shape, bool)
-        padding = (seen >= self.low - reach[0]) & (seen <= self.high + reach[1])
+            _add_note(notes, NOT_REMOVED)
+            return np.zeros(compared.shape, bool)
+        padding = (compared >= self.low - reach[0]) & (compared <= self.high + reach[1])
         if padding.any() and any(reach):
-            _tell(notes, "padding after lossy compression: values up to the next that the image holds are padding")
-            padding |= _ringing(padding, np.maximum(self.low - seen, seen - self.high))
+            _add_note(
+                notes, "padding after lossy compression: values nearer to the padding value than the image are padding"
+            )
+            padding |= _ringing(padding, np.maximum(self.low - compared, compared - self.high))
         return np.asarray(padding)
 
 
-def _tell(notes: list[str], note: str) -> None:
+def _add_note(notes: list[str], note: str) -> None:
+    """Add a note that is not there yet."""
     if note not in notes:
         notes.append(note)
 
 
-def _reach(below: Array, above: Array) -> tuple[int, int] | None:
-    """How far below and above the padding value pixels still are padding; None if there is no telling.
+def _padding_reach(below: Array, above: Array) -> tuple[int, int] | None:
+    """Return how far below and above the padding value pixels still are padding; None if this is undecidable.
 
-    Both are distances of all pixels, those of the other side not above 0. Padding is a cluster around 0 of the width
-    that the codec's errors have. It ends where the histogram is quiet for at least as long as the cluster is wide; what
-    lies in the gap is ringing at the border between padding and image, and goes with the padding.
+    ``below`` and ``above`` are the distances of all pixels, at most 0 for pixels of the other side. Padding is a
+    cluster around 0 as wide as the codec's errors. It ends where the histogram is quiet for at least the width of the
+    cluster. Pixels in the gap are ringing at the border between padding and image, and count as padding.
     """
     away = np.maximum(below, above)
     far = away[away > away.max() / BINS]
@@ -79,7 +86,7 @@ def _reach(below: Array, above: Array) -> tuple[int, int] | None:
 
 
 def _end_of_cluster(distances: Array, width: int, quiet: float) -> int | None:
-    """Where on one side the cluster around 0 ends, by a histogram of ``distances`` in bins of ``width``."""
+    """Return where the cluster around 0 ends on one side, by a histogram of ``distances`` in bins of ``width``."""
     counts = np.bincount(np.minimum(distances // width, 4 * BINS)) if distances.size else np.zeros(0)
     start = 0
     for end in np.flatnonzero(counts > quiet):
@@ -92,7 +99,7 @@ def _end_of_cluster(distances: Array, width: int, quiet: float) -> int | None:
 
 
 def _ringing(padding: Array, away: Array) -> Array:
-    """Pixels along the border of the padding that are nearer to its value than any pixel of the image farther off."""
+    """Return the pixels along the border of the padding that are nearer to its value than all pixels farther off."""
     from scipy.ndimage import maximum_filter
 
     near = maximum_filter(padding.astype(np.uint8), 2 * RINGING + 1) > 0
@@ -102,7 +109,7 @@ def _ringing(padding: Array, away: Array) -> Array:
 
 
 def padding_of(header: Header, stored: Stored) -> Padding | None:
-    """The declared padding of a grayscale image, None if there is none."""
+    """Return the declared padding of a grayscale image, None if there is none."""
     if stored.samples != 1 or stored.keyword != "PixelData" or not header.has("PixelPaddingValue"):
         return None
     ends = [header.integer("PixelPaddingValue")]
@@ -115,7 +122,10 @@ def padding_of(header: Header, stored: Stored) -> Padding | None:
 
 
 def _loss(header: Header, stored: Stored) -> tuple[int, bool]:
-    """How far compression may have moved a value, and whether that is not known. DICOM PS3.3 C.7.6.1.1.5."""
+    """Return how far compression may have changed a value, and whether that is unknown.
+
+    Source: DICOM PS3.3 C.7.6.1.1.5.
+    """
     if stored.syntax in JPEGLSTransferSyntaxes:
         frames = generate_frames(header.tags.PixelData, number_of_frames=stored.frames)
         return max((near_of(code) or 0 for code in frames), default=0), False
@@ -128,8 +138,11 @@ def _loss(header: Header, stored: Stored) -> tuple[int, bool]:
 
 
 def fill_lowest(images: Array, padded: Array) -> None:
-    """Set padded pixels of (N, 1, rows, columns) in place to the lowest value of all others; none left: no change."""
+    """Set padded pixels of ``(N, 1, rows, columns)`` in place to the lowest value of all other pixels.
+
+    Nothing changes if all pixels are padding.
+    """
     if not padded.any() or padded.all():
         return
-    kept = images[:, 0][~padded]
-    np.copyto(images[:, 0], kept.min(), where=padded)
+    image_values = images[:, 0][~padded]
+    np.copyto(images[:, 0], image_values.min(), where=padded)

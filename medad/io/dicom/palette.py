@@ -21,39 +21,49 @@ _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2
 
 @dataclass(frozen=True)
 class Palette:
-    """``tables`` (3, entries): the colors, of ``bits`` bits; the stored value ``first`` is entry 0, and values outside
-    take the first or last entry."""
+    """The color tables of an image, ``tables`` ``(3, entries)``, of ``bits`` bits.
+
+    The stored value ``first`` is entry 0; values outside take the first or last entry.
+    """
 
     tables: Array
     first: int
     bits: int
 
     def __call__(self, stored: Array) -> Array:
-        """Stored values (rows, columns) -> colors (3, rows, columns)."""
+        """Map stored values ``(rows, columns)`` to colors ``(3, rows, columns)``."""
         index = np.clip(stored.astype(np.int64) - self.first, 0, self.tables.shape[1] - 1)
         colors: Array = self.tables[:, index]
         return colors
 
 
 def palette_of(header: Header, stored: Stored, notes: list[str]) -> Palette | None:
-    """The palette of a PALETTE COLOR image, None for any other; of a supplemental one a word is added to ``notes``.
+    """Return the palette of a PALETTE COLOR image, None for any other image.
+
+    A note is added to ``notes`` for a supplemental palette, which is not applied.
 
     Raises:
-        UnreadableImage: the palette is missing, or contradicts itself.
+        UnreadableImage: The palette is missing, or contradicts itself.
     """
     if stored.photometric != "PALETTE COLOR":
         if stored.photometric.startswith("MONOCHROME") and header.has("RedPaletteColorLookupTableDescriptor"):
             notes.append("a supplemental palette colors some of its values: they are read as gray all the same")
         return None
     described = [descriptor_of(header, f"{color}PaletteColorLookupTableDescriptor", stored) for color in _COLORS]
-    tables = [_table(header, color, one[0], one[2], stored) for color, one in zip(_COLORS, described, strict=True)]
+    tables = [
+        _table(header, color, descriptor[0], descriptor[2], stored)
+        for color, descriptor in zip(_COLORS, described, strict=True)
+    ]
     shortest = min(len(table) for table in tables)
     table = np.stack([table[:shortest] for table in tables])
     return Palette(*_scaled(table, described[0][1], described[0][2], notes))
 
 
 def _scaled(tables: Array, first: int, bits: int, notes: list[str]) -> tuple[Array, int, int]:
-    """Tables whose values fit the bits that the descriptor states: senders store either in the other."""
+    """Return tables, first value and bits such that the values fit the bits.
+
+    Some senders state 8 bits and store 16, or the reverse.
+    """
     top = int(tables.max(initial=0))
     if bits <= 8 and top > 255:
         notes.append("the palette states 8 bits and has entries of 16: their high bytes are taken")
@@ -65,7 +75,11 @@ def _scaled(tables: Array, first: int, bits: int, notes: list[str]) -> tuple[Arr
 
 
 def _table(header: Header, color: str, count: int, bits: int, stored: Stored) -> Array:
-    """One color's entries, (count,)."""
+    """Return the entries of one color, ``(count,)``.
+
+    Raises:
+        UnreadableImage: The table is damaged or has fewer entries.
+    """
     keyword, segmented = f"{color}PaletteColorLookupTableData", f"Segmented{color}PaletteColorLookupTableData"
     if header.has(keyword) or not header.has(segmented):
         return entries_of(header, keyword, count, stored)
@@ -85,12 +99,16 @@ def _table(header: Header, color: str, count: int, bits: int, stored: Stored) ->
 
 
 def _expanded(data: list[int], little: bool, bytewise: bool) -> list[int]:
-    """The entries of a segmented table; an indirect segment repeats earlier ones, which are none of its kind."""
+    """Return the entries of a segmented table. An indirect segment repeats earlier segments that are not indirect.
+
+    Raises:
+        ValueError, IndexError: The segments contradict each other.
+    """
     starts = _segments(data, 6 if bytewise else 4)
     entries: list[int] = []
     for start in starts:
         if data[start] != _INDIRECT:
-            _extend(entries, data, start)
+            _append_segment(entries, data, start)
             continue
         words = data[start + 2 : start + 6] if bytewise else data[start + 2 : start + 4]
         parts = words if little else words[::-1]
@@ -99,12 +117,16 @@ def _expanded(data: list[int], little: bool, bytewise: bool) -> list[int]:
         for again in starts[first : first + data[start + 1]]:
             if data[again] == _INDIRECT or again >= start:
                 raise ValueError("an indirect segment that repeats itself")
-            _extend(entries, data, again)
+            _append_segment(entries, data, again)
     return entries
 
 
 def _segments(data: list[int], indirect: int) -> list[int]:
-    """Where each segment starts; a trailing null is none. ``indirect`` is the length of an indirect segment."""
+    """Return where each segment starts, without a trailing null. ``indirect`` is the length of an indirect segment.
+
+    Raises:
+        ValueError: A segment is of an unknown kind, or is cut off.
+    """
     starts, at = [], 0
     while at + 2 < len(data):
         starts.append(at)
@@ -117,7 +139,8 @@ def _segments(data: list[int], indirect: int) -> list[int]:
     return starts
 
 
-def _extend(entries: list[int], data: list[int], start: int) -> None:
+def _append_segment(entries: list[int], data: list[int], start: int) -> None:
+    """Append the entries of the discrete or linear segment at ``start``."""
     kind, length = data[start], data[start + 1]
     if kind == _DISCRETE:
         entries += data[start + 2 : start + 2 + length]

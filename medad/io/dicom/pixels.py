@@ -1,4 +1,4 @@
-"""How a DICOM object stores its pixels, checked before anything is decoded; and stored bits without their neighbors."""
+"""How a DICOM object stores its pixels, checked before decoding; and the stored bits without unused bits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pydicom.uid import (
     JPEGTransferSyntaxes,
 )
 
-from medad.io.dicom.header import Header, transfer_syntax
+from medad.io.dicom.header import Header
+from medad.io.dicom.transfer_syntax import transfer_syntax
 from medad.io.errors import UnreadableImage
 from medad.io.limits import check_claim, check_present
 from medad.io.picture import Array
@@ -22,7 +23,7 @@ from medad.io.settings import ReadSettings
 
 @dataclass(frozen=True)
 class Stored:
-    """How an object's pixels are stored."""
+    """How the pixels of an object are stored."""
 
     rows: int
     columns: int
@@ -38,12 +39,16 @@ class Stored:
 
     @property
     def span(self) -> tuple[int, int]:
-        """Lowest and highest value that the stored bits can hold."""
+        """Return the lowest and highest value that the stored bits can hold."""
         return (-(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1) if self.signed else (0, 2**self.bits - 1)
 
 
 def stored_as(header: Header, notes: list[str]) -> Stored:
-    """The image pixel module, checked. Refuses an object without pixel data, or one that contradicts itself."""
+    """Return the checked image pixel module.
+
+    Raises:
+        UnreadableImage: The object has no pixel data, or contradicts itself.
+    """
     keyword = next((k for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData") if k in header.tags), "")
     syntax = transfer_syntax(header, notes)
     if not keyword or not header.tags[keyword].value:
@@ -69,7 +74,11 @@ def stored_as(header: Header, notes: list[str]) -> Stored:
 
 
 def check_stored(header: Header, stored: Stored, settings: ReadSettings, notes: list[str]) -> None:
-    """The limits and the amount of data, before anything is decoded."""
+    """Check the limits and the amount of data before anything is decoded.
+
+    Raises:
+        UnreadableImage: The image is over the limits, or bytes are missing.
+    """
     channels = 3 if stored.photometric == "PALETTE COLOR" else stored.samples
     shape = (channels, stored.columns, stored.rows, stored.frames)
     check_claim(header.path, shape, settings)
@@ -86,9 +95,10 @@ def check_stored(header: Header, stored: Stored, settings: ReadSettings, notes: 
 
 
 def stored_bits(frame: Array, stored: Stored, out: Array | None = None) -> Array:
-    """``frame`` without what lies above or below its stored bits (overlays, garbage). DICOM PS3.5 8.1.1.
+    """Return ``frame`` without the bits above or below its stored bits (overlays, garbage).
 
-    With ``out``, float32 of the same shape, the values are written there, and no other array is made.
+    With ``out``, float32 of the same shape, the values are written there, and no other array is made. Source: DICOM
+    PS3.5 8.1.1.
     """
     codec = stored.syntax in (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes)
     if frame.dtype.kind == "f" or stored.bits == stored.allocated or codec or stored.allocated == 1:

@@ -1,4 +1,4 @@
-"""Elements of the vendors' private groups, found by their creator. DICOM PS3.5 7.8.1."""
+"""Elements of the vendors' private groups, found by their creator. Source: DICOM PS3.5 7.8.1."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ _BINARY = {"FL": "f", "FD": "d", "SS": "h", "US": "H", "SL": "i", "UL": "I"}
 
 @dataclass(frozen=True)
 class Private:
-    """An element ``(group, xx element)`` of a private block; ``kind`` is its value representation, which an implicit
-    transfer syntax does not state."""
+    """An element ``(group, xx element)`` of a private block.
+
+    ``kind`` is its value representation, which an implicit transfer syntax does not state.
+    """
 
     group: int
     creator: str
@@ -30,24 +32,26 @@ class Private:
     kind: str
 
     def tags(self) -> list[BaseTag]:
-        """All tags that have to be read to find the element."""
-        return [tag for pair in _places(self) for tag in pair]
+        """Return all tags that have to be read to find the element."""
+        return [tag for pair in _candidate_tags(self) for tag in pair]
 
     def of(self, tags: Dataset) -> str:
-        """The value as text, "" when absent."""
+        """Return the value as text, "" if it is absent."""
         element = self._element(tags)
         return "" if element is None else text_of(element, self.kind)
 
     def bytes_of(self, tags: Dataset) -> bytes:
-        """The value as it is stored, b"" when absent."""
+        """Return the value as stored, b"" if it is absent."""
         value = getattr(self._element(tags), "value", None)
         return value if isinstance(value, bytes) else b""
 
     def _element(self, tags: Dataset) -> Any:
-        """The element, None when absent. Where de-identification has removed the creators, the first block is taken
-        for the vendor's."""
+        """Return the element, None if it is absent.
+
+        If de-identification has removed the creators, the first block is taken as the vendor's.
+        """
         present = tags.keys()
-        for place, creator in _places(self):
+        for place, creator in _candidate_tags(self):
             if place in present:
                 maker = tags.get_item(creator) if creator in present else None
                 first = maker is None and creator.element == _BLOCKS[0]
@@ -57,16 +61,16 @@ class Private:
 
 
 @cache
-def _places(private: Private) -> tuple[tuple[BaseTag, BaseTag], ...]:
-    """The element and its creator's, for each block."""
+def _candidate_tags(private: Private) -> tuple[tuple[BaseTag, BaseTag], ...]:
+    """Return the tag of the element and the tag of its creator, for each block."""
     group = private.group
     return tuple((Tag(group, block << 8 | private.element), Tag(group, block)) for block in _BLOCKS)
 
 
 def text_of(element: Any, kind: str) -> str:
-    """The value of an element as text, so that equal values give equal texts: "4.920" and "4.92" do.
+    """Return the value of an element as normalized text: equal values give equal texts, such as "4.920" and "4.92".
 
-    ``kind`` is its value representation where the file does not state it.
+    ``kind`` is its value representation, used if the file does not state it.
     """
     kind = kind if element.VR in (None, "UN", "OB") else str(element.VR)
     value = element.value
@@ -74,34 +78,37 @@ def text_of(element: Any, kind: str) -> str:
         return ""
     if isinstance(value, bytes):
         little = element.is_little_endian if isinstance(element, RawDataElement) else True
-        return "\\".join(_unpacked(value[:_LONGEST], kind, little))
-    many = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    return "\\".join(_plain(str(one), kind) for one in many)
+        return "\\".join(_texts_of_bytes(value[:_LONGEST], kind, little))
+    items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    return "\\".join(_normalized(str(item), kind) for item in items)
 
 
-def _unpacked(value: bytes, kind: str, little: bool) -> list[str]:
+def _texts_of_bytes(value: bytes, kind: str, little: bool) -> list[str]:
+    """Return the values in the bytes of an element as normalized texts."""
     if kind in _BINARY:
         code, size = _BINARY[kind], struct.calcsize(_BINARY[kind])
         numbers = struct.unpack(
             f"{'<' if little else '>'}{len(value) // size}{code}", value[: len(value) // size * size]
         )
-        return [_number(float(one)) for one in numbers]
+        return [_number_text(float(item)) for item in numbers]
     text = value.decode("latin-1").rstrip(" \0")
-    return [_plain(one, kind) for one in text.split("\\")]
+    return [_normalized(item, kind) for item in text.split("\\")]
 
 
-def _plain(text: str, kind: str) -> str:
+def _normalized(text: str, kind: str) -> str:
+    """Return one value as normalized text."""
     text = text.strip()
     if kind in ("TM", "DT"):
         return text.rstrip("0").removesuffix(".") if "." in text else text
     if kind in ("DS", "IS", *_BINARY) and re.fullmatch(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", text):
         try:
-            return _number(float(text))
+            return _number_text(float(text))
         except ValueError:
             return text
     return text
 
 
-def _number(value: float) -> str:
+def _number_text(value: float) -> str:
+    """Return a number as text: an integer without a fraction, any other number with 6 digits."""
     whole = math.isfinite(value) and value == int(value) and abs(value) < 1e15
     return str(int(value)) if whole else f"{value:.6g}"

@@ -1,4 +1,4 @@
-"""DICOM files to a picture: one instance, a multi-frame instance, or the slices of one series."""
+"""Read DICOM files to a picture: one instance, a multi-frame instance, or the slices of one series."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "Patie
 
 
 def read_dicom(files: Sequence[Path], settings: ReadSettings) -> Picture:
-    """One instance as (C, W, H) or, with several frames, (C, X, Y, Z); several instances as a volume (C, X, Y, Z).
+    """Read one instance as ``(C, W, H)``, or several frames or instances as a volume ``(C, X, Y, Z)``.
 
     Raises:
-        UnreadableImage: a file that is no image, is damaged, or does not fit the others.
+        UnreadableImage: A file is no image, is damaged, or does not fit the others.
     """
     notes: list[str] = []
     instances = [opened(path, settings, notes) for path in files]
     check_same(instances, settings)
     first, count = instances[0], sum(len(instance.frames) for instance in instances)
     order, affine = ([0], _flat_affine(first, notes)) if count == 1 else _grid(instances, settings, notes)
-    array = _filled(instances, order, notes)
-    reading = _record(instances, settings, notes)
+    array = _decoded_frames(instances, order, notes)
+    reading = _reading_of(instances, settings, notes)
     array = all_finite(to_gray(array, settings, reading), first.header.path, settings, reading)
     if settings.voi == "published":
         eight_bit = reading["bits"][0] <= 8 and not reading["signed"]
@@ -46,8 +46,8 @@ def read_dicom(files: Sequence[Path], settings: ReadSettings) -> Picture:
     return Picture(turned, turned_affine, affine, reading, patient)
 
 
-def _filled(instances: Sequence[Instance], order: list[int], notes: list[str]) -> Array:
-    """Decode all frames into one array seen as (C, W, H, N), the n-th from frame ``order[n]``."""
+def _decoded_frames(instances: Sequence[Instance], order: list[int], notes: list[str]) -> Array:
+    """Decode all frames into one array seen as ``(C, W, H, N)``; the n-th is frame ``order[n]``."""
     first = instances[0]
     size = first.stored.rows, first.stored.columns
     out = np.empty((len(order), first.channels, *size), np.float32)
@@ -66,7 +66,11 @@ def _filled(instances: Sequence[Instance], order: list[int], notes: list[str]) -
 
 
 def _grid(instances: Sequence[Instance], settings: ReadSettings, notes: list[str]) -> tuple[list[int], Array]:
-    """The order of the frames, and the volume's affine before it is turned to RAS."""
+    """Return the order of the frames, and the affine of the volume before it is turned to RAS.
+
+    Raises:
+        UnreadableImage: The slices make no volume, or do not state their places.
+    """
     first, frames = instances[0], [frame for instance in instances for frame in instance.frames]
     planes = [frame.plane for frame in frames if frame.plane is not None]
     if len(planes) == len(frames) and (len(instances) > 1 or first.placed_frames):
@@ -90,51 +94,55 @@ def _grid(instances: Sequence[Instance], settings: ReadSettings, notes: list[str
 
 
 def _flat_affine(instance: Instance, notes: list[str]) -> Array:
+    """Return the affine of a single frame."""
     plane = instance.frames[0].plane
     return _spacing_affine(instance, notes) if plane is None else slice_affine(plane)
 
 
 def _spacing_affine(instance: Instance, notes: list[str]) -> Array:
-    """Millimeters between columns and rows where they are stated, else the identity."""
+    """Return an affine with the stated mm between columns and rows, or else the identity."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        found = instance.header.numbers(keyword)
-        if len(found) >= 2 and min(found) > 0:
+        spacing = instance.header.numbers(keyword)
+        if len(spacing) >= 2 and min(spacing) > 0:
             notes.append(f"position and orientation are not stated: the affine holds {keyword} only")
-            return np.diag([found[1], found[0], 1.0, 1.0])
+            return np.diag([spacing[1], spacing[0], 1.0, 1.0])
     notes.append("no geometry is stated: the affine is the identity")
     return np.eye(4)
 
 
-def _record(instances: Sequence[Instance], settings: ReadSettings, notes: list[str]) -> dict[str, Any]:
+def _reading_of(instances: Sequence[Instance], settings: ReadSettings, notes: list[str]) -> dict[str, Any]:
+    """Return the record of the reading."""
     first, rules = instances[0], [frame.rule for instance in instances for frame in instance.frames]
     stored, rule = first.stored, rules[0]
-    placed = all(frame.plane is not None for instance in instances for frame in instance.frames)
-    shown = settings.voi == "published" or (settings.voi == "window" and stored.photometric.startswith("MONO"))
+    all_frames_have_planes = all(frame.plane is not None for instance in instances for frame in instance.frames)
+    is_gray_level = settings.voi == "published" or (settings.voi == "window" and stored.photometric.startswith("MONO"))
     several = len({(r.slope, r.intercept, r.voi if isinstance(r.voi, Window) else None) for r in rules}) > 1
     return begin(
         "dicom",
         **content_of(first.header),
         transfer_syntax=stored.syntax.name,
-        decoder=", ".join(dict.fromkeys(name for one in instances for name in one.decoders)) or None,
+        decoder=", ".join(dict.fromkeys(name for instance in instances for name in instance.decoders)) or None,
         photometric=stored.photometric,
         inverted=inverted(first.header, stored, []),
         rescale=[rule.slope, rule.intercept] if (rule.slope, rule.intercept) != (1, 0) else None,
         per_frame=several,
         modality_lut=rule.lut is not None,
         voi=settings.voi,
-        window=_described(rule.voi),
+        window=_voi_description(rule.voi),
         padding="lowest" if first.padding is not None and NOT_REMOVED not in notes else None,
         bits=[stored.bits, stored.allocated] if first.palette is None else [first.palette.bits] * 2,
         signed=stored.signed,
         color=None if first.channels == 1 else "RGB",
-        placed=placed and (len(rules) == 1 or len(instances) > 1 or first.placed_frames),
+        all_frames_have_planes=all_frames_have_planes
+        and (len(rules) == 1 or len(instances) > 1 or first.placed_frames),
         orientation={"source": "as acquired", "given": "as acquired"},
-        value_range=[0.0, GRAY_MAX] if shown else None,
+        value_range=[0.0, GRAY_MAX] if is_gray_level else None,
         assumed=notes,
     )
 
 
-def _described(voi: Window | Lut | None) -> dict[str, Any] | None:
+def _voi_description(voi: Window | Lut | None) -> dict[str, Any] | None:
+    """Return a window or LUT as plain JSON."""
     if isinstance(voi, Window):
         return {"center": voi.center, "width": voi.width, "function": voi.function, "name": voi.name}
     return None if voi is None else {"lut": len(voi.entries)}

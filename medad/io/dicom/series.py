@@ -1,4 +1,4 @@
-"""DICOM headers to studies: slices of one series and one stack become one study, every other instance its own."""
+"""Group DICOM headers to studies: the slices of one series and stack are one study, any other instance is its own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ _TAGS = list(dict.fromkeys([*map(Tag, _KEYWORDS), *tags_of_tiles(), *tags_of_mar
 
 
 def header_of(path: Path) -> Slice | Skipped | UnreadableImage:
-    """Read a DICOM header, without pixels."""
+    """Read a DICOM header without its pixels.
+
+    An object that is no image is returned as ``Skipped``, an unreadable file as ``UnreadableImage``.
+    """
     try:
         with guarded(path):
             header = open_dicom(path, ReadSettings(), pixels=False, tags=_TAGS)
@@ -47,6 +50,7 @@ def header_of(path: Path) -> Slice | Skipped | UnreadableImage:
 
 
 def _slice(header: Header) -> Slice:
+    """Return the values of a header that grouping needs."""
     single = header.text("NumberOfFrames") in ("", "1")
     series = header.text("SeriesInstanceUID")
     number = header.text("PatientID")
@@ -64,24 +68,25 @@ def _slice(header: Header) -> Slice:
         (*(header.text(name) for name in ALIKE[:4]), sop_class(header), localizer),
         marks_of(header),
         times_of(header),
-        _between(header),
+        _stated_slice_distance(header),
     )
 
 
-def _between(header: Header) -> float:
+def _stated_slice_distance(header: Header) -> float:
+    """Return the stated distance of slices in mm, 0 if there is none."""
     try:
         return abs(header.number("SpacingBetweenSlices", 0.0))
-    except UnreadableImage:  # it is of little weight: an image is read without it
+    except UnreadableImage:  # optional: an image is read without it
         return 0.0
 
 
 def stacks_of(slices: Sequence[Slice], root: Path) -> Iterator[Stack | Skipped | UnreadableImage]:
-    """Split one series into stacks; a copy of a slice is skipped and said, with names relative to ``root``.
+    """Split one series into stacks. A copy of a slice is yielded as ``Skipped``, with names relative to ``root``.
 
-    Slices are apart if they differ in size, photometric interpretation, frame of reference, orientation or pixel
-    spacing, or if one is a localizer. What is left is told apart by acquisition, echo, time point and so on where
-    slices lie at equal places or between each other (:mod:`medad.io.dicom.splitting`); where no elements tell them
-    apart they stay together, and reading the study says so.
+    Slices belong to different stacks if they differ in size, photometric interpretation, frame of reference,
+    orientation or pixel spacing, or if only one is a localizer. Slices of a stack that lie at equal places or between
+    each other are split by acquisition, echo, time point and so on (:mod:`medad.io.dicom.splitting`). If no element
+    splits them they stay together, and reading the study raises an error.
     """
     stacks: list[list[Slice]] = []
     for image in without_copies(slices, root):
@@ -94,7 +99,7 @@ def stacks_of(slices: Sequence[Slice], root: Path) -> Iterator[Stack | Skipped |
                 break
         else:
             stacks.append([image])
-    unlike = _unlike(stacks)
+    unlike = _differing_elements(stacks)
     shared = _shared_uids(stacks)
     for stack in stacks:
         parts, names = divided(sorted(stack, key=lambda image: image.path.as_posix()))
@@ -102,26 +107,28 @@ def stacks_of(slices: Sequence[Slice], root: Path) -> Iterator[Stack | Skipped |
             yield Stack(tuple(_in_order(part)), _notes(part, len(parts), names, unlike, shared))
 
 
-def _unlike(stacks: list[list[Slice]]) -> list[str]:
-    """By which elements the slices of a series do not fit together."""
+def _differing_elements(stacks: list[list[Slice]]) -> list[str]:
+    """Return the elements in which the stacks of a series differ."""
     firsts = [stack[0] for stack in stacks]
-    names = [name for at, name in enumerate(ALIKE) if len({one.alike[at : at + 1] for one in firsts}) > 1]
-    planes = [plane_of_slice(one) for one in firsts]
+    names = [name for at, name in enumerate(ALIKE) if len({image.alike[at : at + 1] for image in firsts}) > 1]
+    planes = [plane_of_slice(image) for image in firsts]
     if any(not same_stack(planes[0], plane) for plane in planes):
         names.append("ImageOrientationPatient or PixelSpacing")
     return names
 
 
 def _shared_uids(stacks: list[list[Slice]]) -> set[str]:
-    seen: set[str] = set()
+    """Return the SOP Instance UIDs that several slices have."""
+    uids: set[str] = set()
     shared: set[str] = set()
     for stack in stacks:
         for image in stack:
-            (shared if image.instance in seen else seen).add(image.instance)
+            (shared if image.instance in uids else uids).add(image.instance)
     return shared - {""}
 
 
 def _notes(part: list[Slice], parts: int, names: Sequence[str], unlike: list[str], shared: set[str]) -> tuple[str, ...]:
+    """Return notes on how a stack was split from its series, and on shared UIDs."""
     notes = []
     if unlike:
         notes.append(f"its series holds images that do not fit together: split by {', '.join(unlike)}")
@@ -137,5 +144,6 @@ def _notes(part: list[Slice], parts: int, names: Sequence[str], unlike: list[str
 
 
 def _in_order(stack: list[Slice]) -> list[Slice]:
+    """Return the slices in the order of their positions."""
     places = along_normal([plane_of_slice(image) for image in stack])
     return [image for _, _, image in sorted(zip(places, (s.path.as_posix() for s in stack), stack, strict=True))]

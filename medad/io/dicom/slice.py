@@ -1,4 +1,4 @@
-"""What is kept of a DICOM header until its series is complete."""
+"""The values of a DICOM header that are needed until its series is complete."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from medad.io.dicom.geometry import Plane
 
 @dataclass(frozen=True)
 class Slice:
-    """One image of a series, or an image that stands for itself (``plane`` is None).
+    """One image of a series, or an image of its own (``plane`` is None).
 
-    ``patient`` is a hash of PatientID. ``alike`` are the values of ``ALIKE``, ``marks`` those of
-    ``acquisition.ACQUISITION`` and ``times`` those of ``acquisition.TIMES``: they are compared within a series only.
-    ``between`` is the stated distance of slices in mm, 0 where there is none. ``content`` is a digest of the pixels'
-    values, "" where none was needed.
+    ``patient`` is a hash of PatientID. ``alike`` holds the values of ``series.ALIKE``, ``marks`` those of
+    ``acquisition.ACQUISITION`` and ``times`` those of ``acquisition.TIMES``; they are compared within a series only.
+    ``between`` is the stated distance of slices in mm, 0 if there is none. ``content`` is a digest of the pixels'
+    values, "" if none was needed.
     """
 
     path: Path
@@ -32,14 +32,18 @@ class Slice:
 
 @dataclass(frozen=True)
 class Stack:
-    """The slices of one volume in position order, and what has to be said of how it came about."""
+    """The slices of one volume in position order, with notes on how they were grouped."""
 
     slices: tuple[Slice, ...]
     notes: tuple[str, ...] = ()
 
 
 def plane_of_slice(image: Slice) -> Plane:
-    """The plane of an image that has one."""
+    """Return the plane of an image that has one.
+
+    Raises:
+        ValueError: The image has no plane.
+    """
     if image.plane is None:
         raise ValueError("a slice without a plane belongs to no stack")
     return image.plane

@@ -1,7 +1,7 @@
-"""From stored values to what a reader gives: modality LUT or rescale, VOI, inversion, in that order.
+"""Turn stored values into the reader's values: modality LUT or rescale, then VOI, then inversion.
 
 Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT), C.7.6.3.1.2 (photometric interpretation). The rule is read
-from the header once for each frame, then applied by plain arithmetic.
+from the header once for each frame, and then applied by arithmetic.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from medad.io.settings import ReadSettings
 
 @dataclass(frozen=True)
 class Rule:
-    """What turns a frame's stored values into the reader's."""
+    """How the stored values of a frame become the reader's values."""
 
     slope: float = 1.0
     intercept: float = 0.0
@@ -31,21 +31,21 @@ class Rule:
 
     @property
     def linear(self) -> bool:
-        """Whether slope, intercept and inversion are all there is to do."""
+        """Return whether the rule consists of slope, intercept and inversion only."""
         return self.lut is None and self.voi is None and not self.full_range
 
     def __call__(self, stored: Array, span: tuple[int, int]) -> Array:
-        """Stored (rows, columns), of bits that can hold ``span`` -> float64 values of the same shape."""
+        """Return the float64 values of stored ``(rows, columns)``, whose bits can hold ``span``."""
         if self.linear:
-            known = span if stored.dtype.kind != "f" else (float(stored.min()), float(stored.max()))
-            return self.rescale(stored.astype(np.float64), known)
+            value_span = span if stored.dtype.kind != "f" else (float(stored.min()), float(stored.max()))
+            return self.rescale(stored.astype(np.float64), value_span)
         if self.lut is None or self.voi is not None or self.full_range:
-            return self._shown(stored)
+            return self._gray_levels(stored)
         values = self.lut(stored)
         return self.lut.entries.min() + self.lut.entries.max() - values if self.invert else values
 
     def rescale(self, values: Array, span: tuple[float, float]) -> Array:
-        """Slope, intercept and inversion about ``span`` (of stored values), in place."""
+        """Apply slope, intercept, and inversion within ``span`` (of stored values), in place."""
         slope, intercept = self.slope, self.intercept
         if self.invert:
             slope, intercept = -slope, slope * (float(span[0]) + float(span[1])) + intercept
@@ -55,20 +55,24 @@ class Rule:
             values += intercept
         return values
 
-    def _shown(self, stored: Array) -> Array:
+    def _gray_levels(self, stored: Array) -> Array:
+        """Return the values mapped to 0..255 by the VOI, or by the image's own range."""
         values = self.lut(stored) if self.lut is not None else stored.astype(np.float64) * self.slope + self.intercept
         if isinstance(self.voi, Lut):
-            shown = self.voi(values) * (GRAY_MAX / max(2**self.voi.bits - 1, float(self.voi.entries.max())))
+            levels = self.voi(values) * (GRAY_MAX / max(2**self.voi.bits - 1, float(self.voi.entries.max())))
         elif self.voi is not None:
-            shown = self.voi(values)
+            levels = self.voi(values)
         else:
             low, high = values.min(), values.max()
-            shown = (values - low) * (GRAY_MAX / (high - low)) if high > low else np.zeros_like(values)
-        return np.asarray(GRAY_MAX - shown if self.invert else shown)
+            levels = (values - low) * (GRAY_MAX / (high - low)) if high > low else np.zeros_like(values)
+        return np.asarray(GRAY_MAX - levels if self.invert else levels)
 
 
 def rule_of(header: Header, groups: list[Header], stored: Stored, settings: ReadSettings, notes: list[str]) -> Rule:
-    """The rule of one frame. ``groups`` are its functional groups (per-frame before shared), then ``header`` itself."""
+    """Return the rule of one frame.
+
+    ``groups`` are its functional groups, per-frame before shared; the header itself comes last.
+    """
     invert = inverted(header, stored, notes)
     if settings.voi == "published":
         return Rule()
@@ -82,7 +86,7 @@ def rule_of(header: Header, groups: list[Header], stored: Stored, settings: Read
 
 
 def inverted(header: Header, stored: Stored, notes: list[str]) -> bool:
-    """Whether high values must become low ones: MONOCHROME1, with or without a presentation LUT shape."""
+    """Return whether high values must become low ones: MONOCHROME1, or the presentation LUT shape INVERSE."""
     shape = header.text("PresentationLUTShape").upper()
     if stored.photometric == "MONOCHROME1":
         if shape == "IDENTITY":
@@ -95,9 +99,10 @@ def inverted(header: Header, stored: Stored, notes: list[str]) -> bool:
 
 
 def published(values: Array, invert: bool, eight_bit: bool, notes: list[str]) -> Array:
-    """The DDAD benchmarks' rule for raw chest DICOM: max - x where it is inverted, then min-max to whole levels 0..255.
+    """Apply the rule of the DDAD benchmarks for raw chest DICOM.
 
-    Values that are ``eight_bit`` already stay as they are stored, but for the inversion.
+    Values become max - x if ``invert``, and are then scaled from their minimum and maximum to whole levels 0..255.
+    Values that are ``eight_bit`` are not scaled.
     """
     if invert:
         values = values.max() - values
@@ -113,12 +118,13 @@ def published(values: Array, invert: bool, eight_bit: bool, notes: list[str]) ->
 def _modality(
     header: Header, groups: list[Header], stored: Stored, notes: list[str]
 ) -> tuple[float, float, Lut | None]:
+    """Return slope, intercept and modality LUT of a frame."""
     for place in (*groups, header):
-        for found in (*place.items("PixelValueTransformationSequence"), place):
-            if tables := found.items("ModalityLUTSequence"):
+        for source in (*place.items("PixelValueTransformationSequence"), place):
+            if tables := source.items("ModalityLUTSequence"):
                 return 1.0, 0.0, lut_of(tables[0], stored)
-            if found.has("RescaleSlope") or found.has("RescaleIntercept"):
-                slope, intercept = found.number("RescaleSlope", 1.0), found.number("RescaleIntercept", 0.0)
+            if source.has("RescaleSlope") or source.has("RescaleIntercept"):
+                slope, intercept = source.number("RescaleSlope", 1.0), source.number("RescaleIntercept", 0.0)
                 if slope == 0:
                     notes.append("a rescale slope of 0 would erase the image: taken as 1")
                 return slope or 1.0, intercept, None
@@ -128,9 +134,14 @@ def _modality(
 def _voi(
     header: Header, groups: list[Header], stored: Stored, settings: ReadSettings, notes: list[str]
 ) -> Window | Lut | None:
+    """Return the first VOI LUT or window of a frame, or the one that the settings name; None if it has none.
+
+    Raises:
+        UnreadableImage: There are windows, and none has the name in the settings.
+    """
     for place in (*groups, header):
-        for found in (*place.items("FrameVOILUTSequence"), place):
-            windows, tables = windows_of(found, notes), found.items("VOILUTSequence")
+        for source in (*place.items("FrameVOILUTSequence"), place):
+            windows, tables = windows_of(source, notes), source.items("VOILUTSequence")
             named = [w for w in windows if w.name == settings.window] if settings.window else windows
             if settings.window:
                 tables = [t for t in tables if t.text("LUTExplanation") == settings.window]

@@ -12,7 +12,7 @@ import torch
 
 from medad.data.transforms import DisplayAxes, as_slices
 from medad.io import UnreadableImage, read_image
-from medad.io.read import _volume
+from medad.io.read import _cached_volume
 
 
 @pytest.fixture
@@ -37,10 +37,10 @@ def test_slices_are_those_that_the_volume_is_made_of(scan: Path) -> None:
 
 
 def test_a_volume_is_decoded_once_and_again_when_it_changes(scan: Path) -> None:
-    _volume.cache_clear()
+    _cached_volume.cache_clear()
     for index in (1, 2, 3):
         read_image(scan.with_name(f"scan.nii.gz#z{index}"))
-    assert _volume.cache_info().misses == 1
+    assert _cached_volume.cache_info().misses == 1
     image = nib.load(scan)
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj) + 1, image.affine), scan)
     assert float(read_image(scan.with_name("scan.nii.gz#z1")).min()) == 1
