@@ -44,7 +44,7 @@ def _choices(annotation: Any) -> list[str]:
 def _inner(annotation: Any) -> list[Any]:
     """The constraints of a list's items."""
     items = get_args(annotation) if get_origin(annotation) is tuple else ()
-    return [one for item in items if get_origin(item) is Annotated for one in get_args(item)[1].metadata]
+    return [constraint for item in items if get_origin(item) is Annotated for constraint in get_args(item)[1].metadata]
 
 
 def _bounds(constraints: Sequence[Any]) -> list[str]:
@@ -59,8 +59,8 @@ def _bounds(constraints: Sequence[Any]) -> list[str]:
         "max_length": "at most {} of them",
     }
     return [
-        word.format(getattr(one, name))
-        for one in constraints
+        word.format(getattr(constraint, name))
+        for constraint in constraints
         for name, word in words.items()
-        if getattr(one, name, None) is not None
+        if getattr(constraint, name, None) is not None
     ]

@@ -57,14 +57,14 @@ def run_grid(
     from medad.experiments.grid.grid import find_grid
     from medad.experiments.plan import plan
 
-    own = {manifest.name: manifest.pools()} if manifest else {}
+    manifest_pools = {manifest.name: manifest.pools()} if manifest else {}
     names, missing = expand(grid.datasets, data_root)
-    grid = grid.model_copy(update={"datasets": (*names, *own)})
-    experiments = plan(grid, overrides, own)
+    grid = grid.model_copy(update={"datasets": (*names, *manifest_pools)})
+    experiments = plan(grid, overrides, manifest_pools)
     common.log_to_stderr()
     on_cluster = place.engine is common.Engine.RAY  # whose machines have devices of their own
     out = place.out.absolute() if on_cluster else place.out
-    cells = find_grid(experiments, out, data_root=data_root and data_root.absolute(), own=own)
+    cells = find_grid(experiments, out, data_root=data_root and data_root.absolute(), manifest_pools=manifest_pools)
     cells.missing.update(missing)
     _check_any(cells)
     options = place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking
@@ -126,10 +126,9 @@ def report(outcome: Outcome, out: Path) -> None:
     run = counted(outcome.run, "experiment")
     typer.echo(f"{run} run, {outcome.kept} kept from before, {len(outcome.failed)} failed")
     if outcome.others:
-        others = counted(outcome.others, "experiment")
-        typer.echo(
-            f"not in this table: {others} of other benches in {out}; {command('medad', 'report', out)} takes all"
-        )
+        other_experiments = counted(outcome.others, "experiment")
+        report_command = command("medad", "report", out)
+        typer.echo(f"not in this table: {other_experiments} of other benches in {out}; {report_command} takes all")
     if outcome.rows:
         from medad.experiments.grid.grid import REPORT, RESULTS
 

@@ -66,8 +66,8 @@ def bench(
     if manifest is not None and datasets is None:
         grid = grid.model_copy(update={"datasets": ()})
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download, engine, address)
-    own = common.read_own(manifest and manifest.absolute())
-    outcome, tracked = run_grid(grid, overrides, place, data_root, "bench", own)
+    own_data = common.read_own(manifest and manifest.absolute())
+    outcome, tracked = run_grid(grid, overrides, place, data_root, "bench", own_data)
     report(outcome, out)
     tracked.close(out)
     if outcome.failed or (strict and outcome.missing):
@@ -78,5 +78,5 @@ def _narrowed(pipeline: Pipeline, options: Mapping[str, str | None]) -> Pipeline
     """The pipeline with what the options say in place of what the file says."""
     from medad.config import Pipeline, build
 
-    given = {key: common.names(text) for key, text in options.items() if text is not None}
-    return build(Pipeline, {**pipeline.model_dump(), **given}, "options")
+    named = {key: common.names(text) for key, text in options.items() if text is not None}
+    return build(Pipeline, {**pipeline.model_dump(), **named}, "options")

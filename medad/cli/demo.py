@@ -58,7 +58,7 @@ def _recommend(out: Path, folders: list[Path]) -> None:
     for sentence in headline(results, compare_entries(read_entries([results]), "method", evaluation_of(results))):
         typer.echo(f"result:  {sentence}")
     typer.echo("         Minutes of training on made-up people: this shows the path, nothing about patients.")
-    leader = next((one for one in standings(results) if one.chosen), None)
+    leader = next((standing for standing in standings(results) if standing.chosen), None)
     model = leader.group.first.folder / "model" if leader else folders[-1] / "model"
     ahead = f"  # {leader.name}, ahead by the score that stands for its method" if leader else ""
     typer.echo("next:    look at the picture and the runs, then")

@@ -68,7 +68,7 @@ def inspect(
             f"no model: read with --voi {settings.voi}. --model DIR reads as a model does, and shows what it refuses"
         )
     else:
-        settings, judge, about = _as_model(model, given=voi is not None or gray)
+        settings, judge, about = _as_model(model, options_given=voi is not None or gray)
     settings = settings.model_copy(update={"time": "split" if split else "refuse"})
     workers = len(os.sched_getaffinity(0))
     rows = list(
@@ -86,11 +86,11 @@ def inspect(
         raise typer.Exit(code=1)
 
 
-def _as_model(folder: Path, given: bool) -> tuple[ReadSettings, Judge, str]:
+def _as_model(folder: Path, options_given: bool) -> tuple[ReadSettings, Judge, str]:
     """How a model reads files, what its gate says of one, and both in words."""
     from medad.config import ConfigError
 
-    if given:
+    if options_given:
         raise ConfigError("--model decides how files are read: leave out --voi and --gray")
     check_model(folder)
     common.start(1, "cpu")
@@ -121,6 +121,6 @@ def _cells(row: Row, gated: bool) -> list[str]:
     what = row.what if row.status == "read" else f"{row.status}: {row.what}"
     shape = " x ".join(str(size) for size in row.shape)
     values = "" if row.values is None else f"{row.values[0]:g} to {row.values[1]:g}"
-    known = [str(row.reading.get(key) or "") for key in ("modality", "transfer_syntax", "photometric")]
+    facts = [str(row.reading.get(key) or "") for key in ("modality", "transfer_syntax", "photometric")]
     verdict = [row.gate or ("passes" if row.status == "read" else "")] if gated else []
-    return [name, what, shape, *known, values, "; ".join(row.decisions), *verdict]
+    return [name, what, shape, *facts, values, "; ".join(row.decisions), *verdict]

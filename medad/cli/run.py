@@ -39,7 +39,7 @@ def run(
     from medad.config import ConfigError, parse_overrides, read_pipeline
     from medad.experiments.plan import plan
 
-    grid, overrides = _given(read_pipeline(pipeline), parse_overrides(settings))
+    grid, overrides = _with_overrides(read_pipeline(pipeline), parse_overrides(settings))
     if not grid.stages:
         raise ConfigError(f"{pipeline} has no stages: run it with 'medad bench' or 'medad train'")
     if grid.data is None:
@@ -57,11 +57,19 @@ def run(
     from medad.experiments.normal_reference import check_choices
     from medad.registry import methods
 
-    one = replace(planned[0], dataset=manifest.name)
-    check_choices([methods.get(one.method)(one.settings)], one.evaluation)
+    planned_experiment = replace(planned[0], dataset=manifest.name)
+    check_choices([methods.get(planned_experiment.method)(planned_experiment.settings)], planned_experiment.evaluation)
     tracked = common.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
     name = grid.tracking.model or manifest.name
-    clinical = Clinical(one, manifest, Loader(one.settings, device), out, tracked.tracker, name, grid.registration)
+    clinical = Clinical(
+        planned_experiment,
+        manifest,
+        Loader(planned_experiment.settings, device),
+        out,
+        tracked.tracker,
+        name,
+        grid.registration,
+    )
     for sentence in run_clinical(clinical, grid.stages, Path(pipeline).stem):
         common.say(sentence)
     refused = clinical.unregistered() if "register" in grid.stages else ""
@@ -74,12 +82,12 @@ def run(
         raise typer.Exit(1)
 
 
-def _given(pipeline: Pipeline, overrides: Mapping[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
+def _with_overrides(pipeline: Pipeline, overrides: Mapping[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
     """The pipeline with the overrides that are its own keys, and those that are settings of the method."""
     from medad.config import Pipeline, build
 
-    own = {key: value for key, value in overrides.items() if key in Pipeline.model_fields}
-    if isinstance(own.get("tracking"), dict):
-        own["tracking"] = {**pipeline.tracking.model_dump(), **own["tracking"]}
-    rest = {key: value for key, value in overrides.items() if key not in own}
-    return build(Pipeline, {**pipeline.model_dump(), **own}, "--set"), rest
+    pipeline_values = {key: value for key, value in overrides.items() if key in Pipeline.model_fields}
+    if isinstance(pipeline_values.get("tracking"), dict):
+        pipeline_values["tracking"] = {**pipeline.tracking.model_dump(), **pipeline_values["tracking"]}
+    method_values = {key: value for key, value in overrides.items() if key not in pipeline_values}
+    return build(Pipeline, {**pipeline.model_dump(), **pipeline_values}, "--set"), method_values

@@ -26,11 +26,11 @@ def track(
     """
     from medad.tracking.journal import TrackingError, journals
 
-    found = list(journals(folder))
-    if not found:
+    recorded = list(journals(folder))
+    if not recorded:
         raise TrackingError(f"{folder}: no run is recorded in it or below it (runs/*.jsonl)")
     tracked = common.open_tracker(folder, tracking_uri, experiment)
     tracked.tracker.catch_up(folder)
     tracked.close(folder)
-    be = "is" if len(found) == 1 else "are"
-    typer.echo(f"{counted(len(found), 'run')} {be} in experiment {tracked.experiment!r}")
+    be = "is" if len(recorded) == 1 else "are"
+    typer.echo(f"{counted(len(recorded), 'run')} {be} in experiment {tracked.experiment!r}")

@@ -49,30 +49,37 @@ def train(
 
     if (normal, dataset, manifest).count(None) != 2:
         raise ConfigError("say what to train on: --normal DIR (and --unlabeled DIR), --data MANIFEST or --dataset NAME")
-    own = common.read_own(manifest)
+    own_data = common.read_own(manifest)
     grid = read_pipeline(pipeline)
     overrides = parse_overrides(settings)
     if network is not None and "network" in overrides:
         raise ConfigError("--network and --set network=... name the same thing: give one of them")
     chosen = (network,) if network else grid.networks[:1]
-    name = own.name if own else dataset or "demo"
+    name = own_data.name if own_data else dataset or "demo"
     grid = build(Pipeline, {**grid.model_dump(), "datasets": (name,), "seeds": (seed,), "networks": chosen}, "options")
-    planned = plan(grid, overrides, (own.name,) if own else ())
+    planned = plan(grid, overrides, (own_data.name,) if own_data else ())
     if len(planned) != 1:
         raise ConfigError(f"{pipeline} names {counted(len(planned), 'experiment')}; 'medad train' trains one")
-    one = planned[0]
+    planned_experiment = planned[0]
     device = common.start(threads, device)
     from medad.data.loading import Loader
     from medad.experiments.normal_reference import check_choices
     from medad.experiments.train import train_one, training_set
     from medad.registry import methods
 
-    method: Method = methods.get(one.method)(one.settings)
+    method: Method = methods.get(planned_experiment.method)(planned_experiment.settings)
     method.rehearse(allow_download)
-    check_choices([method], one.evaluation)
-    data, source = training_set(one, normal, unlabeled, data_root, out, own)
+    check_choices([method], planned_experiment.evaluation)
+    data, source = training_set(planned_experiment, normal, unlabeled, data_root, out, own_data)
     tracked = common.open_tracker(out, tracking_uri, experiment, no_tracking, grid.tracking)
-    folder = train_one(one, data, source, Loader(one.settings, device, skip_unreadable), out, tracked.tracker)
+    folder = train_one(
+        planned_experiment,
+        data,
+        source,
+        Loader(planned_experiment.settings, device, skip_unreadable),
+        out,
+        tracked.tracker,
+    )
     tracked.tracker.catch_up(out)
     typer.echo(f"model:   {folder}")
     typer.echo(f"next:    {command('medad', 'score', folder, 'FOLDER', '--out', 'scores')}")

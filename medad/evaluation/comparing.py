@@ -67,15 +67,16 @@ def compare_results(
     pool = read_entries(results, scores)
     if not pool.entries and pool.left_out:
         raise ComparisonError("; ".join(pool.left_out))
-    found = compare_entries(pool, by, evaluation, baseline)
-    if not found.answers:
-        reasons = [sentence for sentence in found.left_out if "not tested on the same cases" in sentence]
-        others = ", ".join(f"--by {question}" for question in QUESTIONS if question != by)
+    comparisons = compare_entries(pool, by, evaluation, baseline)
+    if not comparisons.answers:
+        reasons = [sentence for sentence in comparisons.left_out if "not tested on the same cases" in sentence]
+        other_questions = ", ".join(f"--by {question}" for question in QUESTIONS if question != by)
         raise ComparisonError(
             "; ".join(reasons)
-            or f"nothing to compare by {by}; there are {_names(pool.entries)}: choose {others}, or a --baseline"
+            or f"nothing to compare by {by}; there are {_names(pool.entries)}: "
+            f"choose {other_questions}, or a --baseline"
         )
-    return found
+    return comparisons
 
 
 def evaluation_of(results: Results) -> Evaluation:
@@ -132,11 +133,13 @@ def _with_baseline(entries: Sequence[Entry], by: str, baseline: str) -> Iterator
     if not chosen:
         raise ComparisonError(f"--baseline {baseline}: there is no such method or score; choose from {_names(entries)}")
     for entry in entries:
-        if any(entry is other for other in chosen):
+        if any(entry is baseline_entry for baseline_entry in chosen):
             continue
-        others = [other for other in chosen if other.dataset == entry.dataset]
-        alone = len(others) == 1 and by == "method"
-        yield from ((entry, other) for other in others if alone or _related(entry, other, by))
+        candidates = [baseline_entry for baseline_entry in chosen if baseline_entry.dataset == entry.dataset]
+        alone = len(candidates) == 1 and by == "method"
+        yield from (
+            (entry, baseline_entry) for baseline_entry in candidates if alone or _related(entry, baseline_entry, by)
+        )
 
 
 def _unpaired(entries: Sequence[Entry], pairs: Sequence[Pair], by: str) -> Iterator[str]:
@@ -189,12 +192,12 @@ def _tested(metric: str, first: Entry, second: Entry, evaluation: Evaluation, dr
     clusters, confidence = first.clusters, evaluation.confidence
     try:
         if metric == "auc":
-            found = compare_aucs(first.labels, first.values, second.values, clusters, confidence)
+            difference = compare_aucs(first.labels, first.values, second.values, clusters, confidence)
         else:
-            found = compare_aps(draws(first, clusters), draws(second, clusters), confidence)
+            difference = compare_aps(draws(first, clusters), draws(second, clusters), confidence)
     except UndefinedMetric as error:
         return Comparison(first, second, metric, None, str(error))
-    return Comparison(first, second, metric, found)
+    return Comparison(first, second, metric, difference)
 
 
 def _corrected(answers: Sequence[Comparison]) -> list[Comparison]:

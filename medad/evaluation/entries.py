@@ -66,20 +66,22 @@ def read_entries(folders: Sequence[Results], scores: Mapping[str, str] | None = 
         ConfigError: ``scores`` names a method or a score that is not there.
     """
     groups = [(str(results.folder), group) for results in folders for group in results.groups]
-    wanted = dict(scores or {})
-    _check_names(wanted, [group for _, group in groups])
+    scores_by_name = dict(scores or {})
+    _check_names(scores_by_name, [group for _, group in groups])
     entries: list[Entry] = []
     left_out: list[str] = []
     for folder, group in groups:
-        chosen = wanted.get(group.system) or wanted.get(group.first.rows[0]["method"]) or group.first.primary
-        alike, others = _same_cases(group)
-        left_out += others
-        entries += _entries(folder, group, alike, chosen)
+        chosen = (
+            scores_by_name.get(group.system) or scores_by_name.get(group.first.rows[0]["method"]) or group.first.primary
+        )
+        comparable, problems = _same_cases(group)
+        left_out += problems
+        entries += _entries(folder, group, comparable, chosen)
     return Pool(entries, left_out)
 
 
-def _check_names(wanted: Mapping[str, str], groups: Sequence[Group]) -> None:
-    for name, score in wanted.items():
+def _check_names(scores_by_name: Mapping[str, str], groups: Sequence[Group]) -> None:
+    for name, score in scores_by_name.items():
         matching = [group for group in groups if name in (group.system, group.first.rows[0]["method"])]
         if not matching:
             there = dict.fromkeys(group.system for group in groups)
@@ -94,19 +96,19 @@ def _check_names(wanted: Mapping[str, str], groups: Sequence[Group]) -> None:
 
 def _same_cases(group: Group) -> tuple[list[tuple[Cell, pd.DataFrame]], list[str]]:
     """The seeds that were tested on the cases of the lowest one, and a sentence for each other seed."""
-    alike: list[tuple[Cell, pd.DataFrame]] = []
+    comparable: list[tuple[Cell, pd.DataFrame]] = []
     left_out = []
     for cell in group.cells:
         cases = _sorted(cell.cases)
         if cases is None:
             left_out.append(f"{group.title}, seed {cell.seed}: it has no readable cases.csv to compare by")
-        elif alike and not cases[["id", "label"]].equals(alike[0][1][["id", "label"]]):
+        elif comparable and not cases[["id", "label"]].equals(comparable[0][1][["id", "label"]]):
             left_out.append(
-                f"{group.title}, seed {cell.seed}: it was tested on other cases than seed {alike[0][0].seed}"
+                f"{group.title}, seed {cell.seed}: it was tested on other cases than seed {comparable[0][0].seed}"
             )
         else:
-            alike.append((cell, cases))
-    return alike, left_out
+            comparable.append((cell, cases))
+    return comparable, left_out
 
 
 def _sorted(cases: pd.DataFrame | None) -> pd.DataFrame | None:
@@ -119,8 +121,8 @@ def _sorted(cases: pd.DataFrame | None) -> pd.DataFrame | None:
 
 def _entries(folder: str, group: Group, seeds: Sequence[tuple[Cell, pd.DataFrame]], chosen: str) -> Iterator[Entry]:
     for name in dict.fromkeys(name for cell, _ in seeds for name in cell.scores):
-        having = [(cell, cases) for cell, cases in seeds if name in cell.scores]
-        cell, cases = having[0]
+        scored_seeds = [(cell, cases) for cell, cases in seeds if name in cell.scores]
+        cell, cases = scored_seeds[0]
         yield Entry(
             folder=folder,
             dataset=group.dataset,
@@ -130,7 +132,7 @@ def _entries(folder: str, group: Group, seeds: Sequence[tuple[Cell, pd.DataFrame
             rate=cell.rows[0].get("anomaly_rate"),
             chosen=name == chosen,
             trivial=cell.trivial,
-            seeds=tuple(one.seed for one, _ in having),
+            seeds=tuple(seed_cell.seed for seed_cell, _ in scored_seeds),
             cases=cases.reindex(columns=["id", "label", "patient"], fill_value=""),
-            values=np.concatenate([scores_of(table, name) for _, table in having], axis=1),
+            values=np.concatenate([scores_of(table, name) for _, table in scored_seeds], axis=1),
         )

@@ -121,7 +121,7 @@ def finding_lines(summaries: Sequence[Row]) -> list[str]:
     about: dict[str, list[str]] = {}
     for row in summaries:
         rate = row.get("anomaly_rate")
-        swept = len({one.get("anomaly_rate") for one in summaries}) > 1 and rate is not None
+        swept = len({summary.get("anomaly_rate") for summary in summaries}) > 1 and rate is not None
         words = [row["dataset"] if several else "", system_of(row), row["score"], f"at {rate:g}" if swept else ""]
         name = " ".join(word for word in words if word)
         for finding in findings(row):

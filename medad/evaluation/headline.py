@@ -57,40 +57,40 @@ class Standing:
 
 def standings(results: Results) -> list[Standing]:
     """Every score of every group, over its seeds, the highest AUC first."""
-    every = []
+    ranked = []
     for group in results.groups:
         for name in dict.fromkeys(row["score"] for row in group.first.rows):
             rows = [row for cell in group.cells for row in cell.rows if row["score"] == name and row["auc"] is not None]
             if rows:
-                every.append(Standing(group, seed_summary(rows), name == group.first.primary))
-    return sorted(every, key=lambda standing: -standing.auc)
+                ranked.append(Standing(group, seed_summary(rows), name == group.first.primary))
+    return sorted(ranked, key=lambda standing: -standing.auc)
 
 
 def headline(results: Results, by_method: Comparisons) -> list[str]:
     """Sentences for each dataset; ``by_method`` are the paired tests of the methods' chosen scores."""
-    every = standings(results)
-    datasets = list(dict.fromkeys(standing.group.dataset for standing in every))
-    told = [
-        list(_of_dataset(name, [one for one in every if one.group.dataset == name], by_method))
+    ranked = standings(results)
+    datasets = list(dict.fromkeys(standing.group.dataset for standing in ranked))
+    sentences_by_dataset = [
+        list(_of_dataset(name, [standing for standing in ranked if standing.group.dataset == name], by_method))
         for name in sorted(datasets)
     ]
     if len(datasets) <= MOST_DATASETS:
-        return [sentence for sentences in told for sentence in sentences]
-    first = [sentences[0] for sentences in told]
+        return [sentence for sentences in sentences_by_dataset for sentence in sentences]
+    first = [sentences[0] for sentences in sentences_by_dataset]
     more = len(first) - MOST_SENTENCES
     return [*first[:MOST_SENTENCES], *([f"{more} more datasets are in the tables."] if more > 0 else [])]
 
 
-def _of_dataset(dataset: str, every: Sequence[Standing], by_method: Comparisons) -> Iterator[str]:
-    chosen = [standing for standing in every if standing.chosen]
+def _of_dataset(dataset: str, ranked: Sequence[Standing], by_method: Comparisons) -> Iterator[str]:
+    chosen = [standing for standing in ranked if standing.chosen]
     trained = [standing for standing in chosen if not standing.group.first.trivial]
     trivial = [standing for standing in chosen if standing.group.first.trivial]
     if trained and trivial:
         yield _verdict(dataset, trained, trivial, by_method)
-    if every:
-        among = f" of {len(every)} scores" if len(every) > 1 else ""
-        picked = " It was picked by its result, so it looks better than it is." if len(every) > 1 else ""
-        yield f"{dataset}: the highest AUC{among} is {every[0].text}: {every[0].against_chance}.{picked}"
+    if ranked:
+        among = f" of {len(ranked)} scores" if len(ranked) > 1 else ""
+        picked = " It was picked by its result, so it looks better than it is." if len(ranked) > 1 else ""
+        yield f"{dataset}: the highest AUC{among} is {ranked[0].text}: {ranked[0].against_chance}.{picked}"
     for standing in trained[:MOST_METHODS]:
         against = [_against(standing, baseline, by_method) for baseline in trivial]
         yield "; ".join([f"{dataset}: {standing.text}: {standing.against_chance}", *against]) + "."
@@ -127,18 +127,18 @@ def _against(standing: Standing, baseline: Standing, by_method: Comparisons) -> 
     answer = _answer(standing, baseline, by_method)
     if answer is None or answer.found is None:
         return f"{baseline.name} has AUC {baseline.auc:.3f}, and no paired test"
-    found = answer.found  # of either sign: which of the two came first is the folder's order
-    low, high = (-found.high, -found.low) if found.difference < 0 else (found.low, found.high)
+    difference = answer.found  # of either sign: which of the two came first is the folder's order
+    low, high = (-difference.high, -difference.low) if difference.difference < 0 else (difference.low, difference.high)
     p = "p < 0.001" if answer.p_holm is not None and answer.p_holm < 0.001 else f"p = {answer.p_holm or 0.0:.3f}"
     word = "ahead of" if standing.auc >= baseline.auc else "behind"
-    return f"{word} {baseline.name} by {abs(found.difference):.3f} [{low:.3f}, {high:.3f}], {p} (Holm)"
+    return f"{word} {baseline.name} by {abs(difference.difference):.3f} [{low:.3f}, {high:.3f}], {p} (Holm)"
 
 
 def _answer(first: Standing, second: Standing, by_method: Comparisons) -> Comparison | None:
     """The paired test of the AUCs of two standings, in whichever order they were compared."""
-    wanted = {first.name, second.name}
+    names = {first.name, second.name}
     for answer in by_method.answers:
-        same = {answer.first.name, answer.second.name} == wanted and answer.first.dataset == first.group.dataset
-        if same and answer.metric == "auc":
+        is_pair = {answer.first.name, answer.second.name} == names and answer.first.dataset == first.group.dataset
+        if is_pair and answer.metric == "auc":
             return answer
     return None

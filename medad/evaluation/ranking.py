@@ -44,7 +44,7 @@ def judge(
         **_flat("ap", drawn["ap"]),
         **_flat("f1_max", drawn["f1_max"]),
         "auc_std": _std(auc_covariance(labels, scores, clusters)[0].tolist()),
-        "ap_std": _std([one["ap"].value for one in members]),
+        "ap_std": _std([member["ap"].value for member in members]),
         "n_normal": int((labels == 0).sum()),
         "n_abnormal": int(labels.sum()),
         "n_patients": None if unknown else len(set(patients)),
@@ -64,13 +64,13 @@ def _point(
 ) -> dict[str, float | None]:
     """What flagging the studies whose score is above ``threshold`` finds and spares."""
     flagged = scores > threshold
-    found, sizes = [], []
-    for label, right in ((1, flagged), (0, ~flagged)):
-        own = labels == label
-        owner = None if clusters is None else clusters[own]
-        found.append(proportion(right[own], owner, evaluation.confidence))
-        sizes.append(effective_size(right[own], owner))
-    sensitivity, specificity = found
+    proportions, sizes = [], []
+    for label, correct in ((1, flagged), (0, ~flagged)):
+        in_class = labels == label
+        class_clusters = None if clusters is None else clusters[in_class]
+        proportions.append(proportion(correct[in_class], class_clusters, evaluation.confidence))
+        sizes.append(effective_size(correct[in_class], class_clusters))
+    sensitivity, specificity = proportions
     row: dict[str, float | None] = {f"{name}_threshold": threshold}
     row |= {**_flat(f"{name}_sensitivity", sensitivity), **_flat(f"{name}_specificity", specificity)}
     if evaluation.prevalence is not None:

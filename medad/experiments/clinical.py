@@ -56,9 +56,9 @@ class Clinical:
         rows = finished(self.out)
         if rows is None:
             return "registration=if_separates needs test rows of both classes, and there are none"
-        against = [finding for finding in primary_findings(rows) if not finding.separates]
-        reasons = "; ".join(f"{finding.meaning} ({finding.detail})" for finding in against)
-        return f"registration=if_separates, and the score is {reasons}" if against else ""
+        objections = [finding for finding in primary_findings(rows) if not finding.separates]
+        reasons = "; ".join(f"{finding.meaning} ({finding.detail})" for finding in objections)
+        return f"registration=if_separates, and the score is {reasons}" if objections else ""
 
     def identity(self) -> dict[str, Any]:
         """What a folder of results belongs to."""
@@ -118,9 +118,9 @@ def _check(clinical: Clinical, parent: Path) -> str:
     if pools.test_normal and pools.test_abnormal and (why := pools.untestable()):
         raise SplitError(f"{clinical.manifest.name}: {why}, or leave its test rows out")
     with clinical.tracker.run("check", clinical.out, parent) as run:
-        every = [study for group in studies.values() for study in group]
-        for start in range(0, len(every), READ_AT_ONCE):
-            clinical.loader.each(every[start : start + READ_AT_ONCE])
+        studies_of_all_roles = [study for group in studies.values() for study in group]
+        for start in range(0, len(studies_of_all_roles), READ_AT_ONCE):
+            clinical.loader.each(studies_of_all_roles[start : start + READ_AT_ONCE])
         write_records(clinical.out / CHECKED, [_counted(role, group) for role, group in studies.items()])
         run.table(clinical.out / CHECKED)
     return ", ".join(f"{len(group)} {role}" for role, group in studies.items()) + ", all readable"
@@ -153,8 +153,8 @@ def _evaluate(clinical: Clinical, parent: Path) -> str:
     folder = clinical.out / "model"
     model = load(folder, clinical.loader.device)
     name, loader = clinical.manifest.name, clinical.loader
-    made = (name, pools, loader, clinical.out, clinical.tracker, clinical.experiment.evaluation, parent)
-    rows = evaluate_one(model, folder, *made)
+    arguments = (name, pools, loader, clinical.out, clinical.tracker, clinical.experiment.evaluation, parent)
+    rows = evaluate_one(model, folder, *arguments)
     aucs = ", ".join(f"{row['score']} {row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]" for row in rows)
     return "\n".join([f"AUC {aucs}", *_warnings(rows)])
 

@@ -35,8 +35,8 @@ def check_copies(model: Path, studies: Sequence[Study], loader: Loader, split: s
 
 
 def _defects(model: Path, studies: Sequence[Study], loader: Loader) -> Iterator[str]:
-    if learned := seen_pixels(model, loader.pixels(studies)):
-        yield f"{learned} of {len(studies)} images have been learned from, pixel for pixel"
-    normal, abnormal = (set(loader.pixels([one for one in studies if one.label == label])) for label in (0, 1))
-    if both := normal & abnormal:
-        yield f"{len(both)} images are listed as normal and as abnormal"
+    if learned_count := seen_pixels(model, loader.pixels(studies)):
+        yield f"{learned_count} of {len(studies)} images have been learned from, pixel for pixel"
+    normal, abnormal = (set(loader.pixels([study for study in studies if study.label == label])) for label in (0, 1))
+    if contradictory := normal & abnormal:
+        yield f"{len(contradictory)} images are listed as normal and as abnormal"

@@ -53,7 +53,7 @@ def evaluate_one(
     studies = _testable(folder, dataset, pools)
     identity = {"model": model.digest, "dataset": dataset, "data": pools.digest()}
     experiment = Experiment(dataset, model.card.method, model.method.settings, model.card.seed, evaluation)
-    kept = _kept(out, identity, evaluation)
+    earlier_rows = _earlier_rows(out, identity, evaluation)
     with tracker.run("evaluate", out, parent) as run:
         run.params({"dataset": dataset, "digest": pools.digest(), "test": len(studies), "model": model.digest})
         run.params({"method": model.card.method, "seed": model.card.seed, **model.card.settings})
@@ -61,8 +61,8 @@ def evaluate_one(
         if folder.resolve() != (out / "model").resolve():
             shutil.copytree(folder, out / "model", dirs_exist_ok=True)
         run.model(out / "model", experiment.title)
-        if kept is not None:
-            return kept
+        if earlier_rows is not None:
+            return earlier_rows
         write_json(out / IDENTITY, identity)
         unlabeled = model.card.trained_on.get("unlabeled")
         about = {"split": pools.kind, "n_unlabeled": unlabeled, "n_unlabeled_abnormal": None, "anomaly_rate": None}
@@ -74,16 +74,16 @@ def _testable(folder: Path, dataset: str, pools: Pools) -> tuple[Study, ...]:
     if why := pools.untestable():
         raise EvaluationError(f"{dataset}: {why}")
     studies = (*pools.test_normal, *pools.test_abnormal)
-    known = seen(folder, studies, dataset)
-    if known:
+    learned = seen(folder, studies, dataset)
+    if learned:
         raise EvaluationError(
-            f"{dataset}: the model in {folder} has learned from {len(known)} of the {len(studies)} test studies, or "
+            f"{dataset}: the model in {folder} has learned from {len(learned)} of the {len(studies)} test studies, or "
             "from other studies of their patients: take them out of the test set"
         )
     return studies
 
 
-def _kept(out: Path, identity: dict[str, str], evaluation: Evaluation) -> list[dict[str, Any]] | None:
+def _earlier_rows(out: Path, identity: dict[str, str], evaluation: Evaluation) -> list[dict[str, Any]] | None:
     """What the same evaluation left in ``out``, if it was finished."""
     if not (out / IDENTITY).is_file():
         if finished(out):

@@ -92,12 +92,12 @@ def run_experiment(
     split = compose(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
     source = {"dataset": experiment.dataset, "split": pools.kind, "digest": pools.digest(), **counts(split.training)}
     run.params({**experiment.describe(), **source, "test": len(split.test)})
-    made = (experiment, split.training, loader, folder / "model", run, source)
-    method, card = _trained(experiment, loader, folder / "model", source) or train_model(*made)
+    arguments = (experiment, split.training, loader, folder / "model", run, source)
+    method, card = _trained(experiment, loader, folder / "model", source) or train_model(*arguments)
     normal, abnormal = unlabeled_counts(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
-    known = {"n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
-    unknown = {"n_unlabeled": len(split.training.unlabeled), "n_unlabeled_abnormal": None, "anomaly_rate": None}
-    about = {"split": pools.kind, **(unknown if pools.unknown else known)}
+    composed = {"n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
+    as_given = {"n_unlabeled": len(split.training.unlabeled), "n_unlabeled_abnormal": None, "anomaly_rate": None}
+    about = {"split": pools.kind, **(as_given if pools.unknown else composed)}
     run.model(folder / "model", experiment.title)
     run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
     return evaluate_model(experiment, method, card, split.test, loader, folder, run, about=about, began=began)

@@ -37,17 +37,17 @@ class Localization:
         self._each: dict[str, list[float]] = {}
         self._patients: list[str | None] = []
 
-    def add(self, one: ScoredStudy, mask: Mask | None) -> float | None:
+    def add(self, scored: ScoredStudy, mask: Mask | None) -> float | None:
         """Count a study and its mask (N, S, S); the AUROC of its own pixels, where it has marked and unmarked ones.
 
         It is the mean over the scores: what cases are ranked by in the panel.
         """
-        if one.study.label and (mask is None or not mask.any()):
+        if scored.study.label and (mask is None or not mask.any()):
             if mask is not None:
                 log.warning("a mask of the test set marks nothing on the network's grid: its study is left out of it")
             return None
-        maps = {name: one.maps(name) for name in one.scores}
-        if one.study.label and mask is not None and one.study.mask_kind == "boxes":
+        maps = {name: scored.maps(name) for name in scored.scores}
+        if scored.study.label and mask is not None and scored.study.mask_kind == "boxes":
             for name, values in maps.items():
                 self._hits.setdefault(name, []).append(points_into(values, mask))
         elif self.masked:
@@ -57,8 +57,8 @@ class Localization:
         if mask is None or mask.all():
             return None
         areas = {name: _pixel_auc(mask, values) for name, values in maps.items()}
-        if one.study.mask_kind == "pixels":
-            self._patients.append(one.study.patient)
+        if scored.study.mask_kind == "pixels":
+            self._patients.append(scored.study.patient)
             for name, area in areas.items():
                 self._each.setdefault(name, []).append(area)
         return float(np.mean(list(areas.values())))
@@ -67,9 +67,13 @@ class Localization:
         """The part of a result row that the maps of one score decide; see medad.evaluation."""
         row: dict[str, Any] = {}
         if self._pixels and self._pixels[name].n_masks:
-            found = self._pixels[name].result()
-            row = {f"pixel_{key}": getattr(found, key) for key in ("auc", "ap", "f1_max", "aupro", "dice_oracle")}
-            row |= {"pixel_dice": found.dice, "pixel_threshold": self.thresholds.get(name), "n_masks": found.n_masks}
+            metrics = self._pixels[name].result()
+            row = {f"pixel_{key}": getattr(metrics, key) for key in ("auc", "ap", "f1_max", "aupro", "dice_oracle")}
+            row |= {
+                "pixel_dice": metrics.dice,
+                "pixel_threshold": self.thresholds.get(name),
+                "n_masks": metrics.n_masks,
+            }
             row |= self._within_studies(name, confidence)
         if self._hits:
             hits = proportion(np.array(self._hits[name]), confidence=confidence)
@@ -81,11 +85,11 @@ class Localization:
         """The mean AUROC of a study's own pixels, with its interval over studies; nothing for a single patient."""
         values = np.array(self._each.get(name, []))
         try:
-            found = mean_interval(values, clusters_of(self._patients), confidence)
+            area = mean_interval(values, clusters_of(self._patients), confidence)
         except UndefinedMetric:
             return {}
-        low, high = max(0.0, found.low), min(1.0, found.high)
-        return {"pixel_auc_each": found.value, "pixel_auc_each_low": low, "pixel_auc_each_high": high}
+        low, high = max(0.0, area.low), min(1.0, area.high)
+        return {"pixel_auc_each": area.value, "pixel_auc_each_low": low, "pixel_auc_each_high": high}
 
 
 def _pixel_auc(mask: Mask, maps: NDArray[np.float32]) -> float:

@@ -30,10 +30,10 @@ class Probes:
         self._count = 0
         self.images: list[Tensor] = []
 
-    def add(self, one: ScoredStudy) -> None:
+    def add(self, scored: ScoredStudy) -> None:
         """Take some slices (C, S, S) of a study, or none."""
         if self._count % self._every == 0:
-            self.images += one.slices[:: -(-len(one.slices) // self._each)]
+            self.images += scored.slices[:: -(-len(scored.slices) // self._each)]
         self._count += 1
 
 

@@ -56,16 +56,16 @@ def check_choices(built: Iterable[Method], evaluation: Evaluation) -> None:
     Raises:
         ConfigError: there is none.
     """
-    known = list(dict.fromkeys(name for method in built for name in method.scores))
-    for key, wanted in (("score", evaluation.score), ("map", evaluation.map)):
-        if wanted is not None and wanted not in known:
-            raise ConfigError(f"settings: {key}={wanted!r} is no score here: choose from {', '.join(known)}")
+    scores = list(dict.fromkeys(name for method in built for name in method.scores))
+    for key, choice in (("score", evaluation.score), ("map", evaluation.map)):
+        if choice is not None and choice not in scores:
+            raise ConfigError(f"settings: {key}={choice!r} is no score here: choose from {', '.join(scores)}")
 
 
 def choose(card: Card, method: Method, evaluation: Evaluation) -> Card:
     """The card with the ranking score and the map that ``evaluation`` names, where it names one that there is."""
-    wanted = {"score": _chosen(evaluation.score, method), "map": _chosen(evaluation.map, method)}
-    return card.model_copy(update={key: name for key, name in wanted.items() if name is not None})
+    choices = {"score": _chosen(evaluation.score, method), "map": _chosen(evaluation.map, method)}
+    return card.model_copy(update={key: name for key, name in choices.items() if name is not None})
 
 
 def _chosen(name: str | None, method: Method) -> str | None:
@@ -86,11 +86,11 @@ def _scored(
     scores: dict[str, list[float]] = {}
     maps: dict[str, PixelHistogram] = {}
     probes = Probes(len(studies))
-    for one in score_studies(method, studies, loader):
-        probes.add(one)
-        for name in one.scores:
-            scores.setdefault(name, []).append(study_score(one.scores[name].members))
-            maps.setdefault(name, PixelHistogram()).add(one.maps(name))
+    for scored in score_studies(method, studies, loader):
+        probes.add(scored)
+        for name in scored.scores:
+            scores.setdefault(name, []).append(study_score(scored.scores[name].members))
+            maps.setdefault(name, PixelHistogram()).add(scored.maps(name))
     return {name: np.array(values) for name, values in scores.items()}, maps, probes.images
 
 

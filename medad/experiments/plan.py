@@ -52,7 +52,7 @@ class Experiment:
         return "_".join(part for part in parts if part != "-")
 
 
-def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] = ()) -> list[Experiment]:
+def plan(pipeline: Pipeline, overrides: Mapping[str, Any], manifest_names: Collection[str] = ()) -> list[Experiment]:
     """The experiments of a pipeline, in order. Wrong names, keys and values are errors now, not after hours.
 
     The methods and the evaluation share one list of settings, and each takes the keys it knows; the file may hold
@@ -63,9 +63,9 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] 
     if not pipeline.datasets:
         raise ConfigError(f"no dataset to run on: name some of {', '.join(datasets.names())} with --datasets")
     for name in pipeline.datasets:
-        if name in own and name in datasets.names():
+        if name in manifest_names and name in datasets.names():
             raise ConfigError(f"the manifest is called {name!r} like a data set: name it in a column 'dataset'")
-        if name not in own:
+        if name not in manifest_names:
             datasets.check(name)
     for name in pipeline.methods:
         methods.check(name)
@@ -101,17 +101,19 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] 
     ]
 
 
-def _check_keys(values: Mapping[str, Any], names: Sequence[str], where: str, also: Set[str] = frozenset()) -> None:
-    known = {key for name in names for key in methods.settings(name).model_fields} | also
+def _check_keys(
+    values: Mapping[str, Any], names: Sequence[str], where: str, shared_keys: Set[str] = frozenset()
+) -> None:
+    keys = {key for name in names for key in methods.settings(name).model_fields} | shared_keys
     for key in values:
-        if key not in known:
-            raise ConfigError(unknown_key(key, sorted(known), f"{where}, for {', '.join(names)}"))
+        if key not in keys:
+            raise ConfigError(unknown_key(key, sorted(keys), f"{where}, for {', '.join(names)}"))
 
 
 def _each_network(model: type[Settings], values: Mapping[str, Any], networks: tuple[str, ...]) -> Iterator[Settings]:
-    own = {key: value for key, value in values.items() if key in model.model_fields}
+    method_values = {key: value for key, value in values.items() if key in model.model_fields}
     if "network" not in model.model_fields:
-        yield build(model, own, "settings")
+        yield build(model, method_values, "settings")
     else:
         for network in networks:
-            yield build(model, {**own, "network": network}, "settings")
+            yield build(model, {**method_values, "network": network}, "settings")

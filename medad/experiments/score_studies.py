@@ -69,8 +69,8 @@ def score_study(method: Method, study: Study, loader: Loader) -> ScoredStudy:
 def _batches(stream: Iterator[tuple[Study, Tensor]], images: int) -> Iterator[list[tuple[Study, Tensor]]]:
     """Studies in groups that have about ``images`` slices together."""
     group: list[tuple[Study, Tensor]] = []
-    for one in stream:
-        group.append(one)
+    for study_slices in stream:
+        group.append(study_slices)
         if sum(len(slices) for _, slices in group) >= images:
             yield group
             group = []
@@ -79,13 +79,16 @@ def _batches(stream: Iterator[tuple[Study, Tensor]], images: int) -> Iterator[li
 
 
 def _part(scored: dict[str, Scored], place: slice) -> dict[str, Scored]:
-    return {name: Scored(one.score[place], one.anomaly_map[place], one.members[place]) for name, one in scored.items()}
+    return {
+        name: Scored(scores.score[place], scores.anomaly_map[place], scores.members[place])
+        for name, scores in scored.items()
+    }
 
 
 def score_images(method: Method, images: Tensor) -> dict[str, Scored]:
     """Scores of images (N, C, S, S), a batch at a time, on the CPU."""
     batches = torch.split(images, method.settings.batch_size)
-    return joined_scores([{name: _on_cpu(one) for name, one in method.score(batch).items()} for batch in batches])
+    return joined_scores([{name: _on_cpu(scores) for name, scores in method.score(batch).items()} for batch in batches])
 
 
 def _on_cpu(scored: Scored) -> Scored:

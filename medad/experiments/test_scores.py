@@ -50,18 +50,18 @@ class TestScores:
 def score_test(method: Method, studies: Sequence[Study], loader: Loader, thresholds: Mapping[str, float]) -> TestScores:
     """Score labeled ``studies`` one after another; ``thresholds`` of the maps are those of the model's card."""
     localization = Localization(studies, thresholds)
-    kept, found = [], []
+    readable, mask_areas = [], []
     members: dict[str, list[NDArray[np.float64]]] = {}
     spreads: dict[str, MapSpread] = {}
-    for one in score_studies(method, studies, loader):
-        kept.append(one.study)
-        found.append(localization.add(one, _mask(one.study, loader)))
-        for name in one.scores:
-            members.setdefault(name, []).append(one.members(name))
-            spreads.setdefault(name, MapSpread()).add(one.maps(name))
+    for scored in score_studies(method, studies, loader):
+        readable.append(scored.study)
+        mask_areas.append(localization.add(scored, _mask(scored.study, loader)))
+        for name in scored.scores:
+            members.setdefault(name, []).append(scored.members(name))
+            spreads.setdefault(name, MapSpread()).add(scored.maps(name))
     stacked = {name: np.stack(values) for name, values in members.items()}
     contrast = {name: spread.contrast() for name, spread in spreads.items()}
-    return TestScores(tuple(kept), stacked, contrast, tuple(found), localization)
+    return TestScores(tuple(readable), stacked, contrast, tuple(mask_areas), localization)
 
 
 def _mask(study: Study, loader: Loader) -> NDArray[np.bool_] | None:
@@ -76,8 +76,8 @@ def write_cases(path: Path, test: TestScores) -> None:
     studies, then one for each score. A score of several networks that are judged one by one is the mean of theirs,
     which follow as NAME.0, NAME.1, ...
     """
-    known = dict.fromkeys(study.patient for study in test.studies if study.patient is not None)
-    numbers = {patient: f"p{place:04d}" for place, patient in enumerate(known, 1)}
+    known_patients = dict.fromkeys(study.patient for study in test.studies if study.patient is not None)
+    numbers = {patient: f"p{place:04d}" for place, patient in enumerate(known_patients, 1)}
     attributes = dict.fromkeys(name for study in test.studies for name, _ in study.attributes)
     columns: dict[str, Sequence[Any]] = {
         "id": [study.id for study in test.studies],
@@ -95,13 +95,13 @@ def write_cases(path: Path, test: TestScores) -> None:
     write_csv(path, list(columns), zip(*columns.values(), strict=True))
 
 
-def picture(one: ScoredStudy, by: str, loader: Loader, title: str = "") -> Case:
+def picture(scored_study: ScoredStudy, by: str, loader: Loader, title: str = "") -> Case:
     """The slice of a study where the score ``by`` is highest, its maps, and its mask if it has one."""
-    place, mask = one.worst_slice(by), _mask(one.study, loader)
+    place, mask = scored_study.worst_slice(by), _mask(scored_study.study, loader)
     return Case(
         title,
-        one.slices[place],
-        {name: scored.anomaly_map[place] for name, scored in one.scores.items()},
+        scored_study.slices[place],
+        {name: scored.anomaly_map[place] for name, scored in scored_study.scores.items()},
         None if mask is None else torch.from_numpy(mask[place]),
     )
 

@@ -59,9 +59,9 @@ def folder_studies(folder: Path) -> tuple[Study, ...]:
     """Every study below ``folder``; what is no image, or cannot be, is counted in the log."""
     if not folder.exists():
         raise NoStudies(f"{folder}: there is no such file or folder")
-    found = list(discover(folder))
-    studies = tuple(replace(item, label=None, mask=None) for item in found if isinstance(item, Study))
-    left_out = [item for item in found if isinstance(item, (Skipped, UnreadableImage))]
+    items = list(discover(folder))
+    studies = tuple(replace(item, label=None, mask=None) for item in items if isinstance(item, Study))
+    left_out = [item for item in items if isinstance(item, (Skipped, UnreadableImage))]
     if left_out:
         first = left_out[0].reason
         log.info("%s: %d studies; %d other files left out, the first: %s", folder, len(studies), len(left_out), first)
@@ -96,9 +96,9 @@ def train_one(
 
 def _check_same(folder: Path, experiment: Experiment, source: dict[str, Any]) -> None:
     settings = experiment.settings.model_dump(mode="json")
-    wanted = {"method": experiment.method, "settings": settings, "seed": experiment.seed, "trained_on": source}
+    expected = {"method": experiment.method, "settings": settings, "seed": experiment.seed, "trained_on": source}
     card = load(folder).card
-    if {key: getattr(card, key) for key in wanted} != wanted:
+    if {key: getattr(card, key) for key in expected} != expected:
         raise ModelError(f"{folder} holds a model made with other data, settings or seed: choose a new --out")
 
 

@@ -78,9 +78,11 @@ def _colors() -> tuple[Gray, Gray]:
 def css_gradient(stops: int = 12) -> str:
     """The colors of :func:`overlay` from low to high, as a CSS gradient for what lies on an image."""
     colors, opacity = _colors()
-    places = np.linspace(0, 255, stops).round().astype(int)
-    listed = (f"rgb({' '.join(f'{part:.0f}' for part in colors[one])} / {opacity[one, 0]:.2f})" for one in places)
-    return f"linear-gradient(to right, {', '.join(listed)})"
+    levels = np.linspace(0, 255, stops).round().astype(int)
+    color_stops = (
+        f"rgb({' '.join(f'{part:.0f}' for part in colors[level])} / {opacity[level, 0]:.2f})" for level in levels
+    )
+    return f"linear-gradient(to right, {', '.join(color_stops)})"
 
 
 def save_pair(path: Path, gray: Bytes, colored: Bytes, scale: Scale, **how: Any) -> None:
@@ -111,18 +113,18 @@ def _bar(width: int, scale: Scale) -> Bytes:
     draw, middle, gap = ImageDraw.Draw(bar), height / 2, height // 3
     low, high = f"{scale.low:.3g}", f"{scale.high:.3g}"
     length = width // 4
-    right = width - gap - round(draw.textlength(high, font))
-    left = right - gap - length
+    ramp_end = width - gap - round(draw.textlength(high, font))
+    ramp_start = ramp_end - gap - length
     draw.text((gap, middle), f"map {scale.name}", "white", font, anchor="lm")
-    draw.text((right, middle), high, "white", font, anchor="lm")
-    draw.text((left - gap, middle), low, "white", font, anchor="rm")
+    draw.text((ramp_end, middle), high, "white", font, anchor="lm")
+    draw.text((ramp_start - gap, middle), low, "white", font, anchor="rm")
     ramp = np.linspace(scale.low, scale.high, length, dtype=np.float32)[None]
     strip = overlay(
         np.full((height - 2 * (height // 4), length), 128, np.uint8),
         np.repeat(ramp, height - 2 * (height // 4), axis=0),
         scale,
     )
-    bar.paste(Image.fromarray(strip), (left, height // 4))
+    bar.paste(Image.fromarray(strip), (ramp_start, height // 4))
     return np.asarray(bar)
 
 

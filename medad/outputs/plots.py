@@ -57,8 +57,8 @@ def _chance(axis: Axes, x: ArrayLike, y: ArrayLike) -> None:
 
 
 def _line(axis: Axes, x: NDArray[np.float64], y: NDArray[np.float64], color: str) -> None:
-    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).round().astype(int))
-    axis.plot(x[kept], y[kept], color=color, linewidth=1.1)
+    points = np.unique(np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).round().astype(int))
+    axis.plot(x[points], y[points], color=color, linewidth=1.1)
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1.005)
 
@@ -125,12 +125,12 @@ def save_histograms(
 
 def save_curves(path: Path, labels: NDArray[np.int64], scores: Mapping[str, NDArray[np.float64]], title: str) -> None:
     """Write a PNG with the ROC and the PR curve of each score (N,)."""
-    figure, (left, right) = _row_of_axes(2, (3.6, 3.2), title)
+    figure, (roc_axis, pr_axis) = _row_of_axes(2, (3.6, 3.2), title)
     runs = {name: [(labels, values)] for name, values in scores.items()}
-    draw_roc(left, runs)
-    draw_pr(right, runs)
-    names = [line for line in left.get_lines() if line.get_linestyle() == "-"]
-    left.legend(names, list(runs), fontsize=7, loc="lower right")
+    draw_roc(roc_axis, runs)
+    draw_pr(pr_axis, runs)
+    names = [line for line in roc_axis.get_lines() if line.get_linestyle() == "-"]
+    roc_axis.legend(names, list(runs), fontsize=7, loc="lower right")
     with writing(path) as part:
         figure.savefig(part, dpi=110)
 
@@ -143,9 +143,9 @@ def save_rate_curves(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     cells = list(dict.fromkeys((row["dataset"], row["method"], row["network"]) for row in rows))
     figure, axes = _row_of_axes(len(cells), (4.2, 3.4), "")
     for axis, cell in zip(axes, cells, strict=True):
-        own = [row for row in rows if (row["dataset"], row["method"], row["network"]) == cell]
+        cell_rows = [row for row in rows if (row["dataset"], row["method"], row["network"]) == cell]
         lines: dict[str, list[tuple[float, float, float]]] = {}
-        for row in own:
+        for row in cell_rows:
             lines.setdefault(row["score"], []).append((row["anomaly_rate"], row["auc"], row["auc_std"] or 0.0))
         draw_rates(axis, lines)
         axis.set_title(" ".join(part for part in cell if part != "-"), fontsize=9)

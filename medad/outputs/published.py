@@ -33,8 +33,8 @@ class Figure:
 
     def of(self, row: Mapping[str, Any]) -> bool:
         """Whether this is the figure of a result row's cell."""
-        same = all(getattr(self, key) == row[key] for key in CELL)
-        return same and self.anomaly_rate in (None, row["anomaly_rate"])
+        is_cell = all(getattr(self, key) == row[key] for key in CELL)
+        return is_cell and self.anomaly_rate in (None, row["anomaly_rate"])
 
 
 def read_published(path: Path | None = None) -> tuple[Figure, ...]:
@@ -64,14 +64,14 @@ def _figure(row: dict[str, str], where: str) -> Figure:
 
 def sources(rows: Sequence[Mapping[str, Any]], figures: Iterable[Figure]) -> list[str]:
     """The sources of all figures that belong to a cell of ``rows``: a figure is marked by its place, from 1."""
-    found = [figure for figure in figures if any(figure.of(row) for row in rows)]
-    return list(dict.fromkeys(figure.source for figure in found))
+    matching = [figure for figure in figures if any(figure.of(row) for row in rows)]
+    return list(dict.fromkeys(figure.source for figure in matching))
 
 
-def beside(row: Mapping[str, Any], metric: str, figures: Iterable[Figure], known: Sequence[str]) -> str:
+def beside(row: Mapping[str, Any], metric: str, figures: Iterable[Figure], listed_sources: Sequence[str]) -> str:
     """The published figures of a row's cell, as in "0.815 [1], 0.832 [2]"; in parentheses for another split."""
-    found = [figure for figure in figures if figure.metric == metric and figure.of(row)]
-    text = ", ".join(f"{figure.value:.3f} [{known.index(figure.source) + 1}]" for figure in found)
+    matching = [figure for figure in figures if figure.metric == metric and figure.of(row)]
+    text = ", ".join(f"{figure.value:.3f} [{listed_sources.index(figure.source) + 1}]" for figure in matching)
     return text if not text or row["split"] in COMPARABLE else f"({text})"
 
 

@@ -55,7 +55,7 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
     A score is marked where :func:`warning_lines` says something of it. Where any of ``figures`` belongs to a cell,
     there is a column of published AUCs.
     """
-    known = sources(rows, figures)
+    listed_sources = sources(rows, figures)
     summaries = over_seeds(rows)
     lines: list[Sequence[str]] = [
         (
@@ -68,11 +68,11 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
             _value(row, "ap"),
             row["over"],
             f"{row['n_normal']} + {row['n_abnormal']}",
-            *([beside(row, "auc", figures, known)] if known else []),
+            *([beside(row, "auc", figures, listed_sources)] if listed_sources else []),
         )
         for row in (*summaries, *over_classes(summaries))
     ]
-    return (*HEADINGS, *(["published AUC"] if known else [])), lines
+    return (*HEADINGS, *(["published AUC"] if listed_sources else [])), lines
 
 
 def warning_lines(rows: Sequence[Row]) -> list[str]:
@@ -128,5 +128,6 @@ def legend(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         titles.setdefault(row["method"], {})[row["score"]] = row["title"]
     return [
-        f"{method}: {'; '.join(f'{score} = {title}' for score, title in own.items())}" for method, own in titles.items()
+        f"{method}: {'; '.join(f'{score} = {title}' for score, title in scores.items())}"
+        for method, scores in titles.items()
     ]

@@ -48,14 +48,16 @@ class Cell:
     @property
     def source(self) -> dict[str, Any]:
         """Where the training data came from, as the card says."""
-        found = (self.card or {}).get("trained_on")
-        return found if isinstance(found, dict) else {}
+        source = (self.card or {}).get("trained_on")
+        return source if isinstance(source, dict) else {}
 
     @property
     def held_out(self) -> dict[str, NDArray[np.float64]]:
         """Scores of the normals that were held out for calibration, for the scores that were tested."""
-        found = (self.card or {}).get("calibration")
-        scores = {name: _numbers(found.get(name)) for name in self.scores} if isinstance(found, dict) else {}
+        calibration = (self.card or {}).get("calibration")
+        scores = (
+            {name: _numbers(calibration.get(name)) for name in self.scores} if isinstance(calibration, dict) else {}
+        )
         return {name: values for name, values in scores.items() if len(values)}
 
     @property
@@ -66,8 +68,8 @@ class Cell:
     @property
     def scores(self) -> list[str]:
         """The names of its scores that the table of cases holds too."""
-        known = () if self.cases is None else self.cases.columns
-        return [row["score"] for row in self.rows if row["score"] in known]
+        columns = () if self.cases is None else self.cases.columns
+        return [row["score"] for row in self.rows if row["score"] in columns]
 
     @property
     def primary(self) -> str:
@@ -86,8 +88,8 @@ class Cell:
         """Labels and scores (N,) of the cases that have both; of several networks, their mean score."""
         if self.cases is None:
             return np.empty(0, np.int64), np.empty(0)
-        kept = self.cases[self.cases["label"].isin([0, 1]) & np.isfinite(self.cases[score])]
-        return kept["label"].to_numpy(np.int64), kept[score].to_numpy(np.float64)
+        scored = self.cases[self.cases["label"].isin([0, 1]) & np.isfinite(self.cases[score])]
+        return scored["label"].to_numpy(np.int64), scored[score].to_numpy(np.float64)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -101,8 +103,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
 def read_cell(folder: Path) -> tuple[Cell | None, str]:
     """The cell in ``folder``, or why it cannot be read."""
     result = read_json(folder / RESULT)
-    found = result.get("rows") if result else None
-    checked = [checked_row(row) for row in found] if isinstance(found, list) else []
+    raw_rows = result.get("rows") if result else None
+    checked = [checked_row(row) for row in raw_rows] if isinstance(raw_rows, list) else []
     rows = [row for row in checked if row is not None]
     if not result or not rows or len(rows) < len(checked):
         return None, "damaged: its result.json cannot be read"

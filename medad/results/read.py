@@ -93,8 +93,13 @@ def read_results(folder: Path, cells_of: Collection[Path] | None = None) -> Resu
 
 def _places(folder: Path) -> list[Path]:
     """``folder`` and the folders below it where results can lie, two levels deep."""
-    children = sorted(one for one in folder.iterdir() if one.is_dir() and one.name not in ELSEWHERE)
-    below = [two for one in children for two in sorted(one.iterdir()) if two.is_dir() and two.name not in ELSEWHERE]
+    children = sorted(child for child in folder.iterdir() if child.is_dir() and child.name not in ELSEWHERE)
+    below = [
+        grandchild
+        for child in children
+        for grandchild in sorted(child.iterdir())
+        if grandchild.is_dir() and grandchild.name not in ELSEWHERE
+    ]
     return [folder, *children, *below]
 
 
@@ -114,9 +119,9 @@ def _order(cell: Cell) -> tuple[str, str, str, float, int]:
 
 def _key(cell: Cell) -> str:
     """Equal for cells that differ in their seed only."""
-    same = {key: value for key, value in cell.experiment.items() if key != "seed"}
+    without_seed = {key: value for key, value in cell.experiment.items() if key != "seed"}
     return json.dumps(
-        [same, cell.rows[0]["dataset"], cell.source.get("digest"), cell.source.get("split")], sort_keys=True
+        [without_seed, cell.rows[0]["dataset"], cell.source.get("digest"), cell.source.get("split")], sort_keys=True
     )
 
 
@@ -125,10 +130,12 @@ def _titles(firsts: list[Cell]) -> list[str]:
     names = [_name(cell) for cell in firsts]
     titles = []
     for cell, name in zip(firsts, names, strict=True):
-        alike = [other.experiment for other, its in zip(firsts, names, strict=True) if its == name]
-        keys = sorted({key for one in alike for key in one} - {"seed"})
-        told = [key for key in keys if len({json.dumps(one.get(key)) for one in alike}) > 1]
-        titles.append(", ".join([name, *(f"{key.replace('_', ' ')} {cell.experiment.get(key)}" for key in told)]))
+        namesakes = [namesake.experiment for namesake, its_name in zip(firsts, names, strict=True) if its_name == name]
+        keys = sorted({key for experiment in namesakes for key in experiment} - {"seed"})
+        differing_keys = [key for key in keys if len({json.dumps(experiment.get(key)) for experiment in namesakes}) > 1]
+        titles.append(
+            ", ".join([name, *(f"{key.replace('_', ' ')} {cell.experiment.get(key)}" for key in differing_keys)])
+        )
     return titles
 
 

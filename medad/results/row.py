@@ -66,8 +66,8 @@ def checked_row(row: object) -> ResultRow | None:
     """A row in which text is text, a flag a flag and a number a finite number or None; None if it is no row."""
     if not isinstance(row, dict) or not {"dataset", "method", "score", "auc", "ap"} <= row.keys():
         return None
-    known = {**dict.fromkeys(TEXTS, "-"), "findings": "", **row}
-    return cast("ResultRow", {str(key): _checked(str(key), value) for key, value in known.items()})
+    with_defaults = {**dict.fromkeys(TEXTS, "-"), "findings": "", **row}
+    return cast("ResultRow", {str(key): _checked(str(key), value) for key, value in with_defaults.items()})
 
 
 def _checked(key: str, value: object) -> object:

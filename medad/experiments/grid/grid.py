@@ -73,7 +73,7 @@ class Grid:
     @property
     def digest(self) -> str:
         """8 hex digits that are the same for the same experiments, whichever of their data sets are there."""
-        described = json.dumps([one.describe() for one in self.experiments], sort_keys=True)
+        described = json.dumps([experiment.describe() for experiment in self.experiments], sort_keys=True)
         return hashlib.sha256(described.encode()).hexdigest()[:8]
 
     def unfinished(self) -> list[Cell]:
@@ -82,10 +82,17 @@ class Grid:
 
     def outcome(self) -> Outcome:
         """What there is before anything is run."""
-        kept = [cell.folder for cell in self.cells if cell.finished() is not None]
+        finished_folders = [cell.folder for cell in self.cells if cell.finished() is not None]
         of_this_bench = {cell.folder for cell in self.cells}
-        others = [path for path in (self.out / CELLS).glob(f"*/{RESULT}") if path.parent not in of_this_bench]
-        return Outcome(self.rows(), kept, dict(self.missing), dict(self.broken), len(kept), others=len(others))
+        other_results = [path for path in (self.out / CELLS).glob(f"*/{RESULT}") if path.parent not in of_this_bench]
+        return Outcome(
+            self.rows(),
+            finished_folders,
+            dict(self.missing),
+            dict(self.broken),
+            len(finished_folders),
+            others=len(other_results),
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """The rows of all finished cells, in the order of the grid."""
@@ -117,7 +124,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def find_grid(
-    experiments: Sequence[Experiment], out: Path, *, data_root: Path | None, own: Mapping[str, Pools]
+    experiments: Sequence[Experiment], out: Path, *, data_root: Path | None, manifest_pools: Mapping[str, Pools]
 ) -> Grid:
     """The grid of ``experiments`` on the data sets that are there; ``own`` are data sets by manifest.
 
@@ -126,10 +133,13 @@ def find_grid(
     """
     missing: dict[str, str] = {}
     broken: dict[str, str] = {}
-    pools = _find(experiments, own, data_root, out, missing, broken)
-    todo = _same_size([one for one in experiments if one.dataset in pools], pools)
+    pools = _available_pools(experiments, manifest_pools, data_root, out, missing, broken)
+    todo = _same_size([experiment for experiment in experiments if experiment.dataset in pools], pools)
     _check_rates(todo, pools)
-    cells = [Cell(one, pools[one.dataset], out / CELLS / one.name(pools[one.dataset].digest())) for one in todo]
+    cells = [
+        Cell(experiment, pools[experiment.dataset], out / CELLS / experiment.name(pools[experiment.dataset].digest()))
+        for experiment in todo
+    ]
     return Grid(out, experiments, cells, missing, broken)
 
 
@@ -140,27 +150,27 @@ def alone(out: Path) -> Iterator[None]:
     Raises:
         BenchError: another one is at work there.
     """
-    place = out / "runs" / LOCK
-    place.parent.mkdir(parents=True, exist_ok=True)
-    lock = open_locked(place)
+    lock_file = out / "runs" / LOCK
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    lock = open_locked(lock_file)
     if lock is None:
         raise BenchError(f"{out}: another medad is at work here; wait for it, or choose a new --out")
     with lock:
         yield
 
 
-def _find(
+def _available_pools(
     experiments: Sequence[Experiment],
-    own: Mapping[str, Pools],
+    manifest_pools: Mapping[str, Pools],
     data_root: Path | None,
     out: Path,
     missing: dict[str, str],
     broken: dict[str, str],
 ) -> dict[str, Pools]:
     pools, errors = {}, []
-    for name in dict.fromkeys(one.dataset for one in experiments):
+    for name in dict.fromkeys(experiment.dataset for experiment in experiments):
         try:
-            candidate = own[name] if name in own else datasets.get(name).pools(data_root, out)
+            candidate = manifest_pools[name] if name in manifest_pools else datasets.get(name).pools(data_root, out)
             _check(name, candidate)
         except MissingDataset as error:
             missing[name] = str(error)
@@ -184,8 +194,8 @@ def _check(name: str, pools: Pools) -> None:
 
 def _check_rates(experiments: Sequence[Experiment], pools: Mapping[str, Pools]) -> None:
     """Raise now that a share of anomalies cannot be composed."""
-    for name in {one.dataset for one in experiments}:
-        rates = {one.settings.anomaly_rate for one in experiments if one.dataset == name}
+    for name in {experiment.dataset for experiment in experiments}:
+        rates = {experiment.settings.anomaly_rate for experiment in experiments if experiment.dataset == name}
         if pools[name].unknown and len(rates) > 1:
             raise SplitError(f"{name}: no anomaly rates can be composed, for not every unlabeled study has a label")
     for dataset, rate, count in {(e.dataset, e.settings.anomaly_rate, e.settings.unlabeled) for e in experiments}:
@@ -195,13 +205,15 @@ def _check_rates(experiments: Sequence[Experiment], pools: Mapping[str, Pools]) 
 def _same_size(experiments: list[Experiment], pools: Mapping[str, Pools]) -> list[Experiment]:
     """The experiments with one size of the unlabeled set for all anomaly rates of a dataset, where none is given."""
     rates: dict[str, set[float]] = {}
-    for one in experiments:
-        rates.setdefault(one.dataset, set()).add(one.settings.anomaly_rate)
+    for experiment in experiments:
+        rates.setdefault(experiment.dataset, set()).add(experiment.settings.anomaly_rate)
 
-    def sized(one: Experiment) -> Experiment:
-        if len(rates[one.dataset]) == 1:
-            return one
-        count = one.settings.unlabeled or default_count(pools[one.dataset], sorted(rates[one.dataset]))
-        return replace(one, settings=one.settings.model_copy(update={"unlabeled": count}))
+    def sized(experiment: Experiment) -> Experiment:
+        if len(rates[experiment.dataset]) == 1:
+            return experiment
+        count = experiment.settings.unlabeled or default_count(
+            pools[experiment.dataset], sorted(rates[experiment.dataset])
+        )
+        return replace(experiment, settings=experiment.settings.model_copy(update={"unlabeled": count}))
 
-    return [sized(one) for one in experiments]
+    return [sized(experiment) for experiment in experiments]

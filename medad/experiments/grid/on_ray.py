@@ -62,7 +62,7 @@ class OnRay:
                 try:
                     trouble = ray.get(ready)
                 except ray.exceptions.RayTaskError as error:
-                    raise _told(error.cause) from None
+                    raise _bench_error(error.cause) from None
                 except ray.exceptions.RayError as error:  # no memory left, the process killed, the machine gone
                     trouble = f"its process on the cluster was lost {TRIES} times: {str(error).splitlines()[0]}"
                     log.warning("%s: its process on the cluster was lost", cell.folder.name)
@@ -90,7 +90,7 @@ class OnRay:
         Raises:
             ClusterError: there are none, or none any more.
         """
-        machines = [one for one in self.cluster.machines if one.gpus or not self.gpus]
+        machines = [machine for machine in self.cluster.machines if machine.gpus or not self.gpus]
         if not machines:
             raise ClusterError(
                 "the Ray cluster has no machine with a GPU any more: wait until it is back, or use --device cpu; the "
@@ -104,7 +104,7 @@ class OnRay:
         Raises:
             ClusterError: the machines that are left are too small.
         """
-        most = max(one.cores for one in self._usable())
+        most = max(machine.cores for machine in self._usable())
         if threads > most:
             raise ClusterError(
                 f"the Ray cluster has lost machines, and the largest that is left has {most} cores of the {threads} "
@@ -114,20 +114,20 @@ class OnRay:
     def _share(self, cells: int) -> int:
         """The threads of a cell."""
         machines = self._usable()
-        most = max(one.cores for one in machines)
+        most = max(machine.cores for machine in machines)
         if self.threads > most:
             raise ClusterError(f"--threads {self.threads}: the largest machine that can be used has {most} cores")
         if self.gpus:
-            return self.threads or max(1, min(one.cores // one.gpus for one in machines))
-        return self.threads or max(1, min(*(one.cores for one in machines), self.cluster.cpus // cells))
+            return self.threads or max(1, min(machine.cores // machine.gpus for machine in machines))
+        return self.threads or max(1, min(*(machine.cores for machine in machines), self.cluster.cpus // cells))
 
 
-def _told(cause: BaseException) -> MedadError:
+def _bench_error(cause: BaseException) -> MedadError:
     """What ends the bench here as well, or that medad does not run there."""
     if isinstance(cause, MedadError):
         return cause
-    said = f"{type(cause).__name__}: {cause}"
-    return ClusterError(f"a machine of the cluster cannot run medad ({said}): install this version of it on all")
+    cause_text = f"{type(cause).__name__}: {cause}"
+    return ClusterError(f"a machine of the cluster cannot run medad ({cause_text}): install this version of it on all")
 
 
 def _run(cell: Cell, bench: Path, home: Path, device: str, threads: int) -> str | None:

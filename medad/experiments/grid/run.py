@@ -38,7 +38,7 @@ def run_bench(
         outcome = grid.outcome()
         _rehearse(grid.unfinished(), loaders, allow_download)
         with tracker.run("bench", grid.out, name=title, part=grid.digest) as parent:
-            names = ",".join(sorted({one.dataset for one in grid.experiments}))
+            names = ",".join(sorted({experiment.dataset for experiment in grid.experiments}))
             parent.params({"datasets": names, "cells": len(grid.experiments)})
             _run_cells(grid, outcome, engine, parent, title)
             outcome.folders = [cell.folder for cell in grid.cells if finished(cell.folder) is not None]

@@ -40,12 +40,12 @@ def alarm_figure(group: Group, drawing: Drawing) -> Figure | None:
     low, high = chance_band(*sizes)
     with drawing.axes() as (axis, drawn):
         plots.draw_alarms(axis, GRID, (low, high), flagged, SERIES)
-    said = "; ".join(
+    shares_text = "; ".join(
         f"{name} {', '.join(f'{shares[alpha == GRID][0]:.1%} at {alpha:.0%}' for alpha in ALPHAS)}"
         for name, shares in flagged.items()
     )
     caption = "Calibration of the false-alarm rate; the band holds 95% of models whose promise holds"
-    alt = f"Share of {sizes[1]} test normals flagged, against the false-alarm rate asked for. {said}."
+    alt = f"Share of {sizes[1]} test normals flagged, against the false-alarm rate asked for. {shares_text}."
     return Figure(Markup(drawn[0]), caption, alt, list(flagged))
 
 
@@ -92,5 +92,5 @@ def alarm_table(group: Group) -> Table | None:
 def _share(name: str, flagged: NDArray[np.bool_]) -> dict[str, float]:
     if not len(flagged):
         return {}
-    found = proportion(flagged)
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    share = proportion(flagged)
+    return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}

@@ -41,10 +41,10 @@ def model_card(title: str, card: Mapping[str, Any], limits: Sequence[str]) -> Mo
         settings = {**settings, "unlabeled": "all" if used is None else f"all: {used}"}
     about: dict[str, Any] = {"method": card.get("method"), "seed": card.get("seed"), "medad": card.get("medad")}
     about |= _chosen(card)
-    known = {DATA.get(str(key), str(key)): value for key, value in source.items()}
+    data = {DATA.get(str(key), str(key)): value for key, value in source.items()}
     return ModelCard(
         pairs_table("settings", "Settings", title, {**about, **settings}),
-        pairs_table("data", "Trained on", title, {**known, **_profile(card)}),
+        pairs_table("data", "Trained on", title, {**data, **_profile(card)}),
         limits,
     )
 
@@ -63,10 +63,10 @@ def _chosen(card: Mapping[str, Any]) -> dict[str, str]:
 
 def _profile(card: Mapping[str, Any]) -> dict[str, str]:
     """What the training images were like, where the card says so in single values."""
-    found = card.get("profile")
-    if not isinstance(found, dict):
+    profile = card.get("profile")
+    if not isinstance(profile, dict):
         return {}
-    return {f"images: {key}": str(value) for key, value in found.items() if isinstance(value, (str, int, float))}
+    return {f"images: {key}": str(value) for key, value in profile.items() if isinstance(value, (str, int, float))}
 
 
 def pairs_table(name: str, caption: str, title: str, values: Mapping[str, Any]) -> Table:
@@ -106,7 +106,7 @@ def _limits(group: Group, cell: Cell) -> Iterator[str]:
         yield "One seed: how much another training run would differ is not known."
     if not calibration_count(cell):
         yield "No normals were held out for calibration: no false-alarm rate is promised for any threshold."
-    if all(one.get("pixel_auc") is None and one.get("pointing") is None for one in cell.rows):
+    if all(score_row.get("pixel_auc") is None and score_row.get("pointing") is None for score_row in cell.rows):
         yield "Localization was not measured: the maps are illustrations."
     if row.get("auc_low") is None:
         yield "This result has no intervals: it was made by a medad that did not compute them."

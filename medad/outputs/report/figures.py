@@ -32,7 +32,7 @@ def curves(group: Group, drawing: Drawing) -> list[Figure]:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     runs = {name: [cell.judged(name) for cell in group.cells if name in cell.scores] for name in group.first.scores}
-    runs = {name: both for name, judged in runs.items() if (both := [one for one in judged if _has_both(one)])}
+    runs = {name: both for name, judged in runs.items() if (both := [run for run in judged if _has_both(run)])}
     if not runs:
         return []
     lines = "a line for each seed" if len(group.cells) > 1 else f"seed {group.first.seed}"
@@ -44,7 +44,7 @@ def curves(group: Group, drawing: Drawing) -> list[Figure]:
         with drawing.axes() as (axis, drawn):
             draw(axis, runs, SERIES)
         areas = "; ".join(
-            f"{name} {', '.join(f'{judge(*one):.3f}' for one in judged)}" for name, judged in runs.items()
+            f"{name} {', '.join(f'{judge(*run):.3f}' for run in judged)}" for name, judged in runs.items()
         )
         counts = f"{_count(runs, 0)} normal and {_count(runs, 1)} abnormal cases"
         alt = f"{title} curves of {group.title}, {counts}, {lines}. {area} under each line: {areas}."
@@ -73,7 +73,7 @@ def histograms(group: Group, drawing: Drawing) -> list[Figure]:
             axis.spines["left"].set_visible(False)
             axis.set_position((0.03, 0.22, 0.94, 0.75))
         groups = [(word, values[labels == label]) for label, word in ((0, "normal"), (1, "abnormal"))]
-        parts = "; ".join(_quartiles(word, own) for word, own in groups if len(own))
+        parts = "; ".join(_quartiles(word, group_values) for word, group_values in groups if len(group_values))
         distance = ""
         if _has_both((labels, values)):
             scaled = unit_scale(values)
@@ -114,12 +114,12 @@ def _rate_figure(
     with drawing.axes() as (axis, drawn):
         plots.draw_rates(axis, points, SERIES)
     title = " · ".join(part for part in cell if part != "-")
-    said = "; ".join(
+    aucs_text = "; ".join(
         f"{name} {', '.join(f'{auc:.3f} at {rate:g}' for rate, auc, _ in sorted(line))}"
         for name, line in points.items()
     )
     caption = f"{title}: mean over seeds, bars ± standard deviation where there are several"
-    return Figure(Markup(drawn[0]), caption, f"AUC of {title} by anomaly rate. {said}.", list(points))
+    return Figure(Markup(drawn[0]), caption, f"AUC of {title} by anomaly rate. {aucs_text}.", list(points))
 
 
 def losses(metrics: Mapping[str, Sequence[tuple[int, float]]], drawing: Drawing) -> list[Figure]:
@@ -138,10 +138,10 @@ def _loss_figure(lines: Mapping[str, Sequence[tuple[int, float]]], drawing: Draw
             axis.plot(*zip(*line, strict=True), color=SERIES[place % len(SERIES)], linewidth=1)
         axis.set_xlabel("epoch")
         axis.set_position((0.2, 0.22, 0.77, 0.73))
-    said = "; ".join(f"{name} from {line[0][1]:.3g} to {line[-1][1]:.3g}" for name, line in lines.items())
+    losses_text = "; ".join(f"{name} from {line[0][1]:.3g} to {line[-1][1]:.3g}" for name, line in lines.items())
     epochs = max(line[-1][0] for line in lines.values())
     return Figure(
         Markup(drawn[0]),
         f"Training loss of {', '.join(lines)}",
-        f"Training loss over {epochs} epochs. {said}.",
+        f"Training loss over {epochs} epochs. {losses_text}.",
     )

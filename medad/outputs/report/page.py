@@ -89,7 +89,7 @@ def write_report(folder: Path, cells_of: Collection[Path] | None = None) -> Path
     tests = comparison_tables(comparisons)
     summed = [standing.summary for standing in standings(results)]
     environment = _environment(results)
-    cards = [one.card for one in sections if one.card] + [one.card for one in models]
+    cards = [section.card for section in sections if section.card] + [model.card for model in models]
     tables = [
         *([runs] if runs else []),
         *summaries,
@@ -109,7 +109,7 @@ def write_report(folder: Path, cells_of: Collection[Path] | None = None) -> Path
         runs=runs,
         summaries=summaries,
         comparisons=tests,
-        left_out=list(dict.fromkeys(one for each in comparisons for one in each.left_out)),
+        left_out=list(dict.fromkeys(sentence for answers in comparisons for sentence in answers.left_out)),
         rates=figures.rates(results.groups, drawing),
         sections=sections,
         models=models,
@@ -125,22 +125,22 @@ def _lead(results: Results) -> str:
     if not cells:
         return TRAINED_ONLY if results.models else "No experiment in this folder has finished."
     waiting = f"; {len(results.unfinished)} not finished" if results.unfinished else ""
-    groups, alike = len(results.groups), ""
+    groups, difference = len(results.groups), ""
     if cells > 1:
-        alike = (
+        difference = (
             ", all alike but for the seed" if groups == 1 else f", in {groups} groups that differ in more than the seed"
         )
-    return f"{counted(cells, 'experiment')} on {counted(len(datasets), 'dataset')}{alike}{waiting}."
+    return f"{counted(cells, 'experiment')} on {counted(len(datasets), 'dataset')}{difference}{waiting}."
 
 
 def _section(group: Group, budget: int, drawing: Drawing) -> Section:
     cell, alarm = group.first, alarm_table(group)
     tables = [seeds_table(group), points_table(group), pixels_table(group), alarm, subgroup_table(group)]
-    shown = pictured(cell, budget)
+    case_pictures = pictured(cell, budget)
     gaps = list(cell.gaps)
     if alarm is None:
         gaps.append("No calibration: the model has no scores of held-out normals, so no false-alarm rate is shown.")
-    if shown is None:
+    if case_pictures is None:
         gaps.append("No case pictures: none were written when this cell ran.")
     named = ", ".join(f"{row['score']} = {row['title']}" for row in cell.rows)
     return Section(
@@ -152,7 +152,7 @@ def _section(group: Group, budget: int, drawing: Drawing) -> Section:
         histograms=figures.histograms(group, drawing),
         alarms=alarm_figure(group, drawing),
         tables=[table for table in tables if table is not None],
-        cases=shown,
+        cases=case_pictures,
         losses=figures.losses(cell.metrics, drawing),
         card=model_card(group.title, cell.card, cell_limits(group)) if cell.card else None,
         gaps=gaps,
@@ -186,14 +186,14 @@ def _untested(folder: Path, place: Path, card: dict[str, Any], drawing: Drawing)
 
 def _environment(results: Results) -> Table | None:
     """Code, packages and hardware of all runs; where runs differ, all values."""
-    found: dict[str, list[str]] = {}
+    values_by_key: dict[str, list[str]] = {}
     for cell in (cell for group in results.groups for cell in group.cells):
         about = {"version.medad": str((cell.card or {}).get("medad", ""))} | cell.facts
         for key, value in about.items():
-            if value and value not in found.setdefault(key, []):
-                found[key].append(value)
-    shown = {_fact_name(key): " or ".join(values) for key, values in found.items() if values and _is_fact(key)}
-    return pairs_table("environment", "Code, packages and hardware", "", shown) if shown else None
+            if value and value not in values_by_key.setdefault(key, []):
+                values_by_key[key].append(value)
+    facts = {_fact_name(key): " or ".join(values) for key, values in values_by_key.items() if values and _is_fact(key)}
+    return pairs_table("environment", "Code, packages and hardware", "", facts) if facts else None
 
 
 def _fact_name(key: str) -> str:

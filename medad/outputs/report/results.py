@@ -42,7 +42,9 @@ def _run(group: Group) -> dict[str, Any]:
     row, source = cell.rows[0], cell.source
     unlabeled, abnormal = row.get("n_unlabeled"), row.get("n_unlabeled_abnormal")
     seconds = [
-        float(one.rows[0]["seconds"]) for one in group.cells if isinstance(one.rows[0].get("seconds"), (int, float))
+        float(seed_cell.rows[0]["seconds"])
+        for seed_cell in group.cells
+        if isinstance(seed_cell.rows[0].get("seconds"), (int, float))
     ]
     return {
         "group": group.title,
@@ -74,8 +76,8 @@ def calibration_count(cell: Cell) -> int:
 
 def _unlabeled(row: Row) -> str:
     """ "32 + 48", or "80 unknown" where nobody knows the labels."""
-    known = _sum("n_unlabeled_normal", "n_unlabeled_abnormal")(row)
-    return f"{row['n_unlabeled']} unknown" if known == ABSENT and row["n_unlabeled"] is not None else str(known)
+    counts = _sum("n_unlabeled_normal", "n_unlabeled_abnormal")(row)
+    return f"{row['n_unlabeled']} unknown" if counts == ABSENT and row["n_unlabeled"] is not None else str(counts)
 
 
 def _sum(first: str, second: str) -> Any:
@@ -89,7 +91,7 @@ def summary_tables(results: Results) -> list[Table]:
     """The main table: for each dataset, a block for each group and a row for each of its scores."""
     datasets = dict.fromkeys(str(group.first.rows[0]["dataset"]) for group in results.groups)
     return [
-        _summary(name, [one for one in results.groups if str(one.first.rows[0]["dataset"]) == name])
+        _summary(name, [group for group in results.groups if str(group.first.rows[0]["dataset"]) == name])
         for name in datasets
     ]
 

@@ -22,15 +22,15 @@ UNKNOWN, OTHER = "(unknown)", "(other values)"
 
 def subgroup_table(group: Group) -> Table | None:
     """A block for each attribute: its subgroups, how many cases they have, and the AUC of each score in them."""
-    cell, kept = group.first, []
+    cell, hidden = group.first, []
     blocks = []
     for column, values in attributes(cell):
         if values is None:
-            kept.append(f"{column} is not shown: nearly every case has a value of its own.")
+            hidden.append(f"{column} is not shown: nearly every case has a value of its own.")
         else:
             rows = [_row(cell, column, name, (values == name).to_numpy()) for name in _in_order(values)]
             blocks.append(Block(column, rows))
-    if not blocks and not kept:
+    if not blocks and not hidden:
         return None
     sure = f"{cell.confidence:.0%}"
     columns = [
@@ -41,7 +41,7 @@ def subgroup_table(group: Group) -> Table | None:
     ]
     note = (
         "A dash: fewer than two cases of a class. Many subgroups were looked at; small ones differ by chance. "
-        f"{' '.join(kept)}"
+        f"{' '.join(hidden)}"
     )
     return Table("subgroups", "AUC by subgroup", columns, blocks, group.place, note.strip())
 
@@ -54,14 +54,14 @@ def attributes(cell: Cell) -> Iterator[tuple[str, pd.Series[str] | None]]:
 
 
 def _subgroups(values: pd.Series[str]) -> pd.Series[str] | None:
-    known = values[values != ""]
-    if known.nunique() > QUARTERED:
-        numeric = pd.to_numeric(known, errors="coerce")
+    present = values[values != ""]
+    if present.nunique() > QUARTERED:
+        numeric = pd.to_numeric(present, errors="coerce")
         if numeric.notna().all() and np.isfinite(numeric).all():
             return _quarters(values, numeric)
-        if known.nunique() > LIKE_NAMES * len(known):
+        if present.nunique() > LIKE_NAMES * len(present):
             return None
-    common = known.value_counts(sort=True).index[:VALUES]
+    common = present.value_counts(sort=True).index[:VALUES]
     named = values.where(values.isin(common) | (values == ""), OTHER)
     return named.where(named != "", UNKNOWN)
 
@@ -90,8 +90,8 @@ def _row(cell: Cell, attribute: str, subgroup: str, members: np.ndarray[tuple[in
     cases = cell.cases
     if cases is None:
         return {}
-    own = cases[members & cases["label"].isin([0, 1]).to_numpy()]
-    labels = own["label"].to_numpy(np.int64)
+    subgroup_cases = cases[members & cases["label"].isin([0, 1]).to_numpy()]
+    labels = subgroup_cases["label"].to_numpy(np.int64)
     row: dict[str, object] = {
         "attribute": attribute,
         "subgroup": subgroup,
@@ -100,9 +100,9 @@ def _row(cell: Cell, attribute: str, subgroup: str, members: np.ndarray[tuple[in
     }
     for name in cell.scores:
         try:
-            found = auc_interval(labels, scores_of(own, name), patients(own), cell.confidence)
+            auc = auc_interval(labels, scores_of(subgroup_cases, name), patients(subgroup_cases), cell.confidence)
         except UndefinedMetric:
             row |= {name: None, f"{name}_low": None, f"{name}_high": None}
         else:
-            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+            row |= {name: auc.value, f"{name}_low": auc.low, f"{name}_high": auc.high}
     return row

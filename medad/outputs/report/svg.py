@@ -62,12 +62,12 @@ def inline(text: str, prefix: str) -> str:
     """An SVG document as an element for HTML: no metadata, no comment, IDs with ``prefix``, short numbers."""
     root = ElementTree.fromstring(text)
     for parent in list(root.iter()):
-        for child in [one for one in parent if _plain(one.tag) in ("metadata", "style")]:
+        for child in [node for node in parent if _plain(node.tag) in ("metadata", "style")]:
             parent.remove(child)
     for element in root.iter():
         element.tag = _plain(element.tag)
         element.attrib = {_plain(key): value for key, value in element.attrib.items()}
-    used = set(re.findall(r"#([\w-]+)", " ".join(value for one in root.iter() for value in one.attrib.values())))
+    used = set(re.findall(r"#([\w-]+)", " ".join(value for node in root.iter() for value in node.attrib.values())))
     for element in root.iter():
         if "id" in element.attrib and element.attrib["id"] not in used:
             del element.attrib["id"]
@@ -93,7 +93,7 @@ def _short(key: str, value: str, prefix: str) -> str:
     if key == "href" and value.startswith("#"):
         return f"#{prefix}{value[1:]}"
     if key in ("d", "x", "y", "transform", "width", "height"):
-        return " ".join(LONG_NUMBER.sub(lambda found: f"{float(found.group()):.1f}", value).split())
+        return " ".join(LONG_NUMBER.sub(lambda match: f"{float(match.group()):.1f}", value).split())
     for color, variable in VARIABLES.items():
         value = value.replace(color, variable)
     return FONT.sub("", value)

@@ -100,8 +100,8 @@ def write_csv(tables: Sequence[Table], folder: Path) -> list[Path]:
     """One file for each name; text that a spreadsheet would take for a formula begins with an apostrophe."""
     paths = []
     for name in dict.fromkeys(table.name for table in tables):
-        own = [table for table in tables if table.name == name]
-        rows = [{**table.place, **row} for table in own for row in table.rows]
+        same_file = [table for table in tables if table.name == name]
+        rows = [{**table.place, **row} for table in same_file for row in table.rows]
         path = folder / f"{name}.csv"
         write_records(path, rows)
         paths.append(path)
