@@ -1,4 +1,4 @@
-"""What can be compared: one score of one method with its seeds, on the cases that it was tested on."""
+"""Collect the entries of a comparison: one score of one method over its seeds, with the cases it was tested on."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from medad.results.read import Group, Results
 class Entry:
     """One score of one method and its settings (``system``) on one dataset.
 
-    ``cases`` (id, label, patient) are sorted by ID; ``values`` (N, M) hold a column for each seed, and for each network
-    that is judged by itself. ``chosen`` marks the score that stands for its method, ``trivial`` a baseline method.
+    ``cases`` is a table of N cases (id, label, patient), sorted by ID. ``values`` (N, M) has a column for each seed and
+    for each network that is evaluated separately. ``chosen`` marks the score that represents its method, ``trivial`` a
+    trivial baseline.
     """
 
     folder: str
@@ -37,7 +38,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """As it is printed, and as a baseline may be given."""
+        """The name in printed tables and in the option --baseline, as "ddad/ae:r_dual"."""
         return f"{self.system}:{self.score}"
 
     @property
@@ -47,23 +48,25 @@ class Entry:
 
     @property
     def clusters(self) -> Ints | None:
-        """The patient of each case, (N,), or None where no two cases share one."""
+        """The patient number of each case, (N,), or None if no two cases share a patient."""
         return patients(self.cases)
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The entries of some folders, and a sentence for everything in them that cannot be compared."""
+    """The entries of some folders, and a sentence for each result that cannot be compared."""
 
     entries: Sequence[Entry]
     left_out: Sequence[str]
 
 
 def read_entries(folders: Sequence[Results], scores: Mapping[str, str] | None = None) -> Pool:
-    """All scores in ``folders``; ``scores`` names the one that stands for a method or a system, as {"ddad": "rec"}.
+    """Return an entry for each score in ``folders``.
+
+    ``scores`` maps a method or a system to the score that represents it, as {"ddad": "rec"}.
 
     Raises:
-        ConfigError: ``scores`` names a method or a score that is not there.
+        ConfigError: ``scores`` names a method or a score that the results do not have.
     """
     groups = [(str(results.folder), group) for results in folders for group in results.groups]
     scores_by_name = dict(scores or {})
@@ -95,7 +98,7 @@ def _check_names(scores_by_name: Mapping[str, str], groups: Sequence[Group]) -> 
 
 
 def _same_cases(group: Group) -> tuple[list[tuple[Cell, pd.DataFrame]], list[str]]:
-    """The seeds that were tested on the cases of the lowest one, and a sentence for each other seed."""
+    """Return the seeds that were tested on the same cases as the lowest seed, and a sentence for each other seed."""
     comparable: list[tuple[Cell, pd.DataFrame]] = []
     left_out = []
     for cell in group.cells:
@@ -112,7 +115,7 @@ def _same_cases(group: Group) -> tuple[list[tuple[Cell, pd.DataFrame]], list[str
 
 
 def _sorted(cases: pd.DataFrame | None) -> pd.DataFrame | None:
-    """The cases that have a label, by ID; None where there are none."""
+    """Return the labeled cases sorted by ID, or None if there are none."""
     if cases is None:
         return None
     labeled = cases[cases["label"].isin([0, 1])].sort_values("id", kind="stable", ignore_index=True)

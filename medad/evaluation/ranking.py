@@ -1,4 +1,4 @@
-"""How well a score tells abnormal studies from normal ones: ranking, and operating points."""
+"""Evaluate how well a score separates abnormal from normal studies: ranking metrics and operating points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medad.functional.delong import auc_covariance, auc_interval
 from medad.functional.intervals import Floats, Interval, Ints, check_cases, clusters_of
 from medad.functional.proportions import effective_size, predictive_values, proportion
 
-SEED = 0  # of the bootstrap: the same cases give the same interval
+SEED = 0  # of the bootstrap, so that the same cases give the same interval
 
 
 def judge(
@@ -23,12 +23,17 @@ def judge(
     thresholds: Mapping[str, float],
     evaluation: Evaluation,
 ) -> dict[str, Any]:
-    """The part of a result row that ``scores`` (N, M) and ``labels`` (N,) of N studies decide; see medad.evaluation.
+    """Return the image-level metrics of a result row; medad.evaluation explains the keys.
 
-    Each of the M columns is judged by itself; operating points are those of their mean.
+    Args:
+        labels: 0 (normal) or 1 (abnormal) for each of N studies, (N,).
+        scores: (N, M); each of the M columns is evaluated separately, and the operating points use their mean.
+        patients: the patient of each study, or None if unknown.
+        thresholds: the operating points by name.
+        evaluation: confidence, resamples and prevalence.
 
     Raises:
-        UndefinedMetric: only one class is there, fewer than 2 patients in a class, or a score is not finite.
+        UndefinedMetric: a class is missing or has fewer than 2 patients, or a score is not finite.
     """
     check_cases(labels, scores)
     clusters = clusters_of(patients)
@@ -62,7 +67,7 @@ def judge(
 def _point(
     name: str, threshold: float, labels: Ints, scores: Floats, clusters: Ints | None, evaluation: Evaluation
 ) -> dict[str, float | None]:
-    """What flagging the studies whose score is above ``threshold`` finds and spares."""
+    """Return sensitivity, specificity and predictive values of flagging the scores (N,) above ``threshold``."""
     flagged = scores > threshold
     proportions, sizes = [], []
     for label, correct in ((1, flagged), (0, ~flagged)):
