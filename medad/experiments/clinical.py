@@ -1,6 +1,6 @@
-"""A hospital's experiment as one run of stages: the same functions that the single commands call, in a fixed order.
+"""Run a hospital's experiment as a fixed sequence of stages, with the same functions as the single commands.
 
-What is finished is written down in OUT/clinical.json, so that the same command goes on at the stage it was in.
+Finished stages are recorded in OUT/clinical.json, so that the same command continues at the first unfinished stage.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ READ_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Clinical:
-    """One experiment of stages. ``register`` is the name in the model registry, ``registration`` when it is used."""
+    """An experiment of several stages.
+
+    ``register`` is the model's name in the registry. ``registration`` ("always", "never" or "if_separates") decides
+    whether the model is registered. ``said`` collects a sentence for each stage.
+    """
 
     experiment: Experiment
     manifest: Manifest
@@ -48,7 +52,7 @@ class Clinical:
     said: list[str] = field(default_factory=list)
 
     def unregistered(self) -> str:
-        """Why the model is not registered, or "" if it is to be."""
+        """Return the reason why the model is not registered, or "" if it is registered."""
         if self.registration == "never":
             return "the pipeline says registration=never"
         if self.registration == "always":
@@ -61,7 +65,7 @@ class Clinical:
         return f"registration=if_separates, and the score is {reasons}" if objections else ""
 
     def identity(self) -> dict[str, Any]:
-        """What a folder of results belongs to."""
+        """Return experiment, evaluation, data and model name, which a folder of results belongs to."""
         return {
             "experiment": self.experiment.describe(),
             "evaluation": self.experiment.evaluation.model_dump(mode="json"),
@@ -71,10 +75,10 @@ class Clinical:
 
 
 def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> list[str]:
-    """Run the ``stages`` that are not finished; a sentence for each that was run.
+    """Run the unfinished ``stages`` and return a sentence for each stage.
 
     Raises:
-        ConfigError: the folder holds another experiment.
+        ConfigError: the folder contains an experiment with other data or settings.
     """
     out = clinical.out
     out.mkdir(parents=True, exist_ok=True)
@@ -88,7 +92,7 @@ def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> lis
             log.info("stage %s", stage)
             clinical.said.append(f"{stage}: {STAGES[stage](clinical, parent.journal)}")
             if stage == "register" and clinical.unregistered():
-                continue  # not finished: with another registration, the same command registers it
+                continue  # stays unfinished, so that the same command can register the model with another setting
             done.append(stage)
             _write_state(clinical, done)
         parent.artifact(out / STATE)
@@ -112,7 +116,7 @@ def _write_state(clinical: Clinical, done: list[str]) -> None:
 
 
 def _check(clinical: Clinical, parent: Path) -> str:
-    """Every study is read once; one that cannot be is an error now, and not after a night of training."""
+    """Read every study once, so that unreadable studies are reported before the training."""
     studies = {role: clinical.manifest.studies(role) for role in ROLES}
     pools = clinical.manifest.pools()
     if pools.test_normal and pools.test_abnormal and (why := pools.untestable()):
@@ -160,7 +164,7 @@ def _evaluate(clinical: Clinical, parent: Path) -> str:
 
 
 def _warnings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line for each kind of finding, for below the sentence of a stage."""
+    """Return an indented line for each kind of finding."""
     return [f"    {MARK} {line}" for line in finding_lines(rows)]
 
 

@@ -1,4 +1,4 @@
-"""An evaluation added to a model that is there: nothing is fitted, and no study is judged that it has learned from."""
+"""Evaluate an existing model without fitting anything, on studies that it has not been trained on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IDENTITY = "evaluated.json"
 
 
 class EvaluationError(MedadError):
-    """A model that cannot be judged by these studies."""
+    """Raised if a model cannot be evaluated on the given studies."""
 
 
 def evaluate_one(
@@ -41,13 +41,17 @@ def evaluate_one(
     evaluation: Evaluation,
     parent: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """Judge the ``model`` of ``folder`` by the test studies of ``pools``; write to ``out`` what a bench cell holds.
+    """Evaluate the ``model`` of ``folder`` on the test studies of ``pools``; write all results to ``out``.
 
-    What is there already is kept; the result of another model or of other data is never overwritten.
+    A finished evaluation with the same settings is reused. Results of another model or other data are not overwritten.
+
+    Returns:
+        The result rows, one for each score.
 
     Raises:
-        EvaluationError: there are too few patients of one class, or the model has learned from one.
-        ConfigError: ``evaluation`` names a score or a map that the model has not.
+        EvaluationError: a class has too few patients, the model was trained on a test study or its patient, or ``out``
+            contains other results.
+        ConfigError: ``evaluation`` names a score or a map that the model does not have.
     """
     check_choices([model.method], evaluation)
     studies = _testable(folder, dataset, pools)
@@ -84,7 +88,11 @@ def _testable(folder: Path, dataset: str, pools: Pools) -> tuple[Study, ...]:
 
 
 def _earlier_rows(out: Path, identity: dict[str, str], evaluation: Evaluation) -> list[dict[str, Any]] | None:
-    """What the same evaluation left in ``out``, if it was finished."""
+    """Return the rows of the same evaluation in ``out``, or None if it is not finished.
+
+    Raises:
+        EvaluationError: ``out`` contains results of another model, other data or another command.
+    """
     if not (out / IDENTITY).is_file():
         if finished(out):
             raise EvaluationError(f"{out} holds other results: choose a new --out")

@@ -1,4 +1,4 @@
-"""One experiment: dataset x method x settings x seed -> trained model, scores of the test set, metrics."""
+"""Run one experiment (dataset, method, settings, seed): train a model, score the test set, compute metrics."""
 
 from __future__ import annotations
 
@@ -52,10 +52,14 @@ PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
 def train_model(
     experiment: Experiment, data: TrainingSet, loader: Loader, folder: Path, run: Run, source: dict[str, Any]
 ) -> tuple[Method, Card]:
-    """Train on ``data`` and write the model to ``folder``; ``source`` says on the card where the data come from.
+    """Train on ``data``, write the model to ``folder`` and return method and card; ``source`` goes onto the card.
 
-    The share ``calibration`` of the known normals is held out: no part of the training sees it, and the thresholds are
-    made from it. What a killed training needs to go on lies in ``folder``/checkpoints until the model is written.
+    The fraction ``calibration`` of the known normals is held out of the training and used to compute the thresholds.
+    Checkpoints for an interrupted training lie in ``folder``/checkpoints until the model is written.
+
+    Raises:
+        SplitError: too few normals are held out for any requested specificity.
+        ConfigError: the evaluation names a score or a map that the method does not have.
     """
     run.data(source["dataset"], source["digest"], "training", counts(data))
     learned, held_out = hold_out(data, experiment.settings.calibration, experiment.seed)
@@ -73,7 +77,7 @@ def train_model(
         settings=experiment.settings.model_dump(mode="json"),
         seed=experiment.seed,
         trained_on=source,
-        profile=profile_of(loader.facts(learned.normal)),  # known since the normals were read
+        profile=profile_of(loader.facts(learned.normal)),  # available since the normals have been read
         loss_fall=history.falls(),
         **normals,
     )
@@ -87,7 +91,7 @@ def train_model(
 def run_experiment(
     experiment: Experiment, pools: Pools, loader: Loader, folder: Path, run: Run
 ) -> list[dict[str, Any]]:
-    """Train, score the test set, evaluate; write all of it below ``folder``. The result rows, one for each score."""
+    """Train, score the test set and evaluate; write everything to ``folder`` and return a row for each score."""
     began = time.monotonic()
     split = compose(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
     source = {"dataset": experiment.dataset, "split": pools.kind, "digest": pools.digest(), **counts(split.training)}
@@ -106,7 +110,7 @@ def run_experiment(
 def _trained(
     experiment: Experiment, loader: Loader, folder: Path, source: dict[str, Any]
 ) -> tuple[Method, Card] | None:
-    """The model that the same experiment left in ``folder``, with its thresholds as they are asked for now."""
+    """Return the model of the same experiment in ``folder``, with thresholds for the current evaluation, or None."""
     if not (folder / CARD).is_file():
         return None
     model = load(folder, loader.device)
@@ -132,10 +136,13 @@ def evaluate_model(
     about: Mapping[str, Any],
     began: float,
 ) -> list[dict[str, Any]]:
-    """Score labeled ``studies`` with a trained method, evaluate, write cases, pictures and rows to ``folder``.
+    """Score labeled ``studies`` with a trained method, evaluate, and write cases, pictures and rows to ``folder``.
 
-    Nothing is fitted. ``about`` is what the rows say of the split and the unlabeled set; ``began`` is when the work
-    on this result started, by ``time.monotonic``.
+    Nothing is fitted. ``about`` holds the row entries about split and unlabeled set; ``began`` is the start time of the
+    work on this result from ``time.monotonic``, in seconds.
+
+    Returns:
+        The result rows, one for each score.
     """
     card = choose(card, method, experiment.evaluation)
     test = score_test(method, studies, loader, card.map_threshold)
@@ -158,7 +165,7 @@ def evaluate_model(
 
 
 def counts(data: TrainingSet) -> dict[str, int]:
-    """How many studies a method learns from."""
+    """Return the numbers of normal and unlabeled training studies."""
     return {"normal": len(data.normal), "unlabeled": len(data.unlabeled)}
 
 
@@ -198,13 +205,13 @@ def _row(
 
 
 def _loss_fall(card: Card, score: str) -> float | None:
-    """The highest of the networks; one that is called like a score, as a refiner, counts for that score only."""
+    """Return the largest loss fall of the networks; a network named like a score (a refiner) counts for that score."""
     falls = [fall for network, fall in card.loss_fall.items() if network == score or network not in card.map_scale]
     return max(falls, default=None)
 
 
 def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, loader: Loader, folder: Path) -> None:
-    """Panel, histograms and pictures of single cases; the few studies that are drawn are scored once more."""
+    """Write panel, histograms, curves and pictures of single cases; the drawn studies are scored again."""
     score = card.ranking_score(method.primary)
     scales = {name: Scale(name, *card.color_range(name)) for name in method.scores}
     drawn = card.drawn_map(score)

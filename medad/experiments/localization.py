@@ -1,4 +1,4 @@
-"""How well the maps mark what is abnormal, study after study."""
+"""Accumulate localization metrics of anomaly maps, one study at a time."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Mask = NDArray[np.bool_]
 
 
 class Localization:
-    """Takes scored studies of a test set one by one, and holds no image of them.
+    """Accumulates the scored studies of a test set without keeping their images.
 
-    Masks (``mask_kind`` "pixels") give pixel metrics, in which normal studies take part with all their pixels; boxes
-    give the pointing game. An abnormal study without either, or whose mask vanishes on the network's grid, takes no
-    part. ``thresholds`` are those of ``pixel_dice``, by score.
+    Studies with masks (``mask_kind`` "pixels") give pixel metrics, which include all pixels of normal studies; studies
+    with boxes give the pointing game. An abnormal study without mask, or whose mask is empty on the network's grid, is
+    ignored. ``thresholds`` are the map thresholds of ``pixel_dice``, by score.
     """
 
     def __init__(self, studies: Iterable[Study], thresholds: Mapping[str, float]) -> None:
@@ -38,9 +38,9 @@ class Localization:
         self._patients: list[str | None] = []
 
     def add(self, scored: ScoredStudy, mask: Mask | None) -> float | None:
-        """Count a study and its mask (N, S, S); the AUROC of its own pixels, where it has marked and unmarked ones.
+        """Add a study and its mask (N, S, S); return the AUROC of its pixels, averaged over the scores.
 
-        It is the mean over the scores: what cases are ranked by in the panel.
+        The result ranks the cases of the panel. It is None unless the mask has marked and unmarked pixels.
         """
         if scored.study.label and (mask is None or not mask.any()):
             if mask is not None:
@@ -64,7 +64,7 @@ class Localization:
         return float(np.mean(list(areas.values())))
 
     def row(self, name: str, confidence: float = CONFIDENCE) -> dict[str, Any]:
-        """The part of a result row that the maps of one score decide; see medad.evaluation."""
+        """Return the localization metrics of one score; medad.evaluation explains the keys."""
         row: dict[str, Any] = {}
         if self._pixels and self._pixels[name].n_masks:
             metrics = self._pixels[name].result()
@@ -82,7 +82,7 @@ class Localization:
         return row
 
     def _within_studies(self, name: str, confidence: float) -> dict[str, float]:
-        """The mean AUROC of a study's own pixels, with its interval over studies; nothing for a single patient."""
+        """Return the mean AUROC within studies and its interval over studies; empty if the interval is undefined."""
         values = np.array(self._each.get(name, []))
         try:
             area = mean_interval(values, clusters_of(self._patients), confidence)
@@ -93,7 +93,7 @@ class Localization:
 
 
 def _pixel_auc(mask: Mask, maps: NDArray[np.float32]) -> float:
-    """The AUROC of one study's own pixels."""
+    """Return the AUROC of the pixels of one study; mask and maps are (N, S, S)."""
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(mask.ravel(), maps.ravel()))

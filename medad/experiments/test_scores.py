@@ -1,4 +1,4 @@
-"""A test set scored once: the scores of its studies, how well their maps mark, and the pictures of some."""
+"""Score a test set once: scores of its studies, localization metrics, and pictures of some studies."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ PANEL_QUANTILES = (1.0, 0.9, 0.75, 0.5, 0.0)
 
 @dataclass(frozen=True)
 class TestScores:
-    """What is kept of S studies: ``members`` (S, M) by score, and how well each study's maps find its mask, if any.
+    """The results of scoring S studies: ``members`` (S, M) by score, with a column for each separate network.
 
-    ``map_contrast`` says by score how far the values of a map spread, as a share of the maps' scale.
+    ``found`` has the pixel AUROC of each study's maps, or None without a mask. ``map_contrast`` is the spread of the
+    map values relative to their level, by score.
     """
 
     studies: tuple[Study, ...]
@@ -43,12 +44,12 @@ class TestScores:
 
     @property
     def scores(self) -> dict[str, NDArray[np.float64]]:
-        """One score for each study, (S,): the mean over the networks that are judged one by one."""
+        """The score of each study, (S,), by name: the mean over the networks that are evaluated separately."""
         return {name: values.mean(axis=1) for name, values in self.members.items()}
 
 
 def score_test(method: Method, studies: Sequence[Study], loader: Loader, thresholds: Mapping[str, float]) -> TestScores:
-    """Score labeled ``studies`` one after another; ``thresholds`` of the maps are those of the model's card."""
+    """Score labeled ``studies`` one after another; ``thresholds`` are the map thresholds of the model's card."""
     localization = Localization(studies, thresholds)
     readable, mask_areas = [], []
     members: dict[str, list[NDArray[np.float64]]] = {}
@@ -70,11 +71,11 @@ def _mask(study: Study, loader: Loader) -> NDArray[np.bool_] | None:
 
 
 def write_cases(path: Path, test: TestScores) -> None:
-    """The scores of every test case, for comparisons, reports and whoever wants to compute something else.
+    """Write the scores of every test case to a CSV file, for comparisons, reports and further analysis.
 
-    Columns: id, label, patient (a number within this table, empty where unknown), attr:NAME for each attribute of the
-    studies, then one for each score. A score of several networks that are judged one by one is the mean of theirs,
-    which follow as NAME.0, NAME.1, ...
+    Columns: id, label, patient (a pseudonym within this table, empty if unknown), attr:NAME for each attribute of the
+    studies, then one column for each score. The column of a score of several separately evaluated networks is their
+    mean, and the columns NAME.0, NAME.1, ... hold the scores of the networks.
     """
     known_patients = dict.fromkeys(study.patient for study in test.studies if study.patient is not None)
     numbers = {patient: f"p{place:04d}" for place, patient in enumerate(known_patients, 1)}
@@ -96,7 +97,7 @@ def write_cases(path: Path, test: TestScores) -> None:
 
 
 def picture(scored_study: ScoredStudy, by: str, loader: Loader, title: str = "") -> Case:
-    """The slice of a study where the score ``by`` is highest, its maps, and its mask if it has one."""
+    """Return the slice of a study where the score ``by`` is highest, with its maps, and its mask if it has one."""
     place, mask = scored_study.worst_slice(by), _mask(scored_study.study, loader)
     return Case(
         title,
@@ -107,9 +108,9 @@ def picture(scored_study: ScoredStudy, by: str, loader: Loader, title: str = "")
 
 
 def panel_cases(method: Method, test: TestScores, loader: Loader, score: str) -> Iterator[Case]:
-    """Abnormal cases by quantile, not chosen by eye, and the median normal one.
+    """Yield abnormal cases at fixed quantiles, and the median normal case.
 
-    Where there are masks, abnormal cases are ranked by how well their maps find the mask, else by ``score``.
+    Abnormal cases are ranked by the pixel AUROC of their maps if all have masks, else by ``score``.
     """
     values = test.scores[score]
     for label, word, quantiles in ((1, "abnormal", PANEL_QUANTILES), (0, "normal", (0.5,))):

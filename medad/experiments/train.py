@@ -1,4 +1,4 @@
-"""A model from a dataset's training set, or from a hospital's own folders."""
+"""Train a model on a dataset's training set, a manifest, or folders of studies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OWN = "own folders"
 
 
 class NoStudies(MedadError):
-    """A folder with nothing to learn from."""
+    """Raised for a folder without studies to train on."""
 
 
 def training_set(
@@ -37,7 +37,11 @@ def training_set(
     out: Path,
     manifest: Manifest | None = None,
 ) -> tuple[TrainingSet, dict[str, Any]]:
-    """What to learn from, and where it comes from: a manifest, folders if ``normal`` is given, or the dataset."""
+    """Return the training studies and their source: a manifest, else folders if ``normal`` is set, else the dataset.
+
+    Raises:
+        NoStudies: a folder has no study, or files lie below both ``normal`` and ``unlabeled``.
+    """
     if manifest is not None:
         data, digest = manifest.training(), manifest.digest(("normal", "unlabeled"))
         return data, {"dataset": manifest.name, "split": KIND, "digest": digest, **counts(data)}
@@ -56,7 +60,11 @@ def training_set(
 
 
 def folder_studies(folder: Path) -> tuple[Study, ...]:
-    """Every study below ``folder``; what is no image, or cannot be, is counted in the log."""
+    """Return every study below ``folder``; the log states the number of other and unreadable files.
+
+    Raises:
+        NoStudies: ``folder`` does not exist or has no image below it.
+    """
     if not folder.exists():
         raise NoStudies(f"{folder}: there is no such file or folder")
     items = list(discover(folder))
@@ -79,7 +87,11 @@ def train_one(
     tracker: Tracker,
     parent: Path | None = None,
 ) -> Path:
-    """Train and write ``out``/model. A model made from the same is left as it is; another is never overwritten."""
+    """Train a model, write it to ``out``/model and return that folder; a model of the same experiment is reused.
+
+    Raises:
+        ModelError: the folder contains a model of another experiment.
+    """
     folder = out / "model"
     trained = (folder / CARD).is_file()
     if trained:
@@ -103,7 +115,7 @@ def _check_same(folder: Path, experiment: Experiment, source: dict[str, Any]) ->
 
 
 def _stamp(files: Sequence[Path]) -> str:
-    """Sizes and modification times of files."""
+    """Return the sizes and modification times of ``files`` as text."""
     parts = []
     for path in files:
         try:

@@ -1,4 +1,4 @@
-"""What a bench is to do: its cells, which of them are finished, and the table of their rows, theirs alone."""
+"""Define the grid of a bench: its cells, which of them are finished, and the table of their rows."""
 
 from __future__ import annotations
 
@@ -28,27 +28,28 @@ RESULTS, CELLS, REPORT, LOCK = "results.csv", "cells", "report.html", "bench.loc
 
 
 class BenchError(MedadError):
-    """A bench that has nothing to run, or whose folder is in use."""
+    """Raised for a bench that has nothing to run, or whose folder is in use."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """An experiment, its data, and the folder that its results go to."""
+    """An experiment, its data, and the folder for its results."""
 
     experiment: Experiment
     pools: Pools
     folder: Path
 
     def finished(self) -> list[dict[str, Any]] | None:
-        """Its rows, or None where it has none, or was judged in another way."""
+        """Return the result rows, or None if they are missing or have other evaluation settings."""
         return finished(self.folder, self.experiment.evaluation)
 
 
 @dataclass
 class Outcome:
-    """What a bench did: rows and folders of all that is finished, and what is not, each with its reason.
+    """The outcome of a bench: rows and folders of finished cells, and missing data and failures with their reasons.
 
-    ``others`` are the finished experiments of other benches in the same folder, which are no part of ``rows``.
+    ``kept`` counts the cells that were finished before, ``run`` those that were run now, and ``others`` the finished
+    experiments of other benches in the same folder, which are not in ``rows``.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -62,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Grid:
-    """The cells of one bench in ``out``; data sets that are missing or broken have none, and are named."""
+    """The cells of one bench in ``out``; ``missing`` and ``broken`` list data sets without cells, with reasons."""
 
     out: Path
     experiments: Sequence[Experiment]
@@ -72,16 +73,16 @@ class Grid:
 
     @property
     def digest(self) -> str:
-        """8 hex digits that are the same for the same experiments, whichever of their data sets are there."""
+        """8 hex digits that identify the experiments, independent of which data sets are available."""
         described = json.dumps([experiment.describe() for experiment in self.experiments], sort_keys=True)
         return hashlib.sha256(described.encode()).hexdigest()[:8]
 
     def unfinished(self) -> list[Cell]:
-        """The cells that are to be run, or to be judged anew."""
+        """Return the cells that must be run or evaluated again."""
         return [cell for cell in self.cells if cell.finished() is None]
 
     def outcome(self) -> Outcome:
-        """What there is before anything is run."""
+        """Return the outcome before any cell is run."""
         finished_folders = [cell.folder for cell in self.cells if cell.finished() is not None]
         of_this_bench = {cell.folder for cell in self.cells}
         other_results = [path for path in (self.out / CELLS).glob(f"*/{RESULT}") if path.parent not in of_this_bench]
@@ -95,17 +96,17 @@ class Grid:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of all finished cells, in the order of the grid."""
+        """Return the rows of all finished cells in the order of the grid."""
         return [row for cell in self.cells for row in finished(cell.folder) or ()]
 
     def write_table(self) -> list[dict[str, Any]]:
-        """Write the rows to ``out``/results.csv; return them."""
+        """Write the rows to ``out``/results.csv and return them."""
         rows = self.rows()
         write_text(self.out / RESULTS, _table(rows))
         return rows
 
     def settled(self) -> bool:
-        """Whether every cell is finished, and table and report are of these cells as they are."""
+        """Return whether every cell is finished, and table and report are up to date."""
         if self.unfinished() or not (self.out / REPORT).is_file() or not (self.out / RESULTS).is_file():
             return False
         written = (self.out / REPORT).stat().st_mtime
@@ -114,7 +115,7 @@ class Grid:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV; a value that a row does not have is an empty cell."""
+    """Format rows as CSV; a missing value gives an empty cell."""
     text = io.StringIO()
     headings = list(dict.fromkeys(key for row in rows for key in row))
     table = csv.writer(text, lineterminator="\n")
@@ -126,10 +127,10 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 def find_grid(
     experiments: Sequence[Experiment], out: Path, *, data_root: Path | None, manifest_pools: Mapping[str, Pools]
 ) -> Grid:
-    """The grid of ``experiments`` on the data sets that are there; ``own`` are data sets by manifest.
+    """Return the grid of ``experiments`` on the available data sets; ``manifest_pools`` are the pools of manifests.
 
     Raises:
-        MedadError: every data set is broken; or a rate of anomalies cannot be composed.
+        MedadError: no data set is available and at least one is broken, or an anomaly rate cannot be composed.
     """
     missing: dict[str, str] = {}
     broken: dict[str, str] = {}
@@ -145,10 +146,10 @@ def find_grid(
 
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
-    """Hold ``out`` for one bench: two would write one table.
+    """Lock ``out`` for one bench, since two benches would write the same table.
 
     Raises:
-        BenchError: another one is at work there.
+        BenchError: another bench is working in ``out``.
     """
     lock_file = out / "runs" / LOCK
     lock_file.parent.mkdir(parents=True, exist_ok=True)
@@ -185,7 +186,7 @@ def _available_pools(
 
 
 def _check(name: str, pools: Pools) -> None:
-    """Raise now what would end every experiment on a dataset, most of them after their training."""
+    """Raise early if every experiment on a dataset would fail, most of them only after their training."""
     if not pools.normal:
         raise SplitError(f"{name}: a benchmark needs known normal studies, and there are none")
     if why := pools.untestable():
@@ -193,7 +194,7 @@ def _check(name: str, pools: Pools) -> None:
 
 
 def _check_rates(experiments: Sequence[Experiment], pools: Mapping[str, Pools]) -> None:
-    """Raise now that a share of anomalies cannot be composed."""
+    """Raise early if an anomaly rate cannot be composed."""
     for name in {experiment.dataset for experiment in experiments}:
         rates = {experiment.settings.anomaly_rate for experiment in experiments if experiment.dataset == name}
         if pools[name].unknown and len(rates) > 1:
@@ -203,7 +204,7 @@ def _check_rates(experiments: Sequence[Experiment], pools: Mapping[str, Pools]) 
 
 
 def _same_size(experiments: list[Experiment], pools: Mapping[str, Pools]) -> list[Experiment]:
-    """The experiments with one size of the unlabeled set for all anomaly rates of a dataset, where none is given."""
+    """Return the experiments with one size of the unlabeled set for all anomaly rates of a dataset, unless set."""
     rates: dict[str, set[float]] = {}
     for experiment in experiments:
         rates.setdefault(experiment.dataset, set()).add(experiment.settings.anomaly_rate)

@@ -1,4 +1,4 @@
-"""Does the false-alarm rate hold that was asked for? Where a model has scores of held-out normals, and only there."""
+"""Compare false-alarm rates on the test normals with the requested rates, for models with held-out normal scores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 def alarm_figure(group: Group, drawing: Drawing) -> Figure | None:
-    """Share of test normals that is flagged against alpha, with the band of chance."""
+    """Plot the share of flagged test normals against alpha, with the band of chance; None without held-out scores."""
     flagged: dict[str, Floats] = {}
     sizes = (0, 0)
     for name, calibration in group.first.held_out.items():
@@ -50,9 +50,10 @@ def alarm_figure(group: Group, drawing: Drawing) -> Figure | None:
 
 
 def chance_band(n: int, tested: int) -> tuple[Floats, Floats]:
-    """Where the flagged share of ``tested`` normals lies over ``GRID``, for ``n`` held-out normals without ties.
+    """Return the limits, (A,) each, of the flagged share of ``tested`` normals for each of the A alphas in ``GRID``.
 
-    Beta-binomial: the rate of one model varies around alpha (Vovk, 2012), and the share in the test around the rate.
+    The share is beta-binomial for ``n`` held-out normals without ties: the false-alarm rate of one model varies around
+    alpha (Vovk, 2012), and the share in the test set varies around that rate.
     """
     ranks = np.floor(GRID * (n + 1) + 1e-9)
     ends = [np.zeros(len(GRID)), np.zeros(len(GRID))]
@@ -63,7 +64,7 @@ def chance_band(n: int, tested: int) -> tuple[Floats, Floats]:
 
 
 def alarm_table(group: Group) -> Table | None:
-    """Flagged normals and abnormals at some alphas, with Wilson's intervals."""
+    """Return a table of flagged normals and abnormals at some alphas, with Wilson intervals, or None without rows."""
     rows = []
     least = calibration_count(group.first)
     for name, calibration in group.first.held_out.items():

@@ -1,4 +1,4 @@
-"""The model card: what the model is, what it was made from, and what it is no good for."""
+"""Build the model card: settings, training data and limits of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from medad.outputs.report.table import Block, Column, Table, text
 from medad.results.cell import Cell
 from medad.results.read import Group
 
-FEW = 100  # cases of a class below which the intervals are wide
+FEW = 100  # cases of a class; with fewer, the intervals are wide
 DATA = {
     "dataset": "dataset",
     "split": "split",
@@ -24,7 +24,7 @@ RESEARCH = "For research only: no medical device, not for diagnosis and not for 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """``settings`` and ``data`` are tables; ``limits`` are sentences."""
+    """The model card as shown in the report; ``limits`` are sentences."""
 
     settings: Table
     data: Table
@@ -32,7 +32,7 @@ class ModelCard:
 
 
 def model_card(title: str, card: Mapping[str, Any], limits: Sequence[str]) -> ModelCard:
-    """The card of a model from its model.json."""
+    """Return the model card for the content ``card`` of a model.json."""
     settings, source = card.get("settings"), card.get("trained_on")
     settings = settings if isinstance(settings, dict) else {}
     source = source if isinstance(source, dict) else {}
@@ -50,7 +50,7 @@ def model_card(title: str, card: Mapping[str, Any], limits: Sequence[str]) -> Mo
 
 
 def _chosen(card: Mapping[str, Any]) -> dict[str, str]:
-    """Which score ranks, which map is drawn, and by which figures it was chosen; nothing for an earlier card."""
+    """Return the ranking score, the drawn map and the map's selection values; empty for cards without them."""
     marks = card.get("map_check")
     areas = [f"{name} {value}" for name, value in marks.items()] if isinstance(marks, dict) else []
     named = {
@@ -62,7 +62,7 @@ def _chosen(card: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _profile(card: Mapping[str, Any]) -> dict[str, str]:
-    """What the training images were like, where the card says so in single values."""
+    """Return the single-valued entries of the training images' profile."""
     profile = card.get("profile")
     if not isinstance(profile, dict):
         return {}
@@ -70,7 +70,7 @@ def _profile(card: Mapping[str, Any]) -> dict[str, str]:
 
 
 def pairs_table(name: str, caption: str, title: str, values: Mapping[str, Any]) -> Table:
-    """Keys and values; ``title`` says in the CSV file what they are of."""
+    """Return a table of keys and values; ``title`` identifies their model in the CSV file."""
     columns = [
         Column("key", text("key"), number=False),
         Column("value", text("value"), number=False),
@@ -86,7 +86,7 @@ def _plain(value: object) -> str:
 
 
 def cell_limits(group: Group) -> list[str]:
-    """What the facts of this group say against trusting its numbers."""
+    """Return sentences that limit the conclusions from the results of ``group``."""
     return [RESEARCH, *_limits(group, group.first)]
 
 

@@ -1,4 +1,4 @@
-"""The figures of the report, each with alternative text that states its content in numbers."""
+"""Draw the figures of the report, each with an alternative text that states its content in numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Judged = plots.Judged
 
 @dataclass(frozen=True)
 class Figure:
-    """``legend`` are the names of its series, in the order of the page's colors."""
+    """A figure of the report; ``legend`` has the names of its series in the order of the page's colors."""
 
     svg: Markup
     caption: str
@@ -28,7 +28,7 @@ class Figure:
 
 
 def curves(group: Group, drawing: Drawing) -> list[Figure]:
-    """ROC and PR curves of all scores, a line for each seed; nothing where a class is missing."""
+    """Draw ROC and PR curves of all scores, a line for each seed; runs without both classes are skipped."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     runs = {name: [cell.judged(name) for cell in group.cells if name in cell.scores] for name in group.first.scores}
@@ -61,7 +61,7 @@ def _count(runs: Mapping[str, Sequence[Judged]], label: int) -> int:
 
 
 def histograms(group: Group, drawing: Drawing) -> list[Figure]:
-    """The scores of normal and abnormal cases, one figure for each score, of the lowest seed."""
+    """Draw the histograms of normal and abnormal cases for each score of the lowest seed."""
     figures = []
     for name in group.first.scores:
         labels, values = group.first.judged(name)
@@ -90,7 +90,7 @@ def _quartiles(word: str, values: NDArray[np.float64]) -> str:
 
 
 def rates(groups: Sequence[Group], drawing: Drawing) -> list[Figure]:
-    """AUC against the anomaly rate: a figure for each dataset, method and network that was run at several rates."""
+    """Draw AUC against the anomaly rate for each dataset, method and network that was run at several rates."""
     sweeps: dict[tuple[str, ...], dict[str, dict[float, list[float]]]] = {}
     for group in groups:
         for row in (row for cell in group.cells for row in cell.rows):
@@ -123,7 +123,7 @@ def _rate_figure(
 
 
 def losses(metrics: Mapping[str, Sequence[tuple[int, float]]], drawing: Drawing) -> list[Figure]:
-    """Training curves, (epoch, loss) by the metric's name: a figure for each family of networks."""
+    """Draw training curves from (epoch, loss) by metric name: a figure for each family of networks."""
     families: dict[str, dict[str, Sequence[tuple[int, float]]]] = {}
     for name, line in metrics.items():
         network, _, what = name.rpartition("/")

@@ -1,4 +1,4 @@
-"""Tables of single groups: operating points, and how well maps mark what is abnormal."""
+"""Build the tables of operating points and localization metrics of a group."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PIXELS = {
 
 
 def points_table(group: Group) -> Table | None:
-    """Operating points whose thresholds are stored in the model, or None."""
+    """Return a table of the operating points whose thresholds are stored in the model, or None without any."""
     rows = [
         {**_point(row, name), "score": row["score"], "point": name, "prevalence": row.get("prevalence")}
         for row in group.first.rows
@@ -60,7 +60,7 @@ def _point(row: Row, name: str) -> dict[str, Any]:
 
 
 def pixels_table(group: Group) -> Table | None:
-    """How well the maps mark the abnormal pixels, or None where nothing was measured."""
+    """Return a table of localization metrics, or None if localization was not measured."""
     measured: list[Row] = [
         row for row in group.first.rows if any(row.get(key) is not None for key in (*PIXELS, "pointing"))
     ]

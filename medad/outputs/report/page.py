@@ -1,4 +1,4 @@
-"""The page: everything that was found, put together and written."""
+"""Assemble and write the report page and its CSV tables."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from medad.wording import counted
 
 PAGE, TWINS = "report.html", "report"
 PICTURE_BUDGET = 6 * 2**20  # bytes of all case pictures of a page
-OPEN = 2  # up to so many groups are unfolded from the start
+OPEN = 2  # maximum number of groups that are unfolded initially
 SIZE_MARK = "@@SIZE@@"
 TRAINED_ONLY = "This model was trained and not tested here: there are no results to trust or to doubt."
 
 
 @dataclass(frozen=True)
 class Section:
-    """What the page tells of one group."""
+    """The content of the page's section about one group."""
 
     anchor: str
     title: str
@@ -59,7 +59,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Untested:
-    """A model without results."""
+    """A trained model without test results."""
 
     title: str
     losses: Sequence[Figure]
@@ -67,12 +67,12 @@ class Untested:
 
 
 def write_report(folder: Path, cells_of: Collection[Path] | None = None) -> Path:
-    """Write ``folder``/report.html, and its tables as CSV files below ``folder``/report.
+    """Write ``folder``/report.html, and its tables as CSV files in ``folder``/report; return the page's path.
 
-    ``cells_of`` are the cells of one bench: the page is about these alone.
+    ``cells_of`` are the cell folders of one bench; the page covers only these.
 
     Raises:
-        NoResults: the folder holds nothing to report.
+        NoResults: ``folder`` has neither results nor a model.
     """
     results = read_results(folder, cells_of)
     drawing = Drawing()
@@ -160,7 +160,7 @@ def _section(group: Group, budget: int, drawing: Drawing) -> Section:
 
 
 def _members(cell: Cell) -> str:
-    """Which AUC is which, where a score judges several networks one by one."""
+    """Return a sentence that explains the AUC of scores whose networks are evaluated separately, or ""."""
     names = [row["score"] for row in cell.rows if row.get("auc_std") is not None]
     if not names:
         return ""
@@ -172,7 +172,7 @@ def _members(cell: Cell) -> str:
 
 
 def _brief(group: Group) -> str:
-    """The range of the AUCs, for who skims the folded groups."""
+    """Return the range of the AUCs and the seeds, shown in the heading of a folded group."""
     aucs = [row["auc"] for cell in group.cells for row in cell.rows if row["auc"] is not None]
     span = " to ".join(dict.fromkeys(fixed(end(aucs)) for end in (min, max))) if aucs else "undefined"
     return f"AUC {span}, {'seed' if len(group.cells) == 1 else 'seeds'} {seeds_text(group)}"
@@ -185,7 +185,7 @@ def _untested(folder: Path, place: Path, card: dict[str, Any], drawing: Drawing)
 
 
 def _environment(results: Results) -> Table | None:
-    """Code, packages and hardware of all runs; where runs differ, all values."""
+    """Return a table of code, packages and hardware of all runs, with all values if runs differ; None without any."""
     values_by_key: dict[str, list[str]] = {}
     for cell in (cell for group in results.groups for cell in group.cells):
         about = {"version.medad": str((cell.card or {}).get("medad", ""))} | cell.facts

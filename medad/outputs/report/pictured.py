@@ -1,4 +1,4 @@
-"""The most confidently right and wrong cases, with image, mask and maps."""
+"""Collect the pictures of the most confidently right and wrong cases: image, mask and maps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class ShownCase:
-    """One case: what is said of it, and its pictures."""
+    """One case with its title and its pictures."""
 
     title: str
     tiles: Sequence[Tile]
@@ -39,16 +39,16 @@ class ShownCase:
 
 @dataclass(frozen=True)
 class Pictured:
-    """The cases by kind; ``note`` says how they were chosen, and how many are left out to bound the page's size."""
+    """The cases by kind; ``note`` says how they were chosen, and how many are omitted to limit the page's size."""
 
     note: str
     kinds: Mapping[str, Sequence[ShownCase]]
 
 
 def pictured(cell: Cell, budget: int) -> Pictured | None:
-    """The cases whose pictures were written when ``cell`` ran, as long as ``budget`` bytes last; None without any.
+    """Return the cases whose pictures lie in the folder of ``cell``, up to ``budget`` bytes, or None without any.
 
-    The first of each kind come first.
+    Cases are taken in order of their rank within their kind.
     """
     entries = (cell.pictured or {}).get("cases")
     listed = [entry for entry in entries if _is_entry(entry)] if isinstance(entries, list) else []
@@ -72,7 +72,7 @@ def pictured(cell: Cell, budget: int) -> Pictured | None:
 
 
 def _colors(cell: Cell, entries: Sequence[Mapping[str, Any]]) -> str:
-    """What the colors mean, and which map other pictures show; nothing for pictures that have no color bar."""
+    """Return sentences that explain the colors and the map in other pictures, or "" for pictures without color bar."""
     if not any(
         isinstance(map_entry, dict) and "low" in map_entry for entry in entries for map_entry in entry["maps"].values()
     ):

@@ -1,4 +1,4 @@
-"""Tables of what was run and what came of it, from the rows of the cells."""
+"""Build the tables of experiments and their results from the rows of the cells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STUDIES = "normal + abnormal"
 
 
 def runs_table(results: Results) -> Table:
-    """What was run on what: a row for each group."""
+    """Return a table of the experiments and their data, with a row for each group."""
     columns = [
         Column("model", text("group"), number=False),
         Column("split", text("split"), number=False),
@@ -65,17 +65,17 @@ def _run(group: Group) -> dict[str, Any]:
 
 
 def seeds_text(group: Group) -> str:
-    """ "0, 1, 2"."""
+    """Return the seeds of a group, as "0, 1, 2"."""
     return ", ".join(str(cell.seed) for cell in group.cells)
 
 
 def calibration_count(cell: Cell) -> int:
-    """How many held-out normals the model was calibrated on."""
+    """Return the number of held-out normals that the model was calibrated on."""
     return max((len(values) for values in cell.held_out.values()), default=0)
 
 
 def _unlabeled(row: Row) -> str:
-    """ "32 + 48", or "80 unknown" where nobody knows the labels."""
+    """Format the size of the unlabeled set as "32 + 48" (normal + abnormal), or "80 unknown" without labels."""
     counts = _sum("n_unlabeled_normal", "n_unlabeled_abnormal")(row)
     return f"{row['n_unlabeled']} unknown" if counts == ABSENT and row["n_unlabeled"] is not None else str(counts)
 
@@ -88,7 +88,7 @@ def _sum(first: str, second: str) -> Any:
 
 
 def summary_tables(results: Results) -> list[Table]:
-    """The main table: for each dataset, a block for each group and a row for each of its scores."""
+    """Return the main table of each dataset: a block for each group, and a row for each of its scores."""
     datasets = dict.fromkeys(str(group.first.rows[0]["dataset"]) for group in results.groups)
     return [
         _summary(name, [group for group in results.groups if str(group.first.rows[0]["dataset"]) == name])
@@ -115,7 +115,7 @@ def _summary(dataset: str, groups: Sequence[Group]) -> Table:
 
 
 def _over_seeds(group: Group, name: str) -> dict[str, Any]:
-    """The summary of a score over all seeds, marked where something is found against it."""
+    """Return the summary of a score over all seeds, with a mark if it has findings."""
     summary = seed_summary([row for cell in group.cells for row in cell.rows if row["score"] == name])
     marked = f"{name} {MARK}" if findings(summary) else name
     return {"group": group.title, **summary, "shown": marked, "seeds": len(group.cells)}
@@ -130,7 +130,7 @@ def _spread(key: str) -> Any:
 
 
 def seeds_table(group: Group) -> Table | None:
-    """Every seed of a group with its own intervals, or None for a single one."""
+    """Return a table of every seed of a group with its own intervals, or None for a single seed."""
     if len(group.cells) < 2:
         return None
     sure = f"{group.first.confidence:.0%} interval"

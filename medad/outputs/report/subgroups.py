@@ -1,4 +1,4 @@
-"""AUC within the subgroups that the attributes of the test studies make."""
+"""Build the table of AUCs within the subgroups defined by the attributes of the test studies."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from medad.results.cases import ATTRIBUTE, patients, scores_of
 from medad.results.cell import Cell
 from medad.results.read import Group
 
-VALUES = 12  # subgroups of an attribute; the rest are put together
-QUARTERED = 8  # a numeric attribute with more values is cut at its quartiles
-LIKE_NAMES = 0.5  # an attribute with this many values for each case may name a person: it is not shown
+VALUES = 12  # subgroups of an attribute; all other values form one subgroup
+QUARTERED = 8  # a numeric attribute with more values is divided at its quartiles
+LIKE_NAMES = 0.5  # values per case; an attribute with more may identify persons and is not shown
 UNKNOWN, OTHER = "(unknown)", "(other values)"
 
 
 def subgroup_table(group: Group) -> Table | None:
-    """A block for each attribute: its subgroups, how many cases they have, and the AUC of each score in them."""
+    """Return a table with a block for each attribute: its subgroups, their numbers of cases and AUCs; None if empty."""
     cell, hidden = group.first, []
     blocks = []
     for column, values in attributes(cell):
@@ -47,7 +47,7 @@ def subgroup_table(group: Group) -> Table | None:
 
 
 def attributes(cell: Cell) -> Iterator[tuple[str, pd.Series[str] | None]]:
-    """Each attribute with the subgroup of each case, or with None if its values are as many as names would be."""
+    """Yield each attribute with the subgroup of each case, or with None if its values may identify persons."""
     for column in [] if cell.cases is None else cell.cases.columns:
         if column.startswith(ATTRIBUTE) and cell.cases is not None:
             yield column.removeprefix(ATTRIBUTE), _subgroups(cell.cases[column])
@@ -67,7 +67,7 @@ def _subgroups(values: pd.Series[str]) -> pd.Series[str] | None:
 
 
 def _quarters(values: pd.Series[str], numeric: pd.Series[float]) -> pd.Series[str]:
-    """Ranges between the quartiles; a value on a border belongs to the upper one."""
+    """Return the range between quartiles that each value lies in; a value on a border belongs to the upper range."""
     edges = np.unique(np.quantile(numeric, (0, 0.25, 0.5, 0.75, 1)))
     place = np.clip(np.searchsorted(edges, numeric, side="right") - 1, 0, len(edges) - 2)
     ranges = [f"{edges[index]:g} to {edges[index + 1]:g}" for index in place]
@@ -75,7 +75,7 @@ def _quarters(values: pd.Series[str], numeric: pd.Series[float]) -> pd.Series[st
 
 
 def _in_order(values: pd.Series[str]) -> list[str]:
-    """Numbers and ranges by their lower end, other subgroups by their size; what is unknown comes last."""
+    """Sort numbers and ranges by their lower end, other subgroups by their size; unknown values come last."""
 
     def place(name: str) -> tuple[bool, float]:
         try:
