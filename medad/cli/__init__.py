@@ -1,4 +1,4 @@
-"""The command line. Each command is one file, and imports what it needs when it runs."""
+"""Define the command line; each command is one module that imports heavy packages only when it runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _root(
 
 
 def _handled(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with our own errors as one line, a lack of memory as such, and Ctrl-C and SIGTERM as a clean end."""
+    """Wrap a command so that medad's errors, lack of memory, Ctrl-C and SIGTERM give one line and an exit code."""
 
     @functools.wraps(command)
     def run(*arguments: object, **options: object) -> None:
@@ -93,6 +93,9 @@ app.add_typer(data_app, name="data", no_args_is_help=True)
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 all done, 1 done in part, 2 wrong input or settings, or too little memory, 130
-    interrupted, 143 terminated by SIGTERM."""
+    """Run the command line.
+
+    Exit codes: 0 all done, 1 partly done, 2 wrong input or settings or too little memory, 130 interrupted, 143
+    terminated by SIGTERM.
+    """
     app()

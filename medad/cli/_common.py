@@ -1,4 +1,4 @@
-"""What the commands share: options, and what has to be set up before heavy imports."""
+"""Define the options and set-up functions that the commands share."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="Leave o
 
 
 class Engine(StrEnum):
-    """Where the work is done."""
+    """The place where experiments and readers run: this machine or a Ray cluster."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -78,24 +78,24 @@ Address = Annotated[str | None, typer.Option(help="Address of the Ray cluster; d
 
 
 class VisibleFormatter(logging.Formatter):
-    """One line for each message: what a file's name or a library puts into it cannot end or turn the line."""
+    """Formats each message as one line; control characters from file names or libraries are escaped."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
-        """The line, with control characters as escapes."""
+        """Return the line with control characters escaped."""
         return visible(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging calls it so
-        """The traceback, with all but its own line ends as escapes."""
+        """Return the traceback with control characters other than line ends escaped."""
         return visible(super().formatException(ei), keep="\n")
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line that may quote what comes from files, with control characters as escapes."""
+    """Print text that may quote file contents, with control characters escaped."""
     typer.echo(visible(text, keep="\n"), err=err)
 
 
 def log_to_stderr() -> None:
-    """medad's own log from INFO on, that of libraries from WARNING on."""
+    """Log to standard error: medad from level INFO, libraries from level WARNING."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(VisibleFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -103,7 +103,11 @@ def log_to_stderr() -> None:
 
 
 def start(threads: int, device: str) -> str:
-    """Log to standard error, calm the libraries, choose threads and device; the device's name."""
+    """Set up logging, warnings and threads; return the name of the device to use.
+
+    Raises:
+        ConfigError: the device does not exist or cannot be used.
+    """
     from medad.config import ConfigError
 
     log_to_stderr()
@@ -125,7 +129,11 @@ def start(threads: int, device: str) -> str:
 
 
 def check_address(engine: Engine, address: str | None) -> None:
-    """An address says where a cluster is, and nothing else."""
+    """Check that a cluster address is only used with the Ray engine.
+
+    Raises:
+        ConfigError: ``address`` is set and ``engine`` is not Ray.
+    """
     from medad.config import ConfigError
 
     if address is not None and engine is not Engine.RAY:
@@ -133,7 +141,7 @@ def check_address(engine: Engine, address: str | None) -> None:
 
 
 def read_own(path: Path | None) -> Manifest | None:
-    """The manifest that --data names."""
+    """Read the manifest of the option --data, or return None without one."""
     if path is None:
         return None
     from medad.manifest.manifest import read_manifest
@@ -143,14 +151,14 @@ def read_own(path: Path | None) -> Manifest | None:
 
 @dataclass(frozen=True)
 class Tracked:
-    """A tracker, with what to tell the user about it."""
+    """A tracker with the store and the experiment that it sends to."""
 
     tracker: Tracker
     uri: str = ""
     experiment: str = ""
 
     def close(self, out: Path) -> None:
-        """Say where the runs are; exit with 1 if not all of it got there."""
+        """Print how to view the runs; exit with 1 if some records could not be sent."""
         if self.uri and self.tracker.trouble is None:
             typer.echo(f"runs:    {ui_command(self.uri)}")
         if self.tracker.trouble is not None:
@@ -164,8 +172,9 @@ class Tracked:
 def where_tracked(
     out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
 ) -> Tracked:
-    """The options, else the environment, else the pipeline's ``tracking`` block, say where runs go; nothing is opened
-    yet, and what is told to the tracker is recorded on disk alone.
+    """Return where runs are sent: by the options, else the environment, else the pipeline's ``tracking`` block.
+
+    No store is opened; the returned tracker records on disk only.
     """
     from medad.tracking import Tracker
 
@@ -181,7 +190,7 @@ def where_tracked(
 def all_sent(
     out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
 ) -> bool:
-    """Whether nothing that is recorded in ``out`` has still to be sent."""
+    """Return whether all records in ``out`` have been sent."""
     from medad.tracking import opening
 
     where = where_tracked(out, uri, experiment, off, block)
@@ -191,7 +200,7 @@ def all_sent(
 def open_tracker(
     out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
 ) -> Tracked:
-    """A tracker that sends to where :func:`where_tracked` says."""
+    """Open a tracker that sends to the store given by :func:`where_tracked`."""
     where = where_tracked(out, uri, experiment, off, block)
     if off:
         return where
@@ -204,7 +213,7 @@ def open_tracker(
 
 
 def model_folder(model: Path, out: Path, uri: str | None) -> Path:
-    """``model`` itself, or what is behind models:/NAME@ALIAS, copied below ``out``."""
+    """Return ``model``, or fetch the registered model models:/NAME@ALIAS to a folder below ``out``."""
     if not str(model).startswith(IN_REGISTRY):
         return model
     from medad.tracking.opening import fetch
@@ -213,7 +222,7 @@ def model_folder(model: Path, out: Path, uri: str | None) -> Path:
 
 
 def names(text: str | None) -> list[str] | None:
-    """ "a,b" as a list, or None."""
+    """Split "a,b" into a list of names; None stays None."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -242,5 +251,5 @@ def show_results(rows: list[dict[str, Any]]) -> None:
 
 
 def ui_command(uri: str) -> str:
-    """What to type to look at the runs."""
+    """Return the command that shows the runs."""
     return command("mlflow", "ui", "--backend-store-uri", uri) if uri.startswith("sqlite:") else f"open {uri}"

@@ -1,4 +1,4 @@
-"""Run a grid of experiments and say what came of it: what `medad bench` and `medad demo` share."""
+"""Run a grid of experiments and print its outcome, for `medad bench` and `medad demo`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a grid runs and where its results go."""
+    """The options that decide where a grid runs and where its results are written."""
 
     out: Path
     tracking_uri: str | None
@@ -49,9 +49,9 @@ def run_grid(
     manifest: Manifest | None = None,
     more_follows: bool = False,
 ) -> tuple[Outcome, common.Tracked]:
-    """The outcome, and where it was recorded. A manifest is one more data set, called by its name.
+    """Run the grid; return its outcome and its tracker. A manifest is an additional data set with its own name.
 
-    Where nothing is to do, nothing heavy is imported and no store is opened, unless ``more_follows``.
+    If everything is finished and recorded, heavy imports and opening the store are skipped, unless ``more_follows``.
     """
     from medad.datasets.class_benchmarks import expand
     from medad.experiments.grid.grid import find_grid
@@ -62,7 +62,7 @@ def run_grid(
     grid = grid.model_copy(update={"datasets": (*names, *manifest_pools)})
     experiments = plan(grid, overrides, manifest_pools)
     common.log_to_stderr()
-    on_cluster = place.engine is common.Engine.RAY  # whose machines have devices of their own
+    on_cluster = place.engine is common.Engine.RAY  # the machines of a cluster have their own devices
     out = place.out.absolute() if on_cluster else place.out
     cells = find_grid(experiments, out, data_root=data_root and data_root.absolute(), manifest_pools=manifest_pools)
     cells.missing.update(missing)
@@ -82,10 +82,10 @@ def run_grid(
 
 
 def _check_any(grid: Grid) -> None:
-    """Name the data sets that are missing or broken before the work begins, and why if there is no other.
+    """Log the missing or broken data sets before the work begins.
 
     Raises:
-        BenchError: there is no cell to run.
+        BenchError: no data set is available; the reasons are printed to standard error.
     """
     from medad.experiments.grid.grid import BenchError
 
@@ -99,7 +99,7 @@ def _check_any(grid: Grid) -> None:
 
 @contextmanager
 def _engine(place: Place, loaders: Loaders, tracker: Tracker) -> Iterator[Engine]:
-    """What runs the experiments: this process, or a cluster that is left, or ended, with the block."""
+    """Yield the engine that runs the experiments: this process, or a Ray cluster that is closed after the block."""
     if place.engine is common.Engine.LOCAL:
         from medad.experiments.grid.cells import OneByOne
 
@@ -116,7 +116,7 @@ def _engine(place: Place, loaders: Loaders, tracker: Tracker) -> Iterator[Engine
 
 
 def report(outcome: Outcome, out: Path) -> None:
-    """Print the table, what is missing or failed, and where to look: only what this bench has written."""
+    """Print this bench's result table, missing data, failures and paths of the written files."""
     if outcome.rows:
         common.show_results(outcome.rows)
     for name, reason in outcome.missing.items():

@@ -75,7 +75,7 @@ def bench(
 
 
 def _narrowed(pipeline: Pipeline, options: Mapping[str, str | None]) -> Pipeline:
-    """The pipeline with what the options say in place of what the file says."""
+    """Return the pipeline with the values of the options in place of those of the file."""
     from medad.config import Pipeline, build
 
     named = {key: common.names(text) for key, text in options.items() if text is not None}

@@ -67,7 +67,11 @@ def compare(
 
 
 def _named(text: str | None) -> dict[str, str]:
-    """ "ddad=r_dual,pca=rec" as a mapping."""
+    """Parse "ddad=r_dual,pca=rec" into a mapping of method to score.
+
+    Raises:
+        ConfigError: a part is not METHOD=SCORE.
+    """
     from medad.config import ConfigError
 
     named = {}

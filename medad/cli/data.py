@@ -1,4 +1,4 @@
-"""medad data: what data sets there are, how to get and prepare them, whether they are sound, and your own."""
+"""medad data: list, describe, prepare and check data sets, and make manifests of your own scans."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def listing(data_root: DataRoot = None) -> None:
 
 
 def _state(dataset: Dataset, data_root: Path) -> str:
-    """One cell: not there, broken, or the kind of its split and how many images its lists have."""
+    """Return a table cell: "not there", "broken: ...", or the kind of split and the number of images in each list."""
     from medad.data.check.targets import of_dataset
 
     subjects = list(of_dataset(dataset, data_root))

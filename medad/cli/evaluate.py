@@ -1,4 +1,4 @@
-"""medad evaluate: judge a model that is there by labeled studies."""
+"""medad evaluate: evaluate an existing model on labeled studies."""
 
 from __future__ import annotations
 

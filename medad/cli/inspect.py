@@ -1,4 +1,4 @@
-"""`medad inspect`: what a file or folder holds, and how it would be read."""
+"""medad inspect: show the contents of a file or folder, and how they would be read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Voi(StrEnum):
-    """How a file's window is applied."""
+    """The way a file's VOI window is applied."""
 
     OFF = "off"
     WINDOW = "window"
@@ -29,7 +29,7 @@ class Voi(StrEnum):
 
 
 HEADINGS = ("file", "what", "shape", "modality", "transfer syntax", "photometric", "values", "decisions")
-WIDTH = 220  # of a table that is not printed to a terminal
+WIDTH = 220  # characters; width of a table that is not printed to a terminal
 
 
 def inspect(
@@ -87,7 +87,11 @@ def inspect(
 
 
 def _as_model(folder: Path, options_given: bool) -> tuple[ReadSettings, Judge, str]:
-    """How a model reads files, what its gate says of one, and both in words."""
+    """Return how a model reads files, its gate, and a sentence that describes both.
+
+    Raises:
+        ConfigError: --voi or --gray is set too (``options_given``).
+    """
     from medad.config import ConfigError
 
     if options_given:

@@ -1,4 +1,4 @@
-"""medad run: a pipeline of stages, such as the clinical experiment."""
+"""medad run: run a pipeline of stages, such as the clinical experiment."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def run(
 
 
 def _with_overrides(pipeline: Pipeline, overrides: Mapping[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
-    """The pipeline with the overrides that are its own keys, and those that are settings of the method."""
+    """Apply the overrides that are keys of the pipeline; return it with the other overrides, which are for methods."""
     from medad.config import Pipeline, build
 
     pipeline_values = {key: value for key, value in overrides.items() if key in Pipeline.model_fields}

@@ -1,4 +1,4 @@
-"""medad track: send to MLflow what is recorded on disk."""
+"""medad track: send the runs recorded on disk to MLflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""medad train: one model, from a dataset or from folders of your own."""
+"""medad train: train one model on a data set, a manifest or folders of studies."""
 
 from __future__ import annotations
 
