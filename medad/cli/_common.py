@@ -6,23 +6,19 @@ import logging
 import os
 import sys
 import warnings
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medad.cli._paths import IN_REGISTRY, folder_to_read, folder_to_write, there
+from medad.cli._paths import folder_to_read, folder_to_write, there
 from medad.cli._terminal import show_table, waiting
 from medad.registry import methods, networks
 from medad.text import visible
-from medad.wording import command
 
 if TYPE_CHECKING:
-    from medad.config import Tracking
     from medad.manifest.manifest import Manifest
-    from medad.tracking import Tracker
 
 
 Out = Annotated[
@@ -149,78 +145,6 @@ def read_own(path: Path | None) -> Manifest | None:
     return read_manifest(path)
 
 
-@dataclass(frozen=True)
-class Tracked:
-    """A tracker with the store and the experiment that it sends to."""
-
-    tracker: Tracker
-    uri: str = ""
-    experiment: str = ""
-
-    def close(self, out: Path) -> None:
-        """Print how to view the runs; exit with 1 if some records could not be sent."""
-        if self.uri and self.tracker.trouble is None:
-            typer.echo(f"runs:    {ui_command(self.uri)}")
-        if self.tracker.trouble is not None:
-            say(f"tracking is incomplete: {self.tracker.trouble}", err=True)
-            typer.echo(f"all results are in {out}; send what is missing later with", err=True)
-            again = command("medad", "track", out, "--tracking-uri", self.uri, "--experiment", self.experiment)
-            typer.echo(f"    {again}", err=True)
-            raise typer.Exit(1)
-
-
-def where_tracked(
-    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
-) -> Tracked:
-    """Return where runs are sent: by the options, else the environment, else the pipeline's ``tracking`` block.
-
-    No store is opened; the returned tracker records on disk only.
-    """
-    from medad.tracking import Tracker
-
-    if off:
-        return Tracked(Tracker())
-    from medad.tracking import client, opening
-
-    chosen = opening.resolve_uri(uri, block.uri if block else None, out)
-    name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or (block and block.experiment) or "medad"
-    return Tracked(Tracker(), client.without_password(chosen), name)
-
-
-def all_sent(
-    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
-) -> bool:
-    """Return whether all records in ``out`` have been sent."""
-    from medad.tracking import opening
-
-    where = where_tracked(out, uri, experiment, off, block)
-    return off or opening.all_sent(where.uri, where.experiment, out)
-
-
-def open_tracker(
-    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
-) -> Tracked:
-    """Open a tracker that sends to the store given by :func:`where_tracked`."""
-    where = where_tracked(out, uri, experiment, off, block)
-    if off:
-        return where
-    from medad.tracking import opening
-
-    out.mkdir(parents=True, exist_ok=True)
-    chosen = opening.resolve_uri(uri, block.uri if block else None, out)  # with its password
-    with waiting("opening MLflow's store"):
-        return replace(where, tracker=opening.open_tracker(chosen, where.experiment, out))
-
-
-def model_folder(model: Path, out: Path, uri: str | None) -> Path:
-    """Return ``model``, or fetch the registered model models:/NAME@ALIAS to a folder below ``out``."""
-    if not str(model).startswith(IN_REGISTRY):
-        return model
-    from medad.tracking.opening import fetch
-
-    return fetch(str(model), uri, out)
-
-
 def names(text: str | None) -> list[str] | None:
     """Split "a,b" into a list of names; None stays None."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
@@ -248,8 +172,3 @@ def show_results(rows: list[dict[str, Any]]) -> None:
         typer.echo("pixel metrics: on the network's grid; Dice (oracle) takes the best threshold on these very masks")
         typer.echo("a published pooled Dice is our pixel F1-max; Dice (oracle) is a mean over studies, another figure")
     typer.echo("standard deviations are estimates from a sample, with K - 1 in the denominator")
-
-
-def ui_command(uri: str) -> str:
-    """Return the command that shows the runs."""
-    return command("mlflow", "ui", "--backend-store-uri", uri) if uri.startswith("sqlite:") else f"open {uri}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from medad.cli import _common as common
+from medad.cli import _tracking as tracking
 from medad.wording import command, counted
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ def run_grid(
     title: str,
     manifest: Manifest | None = None,
     more_follows: bool = False,
-) -> tuple[Outcome, common.Tracked]:
+) -> tuple[Outcome, tracking.Tracked]:
     """Run the grid; return its outcome and its tracker. A manifest is an additional data set with its own name.
 
     If everything is finished and recorded, heavy imports and opening the store are skipped, unless ``more_follows``.
     """
     from medad.datasets.class_benchmarks import expand
-    from medad.experiments.grid.grid import find_grid
+    from medad.experiments.grid.find import find_grid
     from medad.experiments.plan import plan
 
     manifest_pools = {manifest.name: manifest.pools()} if manifest else {}
@@ -68,13 +69,13 @@ def run_grid(
     cells.missing.update(missing)
     _check_any(cells)
     options = place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking
-    if not more_follows and cells.settled() and common.all_sent(*options):
-        return cells.outcome(), common.where_tracked(*options)
+    if not more_follows and cells.settled() and tracking.all_sent(*options):
+        return cells.outcome(), tracking.where_tracked(*options)
     device = common.start(place.threads, "cpu" if on_cluster else place.device)
     from medad.experiments.grid.cells import Loaders
     from medad.experiments.grid.run import run_bench
 
-    tracked = common.open_tracker(*options)
+    tracked = tracking.open_tracker(*options)
     loaders = Loaders(device)
     with _engine(place, loaders, tracked.tracker) as engine:
         outcome = run_bench(cells, tracked.tracker, loaders, engine, title, place.allow_download)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from medad.cli import _common as common
 from medad.cli._common import DataRoot
+from medad.cli._datasets import dataset_state
 from medad.cli._paths import folder_to_read, folder_to_write, there
 from medad.cli._terminal import show_table
 from medad.wording import command, counted
-
-if TYPE_CHECKING:
-    from medad.datasets.base import Dataset
 
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: as many as there are cores.")]
 
@@ -27,28 +25,11 @@ def listing(data_root: DataRoot = None) -> None:
     lines = []
     for name in datasets.names():
         dataset = datasets.get(name)
-        state = [_state(dataset, data_root)] if data_root else []
+        state = [dataset_state(dataset, data_root)] if data_root else []
         lines.append((name, dataset.title, dataset.about.modality, *state))
     show_table(("name", "title", "modality", *(["found"] if data_root else [])), lines)
     if data_root is None:
         typer.echo("what is on disk: medad data list --data-root DIR; how to get one: medad data info NAME")
-
-
-def _state(dataset: Dataset, data_root: Path) -> str:
-    """Return a table cell: "not there", "broken: ...", or the kind of split and the number of images in each list."""
-    from medad.data.check.targets import of_dataset
-
-    subjects = list(of_dataset(dataset, data_root))
-    if not subjects:
-        return "not there" if hasattr(dataset, "folder") else dataset.about.raw_layout
-    broken = [subject for subject in subjects if subject.defects]
-    if broken:
-        return f"broken: {broken[0].defects[0].splitlines()[0]}"
-    sizes = " + ".join(
-        str(sum(len(subject.lists.get(title, ())) for subject in subjects)) for title in subjects[0].lists
-    )
-    parts = f"{counted(len(subjects), 'class', 'classes')}, " if len(subjects) > 1 else ""
-    return f"{parts}{', '.join(sorted({subject.kind for subject in subjects}))}: {sizes}"
 
 
 def info(name: Annotated[str, typer.Argument(help="As 'medad data list' names it.")]) -> None:

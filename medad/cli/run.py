@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medad.cli import _common as common
+from medad.cli import _tracking as tracking
 from medad.wording import command, counted
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def run(
 
     planned_experiment = replace(planned[0], dataset=manifest.name)
     check_choices([methods.get(planned_experiment.method)(planned_experiment.settings)], planned_experiment.evaluation)
-    tracked = common.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
+    tracked = tracking.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
     name = grid.tracking.model or manifest.name
     clinical = Clinical(
         planned_experiment,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli import _tracking as tracking
 from medad.cli._paths import check_model, there
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def score(
     from medad.scoring import ScoreSettings, score_folder
     from medad.scoring.recording import score_recorded
 
-    loaded = load(common.model_folder(model, out, tracking_uri), here)
+    loaded = load(tracking.model_folder(model, out, tracking_uri), here)
     settings = ScoreSettings(
         score=decides,
         map=drawn,
@@ -120,7 +121,7 @@ def score(
         address=address,
         device=device,
     )
-    tracked = common.open_tracker(out, tracking_uri, experiment, off=not track)
+    tracked = tracking.open_tracker(out, tracking_uri, experiment, off=not track)
     if track:
         summary = score_recorded(loaded, folder, out, settings, tracked.tracker, restart=restart)
     else:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli import _tracking as tracking
 from medad.cli._paths import folder_to_read
 from medad.wording import counted
 
@@ -29,7 +30,7 @@ def track(
     recorded = list(journals(folder))
     if not recorded:
         raise TrackingError(f"{folder}: no run is recorded in it or below it (runs/*.jsonl)")
-    tracked = common.open_tracker(folder, tracking_uri, experiment)
+    tracked = tracking.open_tracker(folder, tracking_uri, experiment)
     tracked.tracker.catch_up(folder)
     tracked.close(folder)
     be = "is" if len(recorded) == 1 else "are"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli import _tracking as tracking
 from medad.cli._paths import there
 from medad.registry import networks
 from medad.wording import command, counted
@@ -71,7 +72,7 @@ def train(
     method.rehearse(allow_download)
     check_choices([method], planned_experiment.evaluation)
     data, source = training_set(planned_experiment, normal, unlabeled, data_root, out, own_data)
-    tracked = common.open_tracker(out, tracking_uri, experiment, no_tracking, grid.tracking)
+    tracked = tracking.open_tracker(out, tracking_uri, experiment, no_tracking, grid.tracking)
     folder = train_one(
         planned_experiment,
         data,

@@ -14,21 +14,16 @@ same p-values wherever the question is asked. Pairs with a baseline of the user'
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from medad.config import Evaluation
 from medad.evaluation.comparisons import Comparison, Comparisons
 from medad.evaluation.entries import Entry, Pool, read_entries
-from medad.evaluation.ranking import SEED
-from medad.functional.bootstrap import Draws, ap_draws, compare_aps
-from medad.functional.delong import compare_aucs
-from medad.functional.intervals import Ints, UndefinedMetric
+from medad.evaluation.paired_tests import ApDraws, holm_corrected, paired_test
 from medad.progress import progress
 from medad.results.read import Results, read_results
 from medad.types import MedadError
@@ -99,16 +94,16 @@ def compare_entries(pool: Pool, by: str, evaluation: Evaluation, baseline: str |
     pairs = list(_with_baseline(pool.entries, by, baseline) if baseline else _pairs(pool.entries, by))
     left_out = list(pool.left_out)
     answers: list[Comparison] = []
-    draws = _ApDraws(evaluation)
+    draws = ApDraws(evaluation)
     with progress("compare", len(pairs)) as advance:
         for first, second in pairs:
             if first.cases[["id", "label"]].equals(second.cases[["id", "label"]]):
-                answers += [_tested(metric, first, second, evaluation, draws) for metric in METRICS]
+                answers += [paired_test(metric, first, second, evaluation, draws) for metric in METRICS]
             else:
                 left_out.append(_different_cases(first, second))
             advance(1)
     unpaired = list(_unpaired(pool.entries, pairs, by))
-    return Comparisons(by, evaluation.confidence, _corrected(answers), left_out, unpaired)
+    return Comparisons(by, evaluation.confidence, holm_corrected(answers), left_out, unpaired)
 
 
 def _pairs(entries: Sequence[Entry], by: str) -> Iterator[Pair]:
@@ -173,48 +168,3 @@ def _different_cases(first: Entry, second: Entry) -> str:
         f"{first.name} in {first.folder} and {second.name} in {second.folder} were not tested on the same cases: "
         f"{len(first.cases)} and {len(second.cases)}, {shared} of them shared"
     )
-
-
-class _ApDraws:
-    """Bootstrap the APs of entries, each entry once, from one seed so that entries on the same cases are paired."""
-
-    def __init__(self, evaluation: Evaluation) -> None:
-        self._resamples = evaluation.resamples
-        self._draws: dict[tuple[int, bytes], Draws] = {}
-
-    def __call__(self, entry: Entry, clusters: Ints | None) -> Draws:
-        key = (id(entry), b"" if clusters is None else clusters.tobytes())
-        if key not in self._draws:
-            rng = np.random.default_rng(SEED)
-            self._draws[key] = ap_draws(entry.labels, entry.values, clusters, rng=rng, resamples=self._resamples)
-        return self._draws[key]
-
-
-def _tested(metric: str, first: Entry, second: Entry, evaluation: Evaluation, draws: _ApDraws) -> Comparison:
-    """Return both values, their difference and its p-value, or a note with the reason why they are undefined."""
-    clusters, confidence = first.clusters, evaluation.confidence
-    try:
-        if metric == "auc":
-            difference = compare_aucs(first.labels, first.values, second.values, clusters, confidence)
-        else:
-            difference = compare_aps(draws(first, clusters), draws(second, clusters), confidence)
-    except UndefinedMetric as error:
-        return Comparison(first, second, metric, None, str(error))
-    return Comparison(first, second, metric, difference)
-
-
-def _corrected(answers: Sequence[Comparison]) -> list[Comparison]:
-    """Return ``answers`` with ``p_holm`` set; all answers on one dataset form a family."""
-    from statsmodels.stats.multitest import multipletests
-
-    corrected = list(answers)
-    for dataset in dict.fromkeys(answer.first.dataset for answer in answers):
-        family = [
-            (place, answer.found.p)
-            for place, answer in enumerate(answers)
-            if answer.first.dataset == dataset and answer.found is not None
-        ]
-        values = multipletests([p for _, p in family], method="holm")[1] if family else []
-        for (place, _), p in zip(family, values, strict=True):
-            corrected[place] = replace(answers[place], p_holm=float(p), tests=len(family))
-    return corrected

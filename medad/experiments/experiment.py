@@ -16,8 +16,7 @@ from medad.data.calibration import hold_out
 from medad.data.loading import Loader
 from medad.data.profile import profile_of
 from medad.data.training_marks import write_marks
-from medad.evaluation.findings import finding_kinds, finding_tags
-from medad.evaluation.ranking import judge
+from medad.evaluation.findings import finding_tags
 from medad.experiments.duplicate_images import check_copies
 from medad.experiments.normal_reference import (
     check_calibration,
@@ -27,8 +26,8 @@ from medad.experiments.normal_reference import (
     normal_thresholds,
 )
 from medad.experiments.plan import Experiment
+from medad.experiments.result_rows import result_rows
 from medad.experiments.score_studies import score_study
-from medad.experiments.spread import score_spread
 from medad.experiments.test_scores import TestScores, panel_cases, picture, score_test, write_cases
 from medad.files import write_json, write_records
 from medad.methods.base import Method
@@ -147,7 +146,7 @@ def evaluate_model(
     card = choose(card, method, experiment.evaluation)
     test = score_test(method, studies, loader, card.map_threshold)
     check_copies(folder / "model", test.studies, loader, about["split"])
-    rows = _rows(experiment, method, card, test, about, time.monotonic() - began)
+    rows = result_rows(experiment, method, card, test, about, time.monotonic() - began)
     write_cases(folder / CASES, test)
     _draw(experiment, method, card, test, loader, folder)
     for row in rows:
@@ -167,47 +166,6 @@ def evaluate_model(
 def counts(data: TrainingSet) -> dict[str, int]:
     """Return the numbers of normal and unlabeled training studies."""
     return {"normal": len(data.normal), "unlabeled": len(data.unlabeled)}
-
-
-def _rows(
-    experiment: Experiment, method: Method, card: Card, test: TestScores, about: Mapping[str, Any], seconds: float
-) -> list[dict[str, Any]]:
-    return [
-        _row(experiment, method, card, test, name, {**about, "seconds": round(seconds, 1)}) for name in test.members
-    ]
-
-
-def _row(
-    experiment: Experiment, method: Method, card: Card, test: TestScores, name: str, about: Mapping[str, Any]
-) -> dict[str, Any]:
-    settings, evaluation = experiment.settings, experiment.evaluation
-    patients = [study.patient for study in test.studies]
-    row = {
-        "dataset": experiment.dataset,
-        "method": experiment.method,
-        "variant": experiment.variant,
-        "network": experiment.network,
-        "score": name,
-        "seed": experiment.seed,
-        **judge(test.labels, test.members[name], patients, card.thresholds.get(name, {}), evaluation),
-        **test.localization.row(name, evaluation.confidence),
-        "anomaly_rate": settings.anomaly_rate,
-        **about,
-        "epochs": getattr(settings, "epochs", 0),
-        "title": method.scores[name],
-        "primary": name == card.ranking_score(method.primary),
-        "trivial": method.trivial,
-        "normal_spread": score_spread(test.scores[name][test.labels == 0]),
-        "map_contrast": test.map_contrast[name],
-        "loss_fall": _loss_fall(card, name),
-    }
-    return {**row, "findings": finding_kinds(row)}
-
-
-def _loss_fall(card: Card, score: str) -> float | None:
-    """Return the largest loss fall of the networks; a network named like a score (a refiner) counts for that score."""
-    falls = [fall for network, fall in card.loss_fall.items() if network == score or network not in card.map_scale]
-    return max(falls, default=None)
 
 
 def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, loader: Loader, folder: Path) -> None:
