@@ -47,7 +47,7 @@ def _root(
 ) -> None: ...
 
 
-def _handled(command: Callable[..., None]) -> Callable[..., None]:
+def _with_exit_codes(command: Callable[..., None]) -> Callable[..., None]:
     """Wrap a command so that medad's errors, lack of memory, Ctrl-C and SIGTERM give one line and an exit code."""
 
     @functools.wraps(command)
@@ -82,13 +82,13 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
 WORK = (demo, bench, train, evaluate, run, score, report, inspect, track, compare, threshold)
 LISTS = (listing.methods, listing.networks, listing.pipelines, listing.settings)
 for command in (*WORK, *LISTS):
-    app.command()(_handled(command))
+    app.command()(_with_exit_codes(command))
 
 data_app = typer.Typer(
     help="Data sets: list, get, prepare and check them, and make a manifest of your own scans.", rich_markup_mode=None
 )
 for name, of_data in data.COMMANDS.items():
-    data_app.command(name)(_handled(of_data))
+    data_app.command(name)(_with_exit_codes(of_data))
 app.add_typer(data_app, name="data", no_args_is_help=True)
 
 

@@ -67,7 +67,7 @@ def run_grid(
     out = place.out.absolute() if on_cluster else place.out
     cells = find_grid(experiments, out, data_root=data_root and data_root.absolute(), manifest_pools=manifest_pools)
     cells.missing.update(missing)
-    _check_any(cells)
+    _check_available(cells)
     options = place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking
     if not more_follows and cells.settled() and tracking.all_sent(*options):
         return cells.outcome(), tracking.where_tracked(*options)
@@ -82,7 +82,7 @@ def run_grid(
     return outcome, tracked
 
 
-def _check_any(grid: Grid) -> None:
+def _check_available(grid: Grid) -> None:
     """Log the missing or broken data sets before the work begins.
 
     Raises:

@@ -34,8 +34,8 @@ class Tracked:
         if self.tracker.trouble is not None:
             say(f"tracking is incomplete: {self.tracker.trouble}", err=True)
             typer.echo(f"all results are in {out}; send what is missing later with", err=True)
-            again = command("medad", "track", out, "--tracking-uri", self.uri, "--experiment", self.experiment)
-            typer.echo(f"    {again}", err=True)
+            track_command = command("medad", "track", out, "--tracking-uri", self.uri, "--experiment", self.experiment)
+            typer.echo(f"    {track_command}", err=True)
             raise typer.Exit(1)
 
 
@@ -63,23 +63,23 @@ def all_sent(
     """Return whether all records in ``out`` have been sent."""
     from medad.tracking import opening
 
-    where = where_tracked(out, uri, experiment, off, block)
-    return off or opening.all_sent(where.uri, where.experiment, out)
+    destination = where_tracked(out, uri, experiment, off, block)
+    return off or opening.all_sent(destination.uri, destination.experiment, out)
 
 
 def open_tracker(
     out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
 ) -> Tracked:
     """Open a tracker that sends to the store given by :func:`where_tracked`."""
-    where = where_tracked(out, uri, experiment, off, block)
+    destination = where_tracked(out, uri, experiment, off, block)
     if off:
-        return where
+        return destination
     from medad.tracking import opening
 
     out.mkdir(parents=True, exist_ok=True)
     chosen = opening.resolve_uri(uri, block.uri if block else None, out)  # with its password
     with waiting("opening MLflow's store"):
-        return replace(where, tracker=opening.open_tracker(chosen, where.experiment, out))
+        return replace(destination, tracker=opening.open_tracker(chosen, destination.experiment, out))
 
 
 def model_folder(model: Path, out: Path, uri: str | None) -> Path:

@@ -62,7 +62,7 @@ def bench(
     overrides = parse_overrides(settings)
     if networks is not None and "network" in overrides:
         raise ConfigError("--networks and --set network=... name the same thing: give one of them")
-    grid = _narrowed(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
+    grid = _with_options(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
     if manifest is not None and datasets is None:
         grid = grid.model_copy(update={"datasets": ()})
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download, engine, address)
@@ -74,7 +74,7 @@ def bench(
         raise typer.Exit(1)
 
 
-def _narrowed(pipeline: Pipeline, options: Mapping[str, str | None]) -> Pipeline:
+def _with_options(pipeline: Pipeline, options: Mapping[str, str | None]) -> Pipeline:
     """Return the pipeline with the values of the options in place of those of the file."""
     from medad.config import Pipeline, build
 

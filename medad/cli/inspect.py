@@ -59,16 +59,10 @@ def inspect(
     from medad.files import writing
     from medad.io.inspection import montage
     from medad.io.inspection_workers import inspected_by_workers
-    from medad.io.settings import ReadSettings
 
-    if model is None:
-        chosen = {"voi": voi or Voi.OFF, "color": "gray" if gray else "keep"}
-        settings, judge = ReadSettings.model_validate(chosen), None
-        about = (
-            f"no model: read with --voi {settings.voi}. --model DIR reads as a model does, and shows what it refuses"
-        )
-    else:
-        settings, judge, about = _as_model(model, options_given=voi is not None or gray)
+    settings, judge, about = (
+        _without_model(voi, gray) if model is None else _as_model(model, options_given=voi is not None or gray)
+    )
     settings = settings.model_copy(update={"time": "split" if split else "refuse"})
     workers = len(os.sched_getaffinity(0))
     rows = list(
@@ -84,6 +78,15 @@ def inspect(
             montage(rows).save(part, format="PNG")
     if any(row.status == "refused" for row in rows):
         raise typer.Exit(code=1)
+
+
+def _without_model(voi: Voi | None, gray: bool) -> tuple[ReadSettings, None, str]:
+    """Return the settings of the options --voi and --gray, no gate, and a sentence that describes them."""
+    from medad.io.settings import ReadSettings
+
+    settings = ReadSettings.model_validate({"voi": voi or Voi.OFF, "color": "gray" if gray else "keep"})
+    about = f"no model: read with --voi {settings.voi}. --model DIR reads as a model does, and shows what it refuses"
+    return settings, None, about
 
 
 def _as_model(folder: Path, options_given: bool) -> tuple[ReadSettings, Judge, str]:

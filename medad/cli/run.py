@@ -15,6 +15,8 @@ from medad.wording import command, counted
 
 if TYPE_CHECKING:
     from medad.config import Pipeline
+    from medad.experiments.plan import Experiment
+    from medad.manifest.manifest import Manifest
 
 
 def run(
@@ -37,28 +39,13 @@ def run(
     with the alias 'candidate'; moving an alias on from there is a person's decision. With --set
     registration=if_separates, a model whose score the test set does not show to separate is not registered (exit 1).
     """
-    from medad.config import ConfigError, parse_overrides, read_pipeline
-    from medad.experiments.plan import plan
-
-    grid, overrides = _with_overrides(read_pipeline(pipeline), parse_overrides(settings))
-    if not grid.stages:
-        raise ConfigError(f"{pipeline} has no stages: run it with 'medad bench' or 'medad train'")
-    if grid.data is None:
-        raise ConfigError("say what to run on: --set data=MANIFEST (CSV or Parquet)")
-    planned = plan(grid.model_copy(update={"datasets": ("demo",)}), overrides)
-    if len(planned) != 1:
-        several = counted(len(planned), "experiment")
-        raise ConfigError(f"{pipeline} names {several}; a run of stages has one method, network, seed")
-    from medad.manifest.manifest import read_manifest
-
-    manifest = read_manifest(Path(grid.data))
+    grid, manifest, planned_experiment = _planned(pipeline, settings)
     device = common.start(threads, device)
     from medad.data.loading import Loader
     from medad.experiments.clinical import Clinical, run_clinical
     from medad.experiments.normal_reference import check_choices
     from medad.registry import methods
 
-    planned_experiment = replace(planned[0], dataset=manifest.name)
     check_choices([methods.get(planned_experiment.method)(planned_experiment.settings)], planned_experiment.evaluation)
     tracked = tracking.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
     name = grid.tracking.model or manifest.name
@@ -81,6 +68,30 @@ def run(
     tracked.close(out)
     if refused and grid.registration == "if_separates":
         raise typer.Exit(1)
+
+
+def _planned(pipeline: str, settings: list[str]) -> tuple[Pipeline, Manifest, Experiment]:
+    """Return the pipeline with its settings, its manifest, and its only experiment.
+
+    Raises:
+        ConfigError: the pipeline has no stages, no manifest or several experiments.
+    """
+    from medad.config import ConfigError, parse_overrides, read_pipeline
+    from medad.experiments.plan import plan
+
+    grid, overrides = _with_overrides(read_pipeline(pipeline), parse_overrides(settings))
+    if not grid.stages:
+        raise ConfigError(f"{pipeline} has no stages: run it with 'medad bench' or 'medad train'")
+    if grid.data is None:
+        raise ConfigError("say what to run on: --set data=MANIFEST (CSV or Parquet)")
+    planned = plan(grid.model_copy(update={"datasets": ("demo",)}), overrides)
+    if len(planned) != 1:
+        several = counted(len(planned), "experiment")
+        raise ConfigError(f"{pipeline} names {several}; a run of stages has one method, network, seed")
+    from medad.manifest.manifest import read_manifest
+
+    manifest = read_manifest(Path(grid.data))
+    return grid, manifest, replace(planned[0], dataset=manifest.name)
 
 
 def _with_overrides(pipeline: Pipeline, overrides: Mapping[str, Any]) -> tuple[Pipeline, dict[str, Any]]:

@@ -95,12 +95,12 @@ def score(
     if experiment is not None and not track:
         raise ConfigError(f"--experiment {experiment}: it belongs to --track")
     on_cluster = engine is common.Engine.RAY  # the machines of a cluster have their own devices
-    here = common.start(threads, "cpu" if on_cluster else device)
+    model_device = common.start(threads, "cpu" if on_cluster else device)
     from medad.model import load
     from medad.scoring import ScoreSettings, score_folder
     from medad.scoring.recording import score_recorded
 
-    loaded = load(tracking.model_folder(model, out, tracking_uri), here)
+    loaded = load(tracking.model_folder(model, out, tracking_uri), model_device)
     settings = ScoreSettings(
         score=decides,
         map=drawn,

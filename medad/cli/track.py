@@ -33,5 +33,5 @@ def track(
     tracked = tracking.open_tracker(folder, tracking_uri, experiment)
     tracked.tracker.catch_up(folder)
     tracked.close(folder)
-    be = "is" if len(recorded) == 1 else "are"
-    typer.echo(f"{counted(len(recorded), 'run')} {be} in experiment {tracked.experiment!r}")
+    verb = "is" if len(recorded) == 1 else "are"
+    typer.echo(f"{counted(len(recorded), 'run')} {verb} in experiment {tracked.experiment!r}")

@@ -14,6 +14,9 @@ from medad.registry import networks
 from medad.wording import command, counted
 
 if TYPE_CHECKING:
+    from medad.config import Tracking
+    from medad.experiments.plan import Experiment
+    from medad.manifest.manifest import Manifest
     from medad.methods.base import Method
 
 
@@ -45,23 +48,12 @@ def train(
     'medad methods', 'medad networks' and 'medad pipelines' say what can be named, and 'medad settings METHOD' every key
     of --set.
     """
-    from medad.config import ConfigError, Pipeline, build, parse_overrides, read_pipeline
-    from medad.experiments.plan import plan
+    from medad.config import ConfigError
 
     if (normal, dataset, manifest).count(None) != 2:
         raise ConfigError("say what to train on: --normal DIR (and --unlabeled DIR), --data MANIFEST or --dataset NAME")
     own_data = common.read_own(manifest)
-    grid = read_pipeline(pipeline)
-    overrides = parse_overrides(settings)
-    if network is not None and "network" in overrides:
-        raise ConfigError("--network and --set network=... name the same thing: give one of them")
-    chosen = (network,) if network else grid.networks[:1]
-    name = own_data.name if own_data else dataset or "demo"
-    grid = build(Pipeline, {**grid.model_dump(), "datasets": (name,), "seeds": (seed,), "networks": chosen}, "options")
-    planned = plan(grid, overrides, (own_data.name,) if own_data else ())
-    if len(planned) != 1:
-        raise ConfigError(f"{pipeline} names {counted(len(planned), 'experiment')}; 'medad train' trains one")
-    planned_experiment = planned[0]
+    planned_experiment, store = _planned(pipeline, network, seed, settings, dataset, own_data)
     device = common.start(threads, device)
     from medad.data.loading import Loader
     from medad.experiments.normal_reference import check_choices
@@ -72,7 +64,7 @@ def train(
     method.rehearse(allow_download)
     check_choices([method], planned_experiment.evaluation)
     data, source = training_set(planned_experiment, normal, unlabeled, data_root, out, own_data)
-    tracked = tracking.open_tracker(out, tracking_uri, experiment, no_tracking, grid.tracking)
+    tracked = tracking.open_tracker(out, tracking_uri, experiment, no_tracking, store)
     folder = train_one(
         planned_experiment,
         data,
@@ -85,3 +77,27 @@ def train(
     typer.echo(f"model:   {folder}")
     typer.echo(f"next:    {command('medad', 'score', folder, 'FOLDER', '--out', 'scores')}")
     tracked.close(out)
+
+
+def _planned(
+    pipeline: str, network: str | None, seed: int, settings: list[str], dataset: str | None, own_data: Manifest | None
+) -> tuple[Experiment, Tracking]:
+    """Return the only experiment of the pipeline with these options, and the pipeline's tracking block.
+
+    Raises:
+        ConfigError: an option is not valid, or the pipeline has several experiments.
+    """
+    from medad.config import ConfigError, Pipeline, build, parse_overrides, read_pipeline
+    from medad.experiments.plan import plan
+
+    grid = read_pipeline(pipeline)
+    overrides = parse_overrides(settings)
+    if network is not None and "network" in overrides:
+        raise ConfigError("--network and --set network=... name the same thing: give one of them")
+    chosen = (network,) if network else grid.networks[:1]
+    name = own_data.name if own_data else dataset or "demo"
+    grid = build(Pipeline, {**grid.model_dump(), "datasets": (name,), "seeds": (seed,), "networks": chosen}, "options")
+    planned = plan(grid, overrides, (own_data.name,) if own_data else ())
+    if len(planned) != 1:
+        raise ConfigError(f"{pipeline} names {counted(len(planned), 'experiment')}; 'medad train' trains one")
+    return planned[0], grid.tracking

@@ -134,9 +134,11 @@ def _with_baseline(entries: Sequence[Entry], by: str, baseline: str) -> Iterator
         if any(entry is baseline_entry for baseline_entry in chosen):
             continue
         candidates = [baseline_entry for baseline_entry in chosen if baseline_entry.dataset == entry.dataset]
-        alone = len(candidates) == 1 and by == "method"
+        is_only_baseline = len(candidates) == 1 and by == "method"
         yield from (
-            (entry, baseline_entry) for baseline_entry in candidates if alone or _related(entry, baseline_entry, by)
+            (entry, baseline_entry)
+            for baseline_entry in candidates
+            if is_only_baseline or _related(entry, baseline_entry, by)
         )
 
 

@@ -102,7 +102,7 @@ def _same_cases(group: Group) -> tuple[list[tuple[Cell, pd.DataFrame]], list[str
     comparable: list[tuple[Cell, pd.DataFrame]] = []
     left_out = []
     for cell in group.cells:
-        cases = _sorted(cell.cases)
+        cases = _labeled_cases(cell.cases)
         if cases is None:
             left_out.append(f"{group.title}, seed {cell.seed}: it has no readable cases.csv to compare by")
         elif comparable and not cases[["id", "label"]].equals(comparable[0][1][["id", "label"]]):
@@ -114,7 +114,7 @@ def _same_cases(group: Group) -> tuple[list[tuple[Cell, pd.DataFrame]], list[str
     return comparable, left_out
 
 
-def _sorted(cases: pd.DataFrame | None) -> pd.DataFrame | None:
+def _labeled_cases(cases: pd.DataFrame | None) -> pd.DataFrame | None:
     """Return the labeled cases sorted by ID, or None if there are none."""
     if cases is None:
         return None

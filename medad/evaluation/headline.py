@@ -71,7 +71,7 @@ def headline(results: Results, by_method: Comparisons) -> list[str]:
     ranked = standings(results)
     datasets = list(dict.fromkeys(standing.group.dataset for standing in ranked))
     sentences_by_dataset = [
-        list(_of_dataset(name, [standing for standing in ranked if standing.group.dataset == name], by_method))
+        list(_dataset_sentences(name, [standing for standing in ranked if standing.group.dataset == name], by_method))
         for name in sorted(datasets)
     ]
     if len(datasets) <= MOST_DATASETS:
@@ -81,7 +81,7 @@ def headline(results: Results, by_method: Comparisons) -> list[str]:
     return [*first[:MOST_SENTENCES], *([f"{more} more datasets are in the tables."] if more > 0 else [])]
 
 
-def _of_dataset(dataset: str, ranked: Sequence[Standing], by_method: Comparisons) -> Iterator[str]:
+def _dataset_sentences(dataset: str, ranked: Sequence[Standing], by_method: Comparisons) -> Iterator[str]:
     chosen = [standing for standing in ranked if standing.chosen]
     trained = [standing for standing in chosen if not standing.group.first.trivial]
     trivial = [standing for standing in chosen if standing.group.first.trivial]
@@ -92,7 +92,7 @@ def _of_dataset(dataset: str, ranked: Sequence[Standing], by_method: Comparisons
         picked = " It was picked by its result, so it looks better than it is." if len(ranked) > 1 else ""
         yield f"{dataset}: the highest AUC{among} is {ranked[0].text}: {ranked[0].against_chance}.{picked}"
     for standing in trained[:MOST_METHODS]:
-        against = [_against(standing, baseline, by_method) for baseline in trivial]
+        against = [_against_baseline(standing, baseline, by_method) for baseline in trivial]
         yield "; ".join([f"{dataset}: {standing.text}: {standing.against_chance}", *against]) + "."
     if len(trained) > MOST_METHODS:
         yield f"{dataset}: {len(trained) - MOST_METHODS} more methods are in the tables."
@@ -122,7 +122,7 @@ def _is_better(first: Standing, second: Standing, by_method: Comparisons) -> boo
     return answer is not None and answer.p_holm is not None and answer.p_holm < LEVEL and first.auc > second.auc
 
 
-def _against(standing: Standing, baseline: Standing, by_method: Comparisons) -> str:
+def _against_baseline(standing: Standing, baseline: Standing, by_method: Comparisons) -> str:
     """Return the paired test in words, as "behind max_intensity:max by 0.180 [0.050, 0.310], p = 0.012 (Holm)"."""
     answer = _answer(standing, baseline, by_method)
     if answer is None or answer.found is None:

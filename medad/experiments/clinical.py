@@ -82,7 +82,7 @@ def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> lis
     """
     out = clinical.out
     out.mkdir(parents=True, exist_ok=True)
-    done = _done(clinical)
+    done = _finished_stages(clinical)
     with clinical.tracker.run("clinical", out, name=title) as parent:
         parent.params({**clinical.experiment.describe(), "data": clinical.manifest.digest(), "stages": stages})
         for stage in stages:
@@ -101,7 +101,7 @@ def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> lis
     return clinical.said
 
 
-def _done(clinical: Clinical) -> list[str]:
+def _finished_stages(clinical: Clinical) -> list[str]:
     path = clinical.out / STATE
     if not path.is_file():
         return []
@@ -125,12 +125,12 @@ def _check(clinical: Clinical, parent: Path) -> str:
         studies_of_all_roles = [study for group in studies.values() for study in group]
         for start in range(0, len(studies_of_all_roles), READ_AT_ONCE):
             clinical.loader.each(studies_of_all_roles[start : start + READ_AT_ONCE])
-        write_records(clinical.out / CHECKED, [_counted(role, group) for role, group in studies.items()])
+        write_records(clinical.out / CHECKED, [_counts(role, group) for role, group in studies.items()])
         run.table(clinical.out / CHECKED)
     return ", ".join(f"{len(group)} {role}" for role, group in studies.items()) + ", all readable"
 
 
-def _counted(role: str, studies: tuple[Study, ...]) -> dict[str, Any]:
+def _counts(role: str, studies: tuple[Study, ...]) -> dict[str, Any]:
     patients = {study.patient for study in studies} - {None}
     return {
         "role": role,

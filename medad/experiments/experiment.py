@@ -96,7 +96,7 @@ def run_experiment(
     source = {"dataset": experiment.dataset, "split": pools.kind, "digest": pools.digest(), **counts(split.training)}
     run.params({**experiment.describe(), **source, "test": len(split.test)})
     arguments = (experiment, split.training, loader, folder / "model", run, source)
-    method, card = _trained(experiment, loader, folder / "model", source) or train_model(*arguments)
+    method, card = _earlier_model(experiment, loader, folder / "model", source) or train_model(*arguments)
     normal, abnormal = unlabeled_counts(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
     composed = {"n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
     as_given = {"n_unlabeled": len(split.training.unlabeled), "n_unlabeled_abnormal": None, "anomaly_rate": None}
@@ -106,7 +106,7 @@ def run_experiment(
     return evaluate_model(experiment, method, card, split.test, loader, folder, run, about=about, began=began)
 
 
-def _trained(
+def _earlier_model(
     experiment: Experiment, loader: Loader, folder: Path, source: dict[str, Any]
 ) -> tuple[Method, Card] | None:
     """Return the model of the same experiment in ``folder``, with thresholds for the current evaluation, or None."""

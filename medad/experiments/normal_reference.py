@@ -35,15 +35,15 @@ def describe_normals(
     Without held-out studies, the maps are described by the training studies ``learned``, and the card gets no
     calibration scores: relative to training studies, every new study would look abnormal.
     """
-    scores, maps, probes = _scored(method, held_out or learned, loader)
+    scores, maps, probes = _score_normals(method, held_out or learned, loader)
     calibration = {name: np.sort(values) for name, values in scores.items()} if held_out else {}
     check = check_maps(method, probes)
-    ranking = _chosen(evaluation.score, method) or method.primary
+    ranking = _if_available(evaluation.score, method) or method.primary
     return {
         "score": ranking,
-        "map": _chosen(evaluation.map, method) or best_map(check, ranking),
+        "map": _if_available(evaluation.map, method) or best_map(check, ranking),
         "map_check": check,
-        "map_scale": {name: _top(histogram) for name, histogram in maps.items()},
+        "map_scale": {name: _scale_end(histogram) for name, histogram in maps.items()},
         "map_threshold": {name: histogram.quantile(MAP_QUANTILE) for name, histogram in maps.items()},
         "calibration": {name: tuple(values.tolist()) for name, values in calibration.items()},
         "thresholds": {name: normal_thresholds(values, evaluation) for name, values in calibration.items()},
@@ -64,22 +64,22 @@ def check_choices(built: Iterable[Method], evaluation: Evaluation) -> None:
 
 def choose(card: Card, method: Method, evaluation: Evaluation) -> Card:
     """Return the card with the ranking score and the map of ``evaluation``, if set and available in ``method``."""
-    choices = {"score": _chosen(evaluation.score, method), "map": _chosen(evaluation.map, method)}
+    choices = {"score": _if_available(evaluation.score, method), "map": _if_available(evaluation.map, method)}
     return card.model_copy(update={key: name for key, name in choices.items() if name is not None})
 
 
-def _chosen(name: str | None, method: Method) -> str | None:
+def _if_available(name: str | None, method: Method) -> str | None:
     """Return ``name`` if the method has such a score, else None, since all methods of a bench share one setting."""
     return name if name in method.scores else None
 
 
-def _top(histogram: PixelHistogram) -> float:
+def _scale_end(histogram: PixelHistogram) -> float:
     """Return the end of the color scale, which exceeds its start even if the maps of normals are nearly constant."""
     floor, top = histogram.quantile(MAP_QUANTILE), histogram.quantile(TOP_QUANTILE)
     return top if top > floor else floor + (abs(floor) or 1.0)
 
 
-def _scored(
+def _score_normals(
     method: Method, studies: Sequence[Study], loader: Loader
 ) -> tuple[dict[str, Floats], dict[str, PixelHistogram], list[Tensor]]:
     """Return the scores (S,) of S studies and the histograms of their maps, by score, and some of their images."""

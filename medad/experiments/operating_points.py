@@ -54,9 +54,9 @@ def _read(path: Path, scores: list[str]) -> pd.DataFrame:
     if missing:
         raise ValidationError(f"{path}: no column {missing[0]!r}; give the cases.csv that 'medad evaluate' wrote")
     numbers: pd.DataFrame = table[["label", *scores]].apply(pd.to_numeric, errors="coerce")
-    good = numbers["label"].isin([0, 1]).to_numpy() & np.isfinite(numbers.to_numpy(np.float64)).all(axis=1)
-    if not good.all():
-        raise ValidationError(f"{path}: {int((~good).sum())} of {len(table)} rows lack a label of 0 or 1, or a score")
+    valid = numbers["label"].isin([0, 1]).to_numpy() & np.isfinite(numbers.to_numpy(np.float64)).all(axis=1)
+    if not valid.all():
+        raise ValidationError(f"{path}: {int((~valid).sum())} of {len(table)} rows lack a label of 0 or 1, or a score")
     return numbers
 
 

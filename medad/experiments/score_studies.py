@@ -55,7 +55,7 @@ def score_studies(method: Method, studies: Sequence[Study], loader: Loader) -> I
             scored = score_images(method, torch.cat([slices for _, slices in group]))
             start = 0
             for study, slices in group:
-                yield ScoredStudy(study, slices.cpu(), _part(scored, slice(start, start + len(slices))))
+                yield ScoredStudy(study, slices.cpu(), _slice_scores(scored, slice(start, start + len(slices))))
                 start += len(slices)
             count += len(group)
             advance(len(group))
@@ -80,7 +80,7 @@ def _batches(stream: Iterator[tuple[Study, Tensor]], images: int) -> Iterator[li
         yield group
 
 
-def _part(scored: dict[str, Scored], place: slice) -> dict[str, Scored]:
+def _slice_scores(scored: dict[str, Scored], place: slice) -> dict[str, Scored]:
     return {
         name: Scored(scores.score[place], scores.anomaly_map[place], scores.members[place])
         for name, scores in scored.items()

@@ -43,7 +43,7 @@ def _unlabeled(row: Row) -> str:
     return f"{total - abnormal} + {abnormal}"
 
 
-def _what(row: Row) -> tuple[str, str]:
+def _method_and_network(row: Row) -> tuple[str, str]:
     """Return the method, with its variant if it has one, and the network."""
     variant = row.get("variant", "-")
     return row["method"] if variant == "-" else f"{row['method']}, {variant}", row["network"]
@@ -61,7 +61,7 @@ def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[S
         (
             row["dataset"],
             row["split"],
-            *_what(row),
+            *_method_and_network(row),
             _unlabeled(row),
             f"{row['score']} {MARK}" if findings(row) else row["score"],
             _value(row, "auc"),
@@ -87,7 +87,7 @@ def localization_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequenc
     lines: list[Sequence[str]] = [
         (
             row["dataset"],
-            *_what(row),
+            *_method_and_network(row),
             row["score"],
             *("" if row.get(key) is None else _value(row, key) for key in named),
         )

@@ -72,7 +72,7 @@ def read_results(folder: Path, cells_of: Collection[Path] | None = None) -> Resu
     if not folder.is_dir():
         raise NoResults(f"{folder}: there is no such folder")
     cells, unfinished = [], []
-    places = [place for place in _places(folder) if cells_of is None or place in cells_of]
+    places = [place for place in _candidate_folders(folder) if cells_of is None or place in cells_of]
     for place in places:
         if (place / RESULT).is_file():
             cell, problem = read_cell(place)
@@ -91,7 +91,7 @@ def read_results(folder: Path, cells_of: Collection[Path] | None = None) -> Resu
     return Results(folder, _grouped(cells), models, unfinished)
 
 
-def _places(folder: Path) -> list[Path]:
+def _candidate_folders(folder: Path) -> list[Path]:
     """Return ``folder`` and its subfolders that may contain results, two levels deep."""
     children = sorted(child for child in folder.iterdir() if child.is_dir() and child.name not in ELSEWHERE)
     below = [

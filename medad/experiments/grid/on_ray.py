@@ -104,11 +104,11 @@ class OnRay:
         Raises:
             ClusterError: all remaining machines are too small.
         """
-        most = max(machine.cores for machine in self._usable())
-        if threads > most:
+        most_cores = max(machine.cores for machine in self._usable())
+        if threads > most_cores:
             raise ClusterError(
-                f"the Ray cluster has lost machines, and the largest that is left has {most} cores of the {threads} "
-                "that a cell was given: give the same command again, or a smaller --threads"
+                f"the Ray cluster has lost machines, and the largest that is left has {most_cores} cores of the "
+                f"{threads} that a cell was given: give the same command again, or a smaller --threads"
             )
 
     def _share(self, cells: int) -> int:
@@ -118,9 +118,9 @@ class OnRay:
             ClusterError: no machine has the requested number of cores.
         """
         machines = self._usable()
-        most = max(machine.cores for machine in machines)
-        if self.threads > most:
-            raise ClusterError(f"--threads {self.threads}: the largest machine that can be used has {most} cores")
+        most_cores = max(machine.cores for machine in machines)
+        if self.threads > most_cores:
+            raise ClusterError(f"--threads {self.threads}: the largest machine that can be used has {most_cores} cores")
         if self.gpus:
             return self.threads or max(1, min(machine.cores // machine.gpus for machine in machines))
         return self.threads or max(1, min(*(machine.cores for machine in machines), self.cluster.cpus // cells))

@@ -57,9 +57,9 @@ def chance_band(n: int, tested: int) -> tuple[Floats, Floats]:
     """
     ranks = np.floor(GRID * (n + 1) + 1e-9)
     ends = [np.zeros(len(GRID)), np.zeros(len(GRID))]
-    some = ranks >= 1
+    attainable = ranks >= 1
     for end, share in zip(ends, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2), strict=True):
-        end[some] = stats.betabinom.ppf(share, tested, ranks[some], n + 1 - ranks[some]) / tested
+        end[attainable] = stats.betabinom.ppf(share, tested, ranks[attainable], n + 1 - ranks[attainable]) / tested
     return ends[0], ends[1]
 
 

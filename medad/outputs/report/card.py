@@ -40,7 +40,7 @@ def model_card(title: str, card: Mapping[str, Any], limits: Sequence[str]) -> Mo
         used = source.get("unlabeled")
         settings = {**settings, "unlabeled": "all" if used is None else f"all: {used}"}
     about: dict[str, Any] = {"method": card.get("method"), "seed": card.get("seed"), "medad": card.get("medad")}
-    about |= _chosen(card)
+    about |= _ranking_and_map(card)
     data = {DATA.get(str(key), str(key)): value for key, value in source.items()}
     return ModelCard(
         pairs_table("settings", "Settings", title, {**about, **settings}),
@@ -49,7 +49,7 @@ def model_card(title: str, card: Mapping[str, Any], limits: Sequence[str]) -> Mo
     )
 
 
-def _chosen(card: Mapping[str, Any]) -> dict[str, str]:
+def _ranking_and_map(card: Mapping[str, Any]) -> dict[str, str]:
     """Return the ranking score, the drawn map and the map's selection values; empty for cards without them."""
     marks = card.get("map_check")
     areas = [f"{name} {value}" for name, value in marks.items()] if isinstance(marks, dict) else []

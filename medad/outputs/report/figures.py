@@ -32,7 +32,7 @@ def curves(group: Group, drawing: Drawing) -> list[Figure]:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     runs = {name: [cell.judged(name) for cell in group.cells if name in cell.scores] for name in group.first.scores}
-    runs = {name: both for name, judged in runs.items() if (both := [run for run in judged if _has_both(run)])}
+    runs = {name: usable for name, judged in runs.items() if (usable := [run for run in judged if _has_both(run)])}
     if not runs:
         return []
     lines = "a line for each seed" if len(group.cells) > 1 else f"seed {group.first.seed}"

@@ -114,10 +114,10 @@ def _tiles(cell: Cell, entry: Mapping[str, Any]) -> Iterator[Tile]:
     drawn = (cell.pictured or {}).get("map")
     for name, map_entry in sorted(entry["maps"].items(), key=lambda item: item[0] != drawn):
         if isinstance(map_entry, dict) and (source := _data_uri(cell, map_entry.get("file"))):
-            yield Tile(source, str(name), f"Map of {name}, {case}: {_of_map(map_entry)}.")
+            yield Tile(source, str(name), f"Map of {name}, {case}: {_map_text(map_entry)}.")
 
 
-def _of_map(map_entry: Mapping[str, Any]) -> str:
+def _map_text(map_entry: Mapping[str, Any]) -> str:
     start = f"from {_significant(map_entry['low'])} " if "low" in map_entry else ""
     highest, top = _significant(map_entry.get("highest")), _significant(map_entry.get("top"))
     sentence = f"highest value {highest}, color scale {start}to {top}"

@@ -140,9 +140,11 @@ def seeds_table(group: Group) -> Table | None:
         Column(f"AUC ({sure})", interval("auc", "auc_low", "auc_high")),
         Column(f"AP ({sure})", interval("ap", "ap_low", "ap_high")),
     ]
-    rows = [row for name in dict.fromkeys(row["score"] for row in group.first.rows) for row in _each(group, name)]
+    rows = [
+        row for name in dict.fromkeys(row["score"] for row in group.first.rows) for row in _rows_of_score(group, name)
+    ]
     return Table("seeds", "Each seed by itself", columns, [Block("", rows)], {"group": group.title})
 
 
-def _each(group: Group, score: str) -> list[Row]:
+def _rows_of_score(group: Group, score: str) -> list[Row]:
     return [row for cell in group.cells for row in cell.rows if row["score"] == score]
