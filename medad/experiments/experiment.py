@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -44,7 +43,6 @@ from medad.tracking import Run
 from medad.training.history import LossHistory
 from medad.types import Study, TrainingSet
 
-log = logging.getLogger(__name__)
 PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
 
 

@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from medad.splits import Pools
 from medad.text import cell
 from medad.types import MedadError
 
-log = logging.getLogger(__name__)
 RESULTS, CELLS, REPORT, LOCK = "results.csv", "cells", "report.html", "bench.lock"
 
 
