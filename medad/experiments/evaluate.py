@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import time
 from pathlib import Path
@@ -22,7 +21,6 @@ from medad.splits import Pools
 from medad.tracking import Tracker
 from medad.types import MedadError, Study
 
-log = logging.getLogger(__name__)
 IDENTITY = "evaluated.json"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ from medad.registry import methods
 from medad.results.finished import charted, finished
 from medad.tracking import Run, Tracker
 
-log = logging.getLogger(__name__)
 RATES = "anomaly_rates.png"
 CHARTED = ("auc", "ap")  # metrics of each cell that MLflow compares over seeds and rates
 
