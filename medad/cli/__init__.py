@@ -1,4 +1,4 @@
-"""The command line. Each command is one file, and imports what it needs when it runs."""
+"""Define the command line; each command is one module that imports heavy packages only when it runs."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"medad {__version__}")
         raise typer.Exit
 
@@ -47,8 +47,8 @@ def _root(
 ) -> None: ...
 
 
-def _handled(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with our own errors as one line, a lack of memory as such, and Ctrl-C and SIGTERM as a clean end."""
+def _with_exit_codes(command: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a command so that medad's errors, lack of memory, Ctrl-C and SIGTERM give one line and an exit code."""
 
     @functools.wraps(command)
     def run(*arguments: object, **options: object) -> None:
@@ -82,17 +82,20 @@ def _handled(command: Callable[..., None]) -> Callable[..., None]:
 WORK = (demo, bench, train, evaluate, run, score, report, inspect, track, compare, threshold)
 LISTS = (listing.methods, listing.networks, listing.pipelines, listing.settings)
 for command in (*WORK, *LISTS):
-    app.command()(_handled(command))
+    app.command()(_with_exit_codes(command))
 
 data_app = typer.Typer(
     help="Data sets: list, get, prepare and check them, and make a manifest of your own scans.", rich_markup_mode=None
 )
 for name, of_data in data.COMMANDS.items():
-    data_app.command(name)(_handled(of_data))
+    data_app.command(name)(_with_exit_codes(of_data))
 app.add_typer(data_app, name="data", no_args_is_help=True)
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 all done, 1 done in part, 2 wrong input or settings, or too little memory, 130
-    interrupted, 143 terminated by SIGTERM."""
+    """Run the command line.
+
+    Exit codes: 0 all done, 1 partly done, 2 wrong input or settings or too little memory, 130 interrupted, 143
+    terminated by SIGTERM.
+    """
     app()

@@ -1,4 +1,4 @@
-"""What the commands share: options, and what has to be set up before heavy imports."""
+"""Define the options and set-up functions that the commands share."""
 
 from __future__ import annotations
 
@@ -6,23 +6,19 @@ import logging
 import os
 import sys
 import warnings
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medad.cli._paths import IN_REGISTRY, folder_to_read, folder_to_write, there
+from medad.cli._paths import folder_to_read, folder_to_write, there
 from medad.cli._terminal import show_table, waiting
 from medad.registry import methods, networks
 from medad.text import visible
-from medad.wording import command
 
 if TYPE_CHECKING:
-    from medad.config import Tracking
     from medad.manifest.manifest import Manifest
-    from medad.tracking import Tracker
 
 
 Out = Annotated[
@@ -67,7 +63,7 @@ SkipUnreadable = Annotated[bool, typer.Option("--skip-unreadable", help="Leave o
 
 
 class Engine(StrEnum):
-    """Where the work is done."""
+    """The place where experiments and readers run: this machine or a Ray cluster."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -78,24 +74,24 @@ Address = Annotated[str | None, typer.Option(help="Address of the Ray cluster; d
 
 
 class VisibleFormatter(logging.Formatter):
-    """One line for each message: what a file's name or a library puts into it cannot end or turn the line."""
+    """Formats each message as one line; control characters from file names or libraries are escaped."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
-        """The line, with control characters as escapes."""
+        """Return the line with control characters escaped."""
         return visible(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging calls it so
-        """The traceback, with all but its own line ends as escapes."""
+        """Return the traceback with control characters other than line ends escaped."""
         return visible(super().formatException(ei), keep="\n")
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line that may quote what comes from files, with control characters as escapes."""
+    """Print text that may quote file contents, with control characters escaped."""
     typer.echo(visible(text, keep="\n"), err=err)
 
 
 def log_to_stderr() -> None:
-    """medad's own log from INFO on, that of libraries from WARNING on."""
+    """Log to standard error: medad from level INFO, libraries from level WARNING."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(VisibleFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -103,7 +99,11 @@ def log_to_stderr() -> None:
 
 
 def start(threads: int, device: str) -> str:
-    """Log to standard error, calm the libraries, choose threads and device; the device's name."""
+    """Set up logging, warnings and threads; return the name of the device to use.
+
+    Raises:
+        ConfigError: the device does not exist or cannot be used.
+    """
     from medad.config import ConfigError
 
     log_to_stderr()
@@ -125,7 +125,11 @@ def start(threads: int, device: str) -> str:
 
 
 def check_address(engine: Engine, address: str | None) -> None:
-    """An address says where a cluster is, and nothing else."""
+    """Check that a cluster address is only used with the Ray engine.
+
+    Raises:
+        ConfigError: ``address`` is set and ``engine`` is not Ray.
+    """
     from medad.config import ConfigError
 
     if address is not None and engine is not Engine.RAY:
@@ -133,7 +137,7 @@ def check_address(engine: Engine, address: str | None) -> None:
 
 
 def read_own(path: Path | None) -> Manifest | None:
-    """The manifest that --data names."""
+    """Read the manifest of the option --data, or return None without one."""
     if path is None:
         return None
     from medad.manifest.manifest import read_manifest
@@ -141,79 +145,8 @@ def read_own(path: Path | None) -> Manifest | None:
     return read_manifest(path)
 
 
-@dataclass(frozen=True)
-class Tracked:
-    """A tracker, with what to tell the user about it."""
-
-    tracker: Tracker
-    uri: str = ""
-    experiment: str = ""
-
-    def close(self, out: Path) -> None:
-        """Say where the runs are; exit with 1 if not all of it got there."""
-        if self.uri and self.tracker.trouble is None:
-            typer.echo(f"runs:    {ui_command(self.uri)}")
-        if self.tracker.trouble is not None:
-            say(f"tracking is incomplete: {self.tracker.trouble}", err=True)
-            typer.echo(f"all results are in {out}; send what is missing later with", err=True)
-            again = command("medad", "track", out, "--tracking-uri", self.uri, "--experiment", self.experiment)
-            typer.echo(f"    {again}", err=True)
-            raise typer.Exit(1)
-
-
-def where_tracked(
-    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
-) -> Tracked:
-    """The options, else the environment, else the pipeline's ``tracking`` block, say where runs go; nothing is opened
-    yet, and what is told to the tracker is recorded on disk alone.
-    """
-    from medad.tracking import Tracker
-
-    if off:
-        return Tracked(Tracker())
-    from medad.tracking import client, opening
-
-    chosen = opening.resolve_uri(uri, block.uri if block else None, out)
-    name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or (block and block.experiment) or "medad"
-    return Tracked(Tracker(), client.without_password(chosen), name)
-
-
-def all_sent(
-    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
-) -> bool:
-    """Whether nothing that is recorded in ``out`` has still to be sent."""
-    from medad.tracking import opening
-
-    where = where_tracked(out, uri, experiment, off, block)
-    return off or opening.all_sent(where.uri, where.experiment, out)
-
-
-def open_tracker(
-    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
-) -> Tracked:
-    """A tracker that sends to where :func:`where_tracked` says."""
-    where = where_tracked(out, uri, experiment, off, block)
-    if off:
-        return where
-    from medad.tracking import opening
-
-    out.mkdir(parents=True, exist_ok=True)
-    chosen = opening.resolve_uri(uri, block.uri if block else None, out)  # with its password
-    with waiting("opening MLflow's store"):
-        return replace(where, tracker=opening.open_tracker(chosen, where.experiment, out))
-
-
-def model_folder(model: Path, out: Path, uri: str | None) -> Path:
-    """``model`` itself, or what is behind models:/NAME@ALIAS, copied below ``out``."""
-    if not str(model).startswith(IN_REGISTRY):
-        return model
-    from medad.tracking.opening import fetch
-
-    return fetch(str(model), uri, out)
-
-
 def names(text: str | None) -> list[str] | None:
-    """ "a,b" as a list, or None."""
+    """Split "a,b" into a list of names; None stays None."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -239,8 +172,3 @@ def show_results(rows: list[dict[str, Any]]) -> None:
         typer.echo("pixel metrics: on the network's grid; Dice (oracle) takes the best threshold on these very masks")
         typer.echo("a published pooled Dice is our pixel F1-max; Dice (oracle) is a mean over studies, another figure")
     typer.echo("standard deviations are estimates from a sample, with K - 1 in the denominator")
-
-
-def ui_command(uri: str) -> str:
-    """What to type to look at the runs."""
-    return command("mlflow", "ui", "--backend-store-uri", uri) if uri.startswith("sqlite:") else f"open {uri}"

@@ -1,4 +1,4 @@
-"""Settings in words: what can be given to --set, taken from the models that check it."""
+"""Describe the settings that --set accepts, from the pydantic models that validate them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from medad.config import Strict
 
 
 def describe(model: type[Strict]) -> list[dict[str, str]]:
-    """Each key of ``model`` as it is given on a command line: key, type, default, range and description."""
+    """Return key, type, default, range and description of each setting of ``model``."""
     return [
         {
             "key": key,
@@ -24,7 +24,7 @@ def describe(model: type[Strict]) -> list[dict[str, str]]:
 
 
 def _kind(annotation: Any) -> str:
-    """ "int", "number, or null", "list of strings": what a value is, in a YAML reader's words."""
+    """Return the type of a value in YAML terms, as "integer", "number, or null" or "list of strings"."""
     if get_origin(annotation) is Annotated:
         return _kind(get_args(annotation)[0])
     arguments = [part for part in get_args(annotation) if part is not Ellipsis]
@@ -42,13 +42,13 @@ def _choices(annotation: Any) -> list[str]:
 
 
 def _inner(annotation: Any) -> list[Any]:
-    """The constraints of a list's items."""
+    """Return the constraints of the items of a list."""
     items = get_args(annotation) if get_origin(annotation) is tuple else ()
-    return [one for item in items if get_origin(item) is Annotated for one in get_args(item)[1].metadata]
+    return [constraint for item in items if get_origin(item) is Annotated for constraint in get_args(item)[1].metadata]
 
 
 def _bounds(constraints: Sequence[Any]) -> list[str]:
-    """What pydantic's constraints allow, in words: ">= 1", "multiple of 32"."""
+    """Describe pydantic constraints in words, as ">= 1" or "multiple of 32"."""
     words = {
         "gt": "> {}",
         "ge": ">= {}",
@@ -59,8 +59,8 @@ def _bounds(constraints: Sequence[Any]) -> list[str]:
         "max_length": "at most {} of them",
     }
     return [
-        word.format(getattr(one, name))
-        for one in constraints
+        word.format(getattr(constraint, name))
+        for constraint in constraints
         for name, word in words.items()
-        if getattr(one, name, None) is not None
+        if getattr(constraint, name, None) is not None
     ]

@@ -1,4 +1,4 @@
-"""Run a grid of experiments and say what came of it: what `medad bench` and `medad demo` share."""
+"""Run a grid of experiments and print its outcome, for `medad bench` and `medad demo`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from medad.cli import _common as common
+from medad.cli import _tracking as tracking
 from medad.wording import command, counted
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a grid runs and where its results go."""
+    """The options that decide where a grid runs and where its results are written."""
 
     out: Path
     tracking_uri: str | None
@@ -48,44 +49,44 @@ def run_grid(
     title: str,
     manifest: Manifest | None = None,
     more_follows: bool = False,
-) -> tuple[Outcome, common.Tracked]:
-    """The outcome, and where it was recorded. A manifest is one more data set, called by its name.
+) -> tuple[Outcome, tracking.Tracked]:
+    """Run the grid; return its outcome and its tracker. A manifest is an additional data set with its own name.
 
-    Where nothing is to do, nothing heavy is imported and no store is opened, unless ``more_follows``.
+    If everything is finished and recorded, heavy imports and opening the store are skipped, unless ``more_follows``.
     """
     from medad.datasets.class_benchmarks import expand
-    from medad.experiments.grid.grid import find_grid
+    from medad.experiments.grid.find import find_grid
     from medad.experiments.plan import plan
 
-    own = {manifest.name: manifest.pools()} if manifest else {}
+    manifest_pools = {manifest.name: manifest.pools()} if manifest else {}
     names, missing = expand(grid.datasets, data_root)
-    grid = grid.model_copy(update={"datasets": (*names, *own)})
-    experiments = plan(grid, overrides, own)
+    grid = grid.model_copy(update={"datasets": (*names, *manifest_pools)})
+    experiments = plan(grid, overrides, manifest_pools)
     common.log_to_stderr()
-    on_cluster = place.engine is common.Engine.RAY  # whose machines have devices of their own
+    on_cluster = place.engine is common.Engine.RAY  # the machines of a cluster have their own devices
     out = place.out.absolute() if on_cluster else place.out
-    cells = find_grid(experiments, out, data_root=data_root and data_root.absolute(), own=own)
+    cells = find_grid(experiments, out, data_root=data_root and data_root.absolute(), manifest_pools=manifest_pools)
     cells.missing.update(missing)
-    _check_any(cells)
+    _check_available(cells)
     options = place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking
-    if not more_follows and cells.settled() and common.all_sent(*options):
-        return cells.outcome(), common.where_tracked(*options)
+    if not more_follows and cells.settled() and tracking.all_sent(*options):
+        return cells.outcome(), tracking.where_tracked(*options)
     device = common.start(place.threads, "cpu" if on_cluster else place.device)
     from medad.experiments.grid.cells import Loaders
     from medad.experiments.grid.run import run_bench
 
-    tracked = common.open_tracker(*options)
+    tracked = tracking.open_tracker(*options)
     loaders = Loaders(device)
     with _engine(place, loaders, tracked.tracker) as engine:
         outcome = run_bench(cells, tracked.tracker, loaders, engine, title, place.allow_download)
     return outcome, tracked
 
 
-def _check_any(grid: Grid) -> None:
-    """Name the data sets that are missing or broken before the work begins, and why if there is no other.
+def _check_available(grid: Grid) -> None:
+    """Log the missing or broken data sets before the work begins.
 
     Raises:
-        BenchError: there is no cell to run.
+        BenchError: no data set is available; the reasons are printed to standard error.
     """
     from medad.experiments.grid.grid import BenchError
 
@@ -99,7 +100,7 @@ def _check_any(grid: Grid) -> None:
 
 @contextmanager
 def _engine(place: Place, loaders: Loaders, tracker: Tracker) -> Iterator[Engine]:
-    """What runs the experiments: this process, or a cluster that is left, or ended, with the block."""
+    """Yield the engine that runs the experiments: this process, or a Ray cluster that is closed after the block."""
     if place.engine is common.Engine.LOCAL:
         from medad.experiments.grid.cells import OneByOne
 
@@ -116,7 +117,7 @@ def _engine(place: Place, loaders: Loaders, tracker: Tracker) -> Iterator[Engine
 
 
 def report(outcome: Outcome, out: Path) -> None:
-    """Print the table, what is missing or failed, and where to look: only what this bench has written."""
+    """Print this bench's result table, missing data, failures and paths of the written files."""
     if outcome.rows:
         common.show_results(outcome.rows)
     for name, reason in outcome.missing.items():
@@ -126,10 +127,9 @@ def report(outcome: Outcome, out: Path) -> None:
     run = counted(outcome.run, "experiment")
     typer.echo(f"{run} run, {outcome.kept} kept from before, {len(outcome.failed)} failed")
     if outcome.others:
-        others = counted(outcome.others, "experiment")
-        typer.echo(
-            f"not in this table: {others} of other benches in {out}; {command('medad', 'report', out)} takes all"
-        )
+        other_experiments = counted(outcome.others, "experiment")
+        report_command = command("medad", "report", out)
+        typer.echo(f"not in this table: {other_experiments} of other benches in {out}; {report_command} takes all")
     if outcome.rows:
         from medad.experiments.grid.grid import REPORT, RESULTS
 

@@ -1,4 +1,4 @@
-"""Paths of a command line, checked as it is read: before any work, and before anything heavy is imported."""
+"""Check paths while the command line is parsed, before heavy imports and before any work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IN_REGISTRY = "models:/"
 
 
 def folder_to_write(path: Path | None) -> Path | None:
-    """``path``, which is a folder or can become one; a usage error otherwise, before any work."""
+    """Return ``path`` if it is a writable folder or can be created, else raise a usage error."""
     for place in () if path is None else (path, *path.absolute().parents):
         if place.is_dir():
             if not os.access(place, os.W_OK | os.X_OK):
@@ -25,21 +25,21 @@ def folder_to_write(path: Path | None) -> Path | None:
 
 
 def folder_to_read(path: Path | None) -> Path | None:
-    """``path``, which is a folder; a usage error otherwise."""
+    """Return ``path`` if it is a folder, else raise a usage error."""
     if path is not None and not path.is_dir():
         raise typer.BadParameter(f"{path} is a file; give a folder" if path.exists() else f"{path}: no such folder")
     return path
 
 
 def there(path: Path | None) -> Path | None:
-    """``path``, which exists; a usage error otherwise."""
+    """Return ``path`` if it exists, else raise a usage error."""
     if path is not None and not path.exists():
         raise typer.BadParameter(f"{path}: no such file or folder")
     return path
 
 
 def file_to_write(path: Path | None) -> Path | None:
-    """``path``, which is a file or can become one in a folder that is there; a usage error otherwise."""
+    """Return ``path`` if it is a file or can be created in an existing folder, else raise a usage error."""
     if path is not None and path.is_dir():
         raise typer.BadParameter(f"{path} is a folder; give a file")
     if path is not None and not path.absolute().parent.is_dir():
@@ -48,10 +48,10 @@ def file_to_write(path: Path | None) -> Path | None:
 
 
 def check_model(model: Path) -> None:
-    """Refuse a folder that is no model before it is loaded with all that costs seconds to import.
+    """Check the files of a model folder before the heavy imports that loading needs.
 
     Raises:
-        ModelError: a file of a model folder is not there.
+        ModelError: a file of a model folder is missing.
     """
     if not str(model).startswith(IN_REGISTRY):
         check_files(model)

@@ -1,4 +1,4 @@
-"""SIGTERM ends a command as Ctrl-C does: what is done is kept, tables are written, and the exit code says why."""
+"""Handle SIGTERM like Ctrl-C: finished work is kept, tables are written, and the exit code names the cause."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM was received."""
+    """Raised when SIGTERM is received."""
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise :class:`Terminated` in the block when SIGTERM arrives; a second one does not disturb the cleaning up.
+    """Raise :class:`Terminated` in the block when SIGTERM arrives; further SIGTERMs do not interrupt the clean-up.
 
-    A process that is forked in the block and has not set a handler of its own ends at once, as by default.
+    A process forked in the block that has not set its own handler ends at once, as by default.
     """
-    if threading.current_thread() is not threading.main_thread():  # only there can a handler be set
+    if threading.current_thread() is not threading.main_thread():  # handlers can only be set in the main thread
         yield
         return
     owner = os.getpid()

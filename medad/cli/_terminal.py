@@ -1,4 +1,4 @@
-"""What is written to a terminal: tables whose cells are taken as they are, and what is being waited for."""
+"""Print tables with literal cell texts, and short-lived notes on waiting, to the terminal."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import typer
 
 from medad.text import visible
 
-WIDTH = 180  # of a table that is not printed to a terminal
-NAME = 24  # characters of the first column that stay together
+WIDTH = 180  # characters; width of a table that is not printed to a terminal
+NAME = 24  # characters; a first column up to this width is not wrapped
 
 
 def show_table(headings: Sequence[str], lines: Sequence[Sequence[str]], width: int = WIDTH) -> None:
-    """Print a table to standard output, ``width`` wide where that is no terminal.
+    """Print a table to standard output, ``width`` characters wide unless it is a terminal.
 
-    No cell is taken for markup or an emoji, since names of files hold brackets; none is cut, and a column without any
-    text is left out.
+    Cells are printed literally, without markup or emoji codes, since file names may contain brackets. Cells are
+    wrapped rather than cut, and columns without any text are omitted.
     """
     from rich.console import Console
     from rich.table import Table
@@ -37,7 +37,7 @@ def show_table(headings: Sequence[str], lines: Sequence[Sequence[str]], width: i
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Say on a terminal what is waited for, and take it back when it is there."""
+    """Show ``what`` on a terminal during the block, and erase it afterwards."""
     if not sys.stderr.isatty():
         yield
         return

@@ -62,21 +62,21 @@ def bench(
     overrides = parse_overrides(settings)
     if networks is not None and "network" in overrides:
         raise ConfigError("--networks and --set network=... name the same thing: give one of them")
-    grid = _narrowed(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
+    grid = _with_options(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
     if manifest is not None and datasets is None:
         grid = grid.model_copy(update={"datasets": ()})
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download, engine, address)
-    own = common.read_own(manifest and manifest.absolute())
-    outcome, tracked = run_grid(grid, overrides, place, data_root, "bench", own)
+    own_data = common.read_own(manifest and manifest.absolute())
+    outcome, tracked = run_grid(grid, overrides, place, data_root, "bench", own_data)
     report(outcome, out)
     tracked.close(out)
     if outcome.failed or (strict and outcome.missing):
         raise typer.Exit(1)
 
 
-def _narrowed(pipeline: Pipeline, options: Mapping[str, str | None]) -> Pipeline:
-    """The pipeline with what the options say in place of what the file says."""
+def _with_options(pipeline: Pipeline, options: Mapping[str, str | None]) -> Pipeline:
+    """Return the pipeline with the values of the options in place of those of the file."""
     from medad.config import Pipeline, build
 
-    given = {key: common.names(text) for key, text in options.items() if text is not None}
-    return build(Pipeline, {**pipeline.model_dump(), **given}, "options")
+    named = {key: common.names(text) for key, text in options.items() if text is not None}
+    return build(Pipeline, {**pipeline.model_dump(), **named}, "options")

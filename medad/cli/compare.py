@@ -49,34 +49,38 @@ def compare(
     """
     from medad.config import ConfigError, Evaluation, build, parse_overrides
 
-    named = _named(scores)
-    question = by or ("method" if named else "folder" if len(folders) > 1 else "score")
+    scores_by_method = _scores_by_method(scores)
+    question = by or ("method" if scores_by_method else "folder" if len(folders) > 1 else "score")
     if question not in ("score", "method", "folder"):
         raise ConfigError(f"--by {question}: choose from score, method, folder")
-    if named and question != "method":
+    if scores_by_method and question != "method":
         raise ConfigError(f"--scores belongs to --by method, which compares one score of each method, not {question}s")
     overrides = build(Evaluation, parse_overrides(settings), "--set").model_dump(exclude_unset=True)
     from medad.evaluation.comparing import compare_results
     from medad.files import write_records
 
-    comparisons = compare_results(folders, question, baseline, overrides, named)
+    comparisons = compare_results(folders, question, baseline, overrides, scores_by_method)
     path = table or folders[0] / TABLE
     write_records(path, comparisons.rows())
     _show(comparisons)
     typer.echo(f"comparisons: {path}")
 
 
-def _named(text: str | None) -> dict[str, str]:
-    """ "ddad=r_dual,pca=rec" as a mapping."""
+def _scores_by_method(text: str | None) -> dict[str, str]:
+    """Parse "ddad=r_dual,pca=rec" into a mapping of method to score.
+
+    Raises:
+        ConfigError: a part is not METHOD=SCORE.
+    """
     from medad.config import ConfigError
 
-    named = {}
+    scores_by_method = {}
     for part in common.names(text) or ():
         method, separator, score = (word.strip() for word in part.partition("="))
         if not separator or not method or not score:
             raise ConfigError(f"--scores {part!r}: write it as METHOD=SCORE, for example ddad=r_dual,pca=rec")
-        named[method] = score
-    return named
+        scores_by_method[method] = score
+    return scores_by_method
 
 
 def _show(comparisons: Comparisons) -> None:

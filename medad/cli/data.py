@@ -1,21 +1,19 @@
-"""medad data: what data sets there are, how to get and prepare them, whether they are sound, and your own."""
+"""medad data: list, describe, prepare and check data sets, and make manifests of your own scans."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from medad.cli import _common as common
 from medad.cli._common import DataRoot
+from medad.cli._datasets import dataset_state
 from medad.cli._paths import folder_to_read, folder_to_write, there
 from medad.cli._terminal import show_table
 from medad.wording import command, counted
-
-if TYPE_CHECKING:
-    from medad.datasets.base import Dataset
 
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: as many as there are cores.")]
 
@@ -27,26 +25,11 @@ def listing(data_root: DataRoot = None) -> None:
     lines = []
     for name in datasets.names():
         dataset = datasets.get(name)
-        found = [_found(dataset, data_root)] if data_root else []
-        lines.append((name, dataset.title, dataset.about.modality, *found))
+        state = [dataset_state(dataset, data_root)] if data_root else []
+        lines.append((name, dataset.title, dataset.about.modality, *state))
     show_table(("name", "title", "modality", *(["found"] if data_root else [])), lines)
     if data_root is None:
         typer.echo("what is on disk: medad data list --data-root DIR; how to get one: medad data info NAME")
-
-
-def _found(dataset: Dataset, data_root: Path) -> str:
-    """One cell: not there, broken, or the kind of its split and how many images its lists have."""
-    from medad.data.check.targets import of_dataset
-
-    found = list(of_dataset(dataset, data_root))
-    if not found:
-        return "not there" if hasattr(dataset, "folder") else dataset.about.raw_layout
-    broken = [one for one in found if one.defects]
-    if broken:
-        return f"broken: {broken[0].defects[0].splitlines()[0]}"
-    sizes = " + ".join(str(sum(len(one.lists.get(title, ())) for one in found)) for title in found[0].lists)
-    parts = f"{counted(len(found), 'class', 'classes')}, " if len(found) > 1 else ""
-    return f"{parts}{', '.join(sorted({one.kind for one in found}))}: {sizes}"
 
 
 def info(name: Annotated[str, typer.Argument(help="As 'medad data list' names it.")]) -> None:
@@ -90,7 +73,7 @@ def prepare(
     from medad.data.prepare.prepare import UNREADABLE
     from medad.data.prepare.prepare import prepare as run
 
-    chosen = next((one for one in VOI if one == preprocessing), None)
+    chosen = next((mode for mode in VOI if mode == preprocessing), None)
     if chosen is None:
         raise ConfigError(f"--preprocessing {preprocessing!r} is not allowed: choose from {', '.join(VOI)}")
     common.log_to_stderr()
@@ -131,17 +114,17 @@ def check(
     common.log_to_stderr()
     sound = True
     for subject in subjects(root):
-        found = run(subject, workers)
-        typer.echo(f"{found.name}: {found.kind}; {_sizes(found.counts)}")
-        for note in found.notes:
+        report = run(subject, workers)
+        typer.echo(f"{report.name}: {report.kind}; {_sizes(report.counts)}")
+        for note in report.notes:
             common.say(f"  note: {note}")
-        for defect in found.defects:
+        for defect in report.defects:
             common.say(f"  defect: {defect}")
-        typer.echo(f"  {counted(len(found.defects), 'defect')}" if found.defects else "  no defects")
-        sound = sound and not found.defects
+        typer.echo(f"  {counted(len(report.defects), 'defect')}" if report.defects else "  no defects")
+        sound = sound and not report.defects
     if not sound:
         raise typer.Exit(1)
-    if found.kind == KIND:
+    if report.kind == KIND:
         typer.echo(f"next: {command('medad', 'train', '--data', root, '--out', 'my-model')}")
 
 
@@ -172,17 +155,17 @@ def init(
     """
     from medad.config import ConfigError
 
-    given = (normal, unlabeled, test_normal, test_abnormal)
-    if (table is None) == (given == (None,) * 4):
+    folders_by_role = (normal, unlabeled, test_normal, test_abnormal)
+    if (table is None) == (folders_by_role == (None,) * 4):
         raise ConfigError("say where the studies are: --normal DIR (--unlabeled DIR, ...), or --table FILE")
     from medad.manifest.create import LEFT_OUT, MANIFEST, folders
     from medad.manifest.create import init as run
     from medad.manifest.sources import of_table
 
     common.log_to_stderr()
-    sources = folders(*given) if table is None else list(of_table(table))
+    sources = folders(*folders_by_role) if table is None else list(of_table(table))
     built = run(sources, out, slices=slices, drop_shared=drop_shared, workers=workers)
-    broken = sum(one.broken for one in built.left_out)
+    broken = sum(item.broken for item in built.left_out)
     typer.echo(f"{_sizes(built.counts)} ({built.manifest.cut}): {out / MANIFEST}")
     if built.dropped:
         typer.echo(f"left out of training: {counted(built.dropped, 'file')} of patients who are in the test")

@@ -1,4 +1,4 @@
-"""medad demo: the whole path, on data that it makes."""
+"""medad demo: run the whole workflow on synthetic data."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def demo(
 
 
 def _recommend(out: Path, folders: list[Path]) -> None:
-    """Say what the table says, and what to type next with the model that is ahead in it."""
+    """Print the headline of the results, and the next commands for the model with the highest AUC."""
     from medad.evaluation.comparing import compare_entries, evaluation_of
     from medad.evaluation.entries import read_entries
     from medad.evaluation.headline import headline, standings
@@ -58,7 +58,7 @@ def _recommend(out: Path, folders: list[Path]) -> None:
     for sentence in headline(results, compare_entries(read_entries([results]), "method", evaluation_of(results))):
         typer.echo(f"result:  {sentence}")
     typer.echo("         Minutes of training on made-up people: this shows the path, nothing about patients.")
-    leader = next((one for one in standings(results) if one.chosen), None)
+    leader = next((standing for standing in standings(results) if standing.chosen), None)
     model = leader.group.first.folder / "model" if leader else folders[-1] / "model"
     ahead = f"  # {leader.name}, ahead by the score that stands for its method" if leader else ""
     typer.echo("next:    look at the picture and the runs, then")
@@ -67,7 +67,7 @@ def _recommend(out: Path, folders: list[Path]) -> None:
 
 
 def _fill_inbox(out: Path) -> Path:
-    """A folder as it might arrive: some test studies, and a note that is no image."""
+    """Make a folder of incoming studies: some test studies, and a text file that is not an image."""
     from medad.files import write_text
     from medad.registry import datasets
 
@@ -78,6 +78,6 @@ def _fill_inbox(out: Path) -> Path:
         for file in study.files:
             target = inbox / study.id / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, target)  # with its time, so that a file scored before is known
+            shutil.copy2(file, target)  # keeps the modification time, so that a scored file is recognized
     write_text(inbox / "note.txt", "Not an image: it is skipped, and said so.\n")
     return inbox

@@ -1,4 +1,4 @@
-"""medad evaluate: judge a model that is there by labeled studies."""
+"""medad evaluate: evaluate an existing model on labeled studies."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli import _tracking as tracking
 from medad.cli._paths import check_model, there
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ def evaluate(
     from medad.experiments.evaluate import evaluate_one
     from medad.model import load
 
-    folder = common.model_folder(model, out, tracking_uri)
+    folder = tracking.model_folder(model, out, tracking_uri)
     loaded = load(folder, device)
-    tracked = common.open_tracker(out, tracking_uri, experiment, no_tracking)
+    tracked = tracking.open_tracker(out, tracking_uri, experiment, no_tracking)
     loader = Loader(loaded.method.settings, device)
     rows = evaluate_one(loaded, folder, name, pools, loader, out, tracked.tracker, evaluation)
     tracked.tracker.catch_up(out)

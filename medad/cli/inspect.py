@@ -1,4 +1,4 @@
-"""`medad inspect`: what a file or folder holds, and how it would be read."""
+"""medad inspect: show the contents of a file or folder, and how they would be read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Voi(StrEnum):
-    """How a file's window is applied."""
+    """The way a file's VOI window is applied."""
 
     OFF = "off"
     WINDOW = "window"
@@ -29,7 +29,7 @@ class Voi(StrEnum):
 
 
 HEADINGS = ("file", "what", "shape", "modality", "transfer syntax", "photometric", "values", "decisions")
-WIDTH = 220  # of a table that is not printed to a terminal
+WIDTH = 220  # characters; width of a table that is not printed to a terminal
 
 
 def inspect(
@@ -59,16 +59,10 @@ def inspect(
     from medad.files import writing
     from medad.io.inspection import montage
     from medad.io.inspection_workers import inspected_by_workers
-    from medad.io.settings import ReadSettings
 
-    if model is None:
-        chosen = {"voi": voi or Voi.OFF, "color": "gray" if gray else "keep"}
-        settings, judge = ReadSettings.model_validate(chosen), None
-        about = (
-            f"no model: read with --voi {settings.voi}. --model DIR reads as a model does, and shows what it refuses"
-        )
-    else:
-        settings, judge, about = _as_model(model, given=voi is not None or gray)
+    settings, judge, about = (
+        _without_model(voi, gray) if model is None else _as_model(model, options_given=voi is not None or gray)
+    )
     settings = settings.model_copy(update={"time": "split" if split else "refuse"})
     workers = len(os.sched_getaffinity(0))
     rows = list(
@@ -86,11 +80,24 @@ def inspect(
         raise typer.Exit(code=1)
 
 
-def _as_model(folder: Path, given: bool) -> tuple[ReadSettings, Judge, str]:
-    """How a model reads files, what its gate says of one, and both in words."""
+def _without_model(voi: Voi | None, gray: bool) -> tuple[ReadSettings, None, str]:
+    """Return the settings of the options --voi and --gray, no gate, and a sentence that describes them."""
+    from medad.io.settings import ReadSettings
+
+    settings = ReadSettings.model_validate({"voi": voi or Voi.OFF, "color": "gray" if gray else "keep"})
+    about = f"no model: read with --voi {settings.voi}. --model DIR reads as a model does, and shows what it refuses"
+    return settings, None, about
+
+
+def _as_model(folder: Path, options_given: bool) -> tuple[ReadSettings, Judge, str]:
+    """Return how a model reads files, its gate, and a sentence that describes both.
+
+    Raises:
+        ConfigError: --voi or --gray is set too (``options_given``).
+    """
     from medad.config import ConfigError
 
-    if given:
+    if options_given:
         raise ConfigError("--model decides how files are read: leave out --voi and --gray")
     check_model(folder)
     common.start(1, "cpu")
@@ -121,6 +128,6 @@ def _cells(row: Row, gated: bool) -> list[str]:
     what = row.what if row.status == "read" else f"{row.status}: {row.what}"
     shape = " x ".join(str(size) for size in row.shape)
     values = "" if row.values is None else f"{row.values[0]:g} to {row.values[1]:g}"
-    known = [str(row.reading.get(key) or "") for key in ("modality", "transfer_syntax", "photometric")]
+    facts = [str(row.reading.get(key) or "") for key in ("modality", "transfer_syntax", "photometric")]
     verdict = [row.gate or ("passes" if row.status == "read" else "")] if gated else []
-    return [name, what, shape, *known, values, "; ".join(row.decisions), *verdict]
+    return [name, what, shape, *facts, values, "; ".join(row.decisions), *verdict]

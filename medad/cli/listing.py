@@ -1,4 +1,4 @@
-"""medad methods, networks, pipelines, settings: what can be named on a command line, and every key of --set."""
+"""medad methods, networks, pipelines, settings: list the names for the command line, and every key of --set."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def settings(
 
 
 def _first_sentence(text: str) -> str:
-    """The first sentence of the comment that a YAML file begins with."""
+    """Return the first sentence of the comment at the start of a YAML file."""
     lines = []
     for line in text.splitlines():
-        if not line.startswith("# ") or line.startswith("#   "):  # settings, or a command
+        if not line.startswith("# ") or line.startswith("#   "):  # the comment ends, or an example command begins
             break
         lines.append(line.lstrip("# "))
     first, stop, _ = " ".join(lines).partition(". ")

@@ -1,4 +1,4 @@
-"""medad report: a folder of results as one page."""
+"""medad report: write a folder of results as one HTML page."""
 
 from __future__ import annotations
 

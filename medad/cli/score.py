@@ -1,4 +1,4 @@
-"""medad score: every image in a folder."""
+"""medad score: score every image in a folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli import _tracking as tracking
 from medad.cli._paths import check_model, there
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ SHOWN = 10
 
 
 class Heatmaps(StrEnum):
-    """Which studies are drawn."""
+    """The studies that get a heatmap."""
 
     FLAGGED = "flagged"
     ALL = "all"
@@ -93,13 +94,13 @@ def score(
     _check_names(model, decides, point)
     if experiment is not None and not track:
         raise ConfigError(f"--experiment {experiment}: it belongs to --track")
-    on_cluster = engine is common.Engine.RAY  # whose machines have devices of their own
-    here = common.start(threads, "cpu" if on_cluster else device)
+    on_cluster = engine is common.Engine.RAY  # the machines of a cluster have their own devices
+    model_device = common.start(threads, "cpu" if on_cluster else device)
     from medad.model import load
     from medad.scoring import ScoreSettings, score_folder
     from medad.scoring.recording import score_recorded
 
-    loaded = load(common.model_folder(model, out, tracking_uri), here)
+    loaded = load(tracking.model_folder(model, out, tracking_uri), model_device)
     settings = ScoreSettings(
         score=decides,
         map=drawn,
@@ -120,7 +121,7 @@ def score(
         address=address,
         device=device,
     )
-    tracked = common.open_tracker(out, tracking_uri, experiment, off=not track)
+    tracked = tracking.open_tracker(out, tracking_uri, experiment, off=not track)
     if track:
         summary = score_recorded(loaded, folder, out, settings, tracked.tracker, restart=restart)
     else:
@@ -132,7 +133,7 @@ def score(
 
 
 def _report(summary: Summary, folder: Path, out: Path) -> None:
-    """Print how many rows there are, and why the first ones failed."""
+    """Print the numbers of scored, skipped and failed files, and the reasons of the first failures."""
     from medad.scoring import TABLE
 
     counts = summary.counts
@@ -149,14 +150,18 @@ def _report(summary: Summary, folder: Path, out: Path) -> None:
 
 
 def _check_names(model: Path, decides: str, point: str | None) -> None:
-    """Refuse a score or an operating point that the model's card does not name, before the model is loaded."""
+    """Check before loading the model that its card names the score ``decides`` and the operating point ``point``.
+
+    Raises:
+        ConfigError: the model does not have the score or the operating point.
+    """
     from medad.config import ConfigError
     from medad.model_files import CARD
 
     try:
         card = json.loads((model / CARD).read_text(encoding="utf-8"))
         scores, points = list(card["map_scale"]), {name for of in card["thresholds"].values() for name in of}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):  # loading says what is wrong with it
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):  # loading the model reports the error
         return
     if decides and decides not in scores:
         raise ConfigError(f"--score {decides}: this model has {', '.join(scores)}")

@@ -1,4 +1,4 @@
-"""medad threshold: operating points of a model, from a labeled validation set."""
+"""medad threshold: set the operating points of a model from a labeled validation set."""
 
 from __future__ import annotations
 

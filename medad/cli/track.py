@@ -1,4 +1,4 @@
-"""medad track: send to MLflow what is recorded on disk."""
+"""medad track: send the runs recorded on disk to MLflow."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli import _tracking as tracking
 from medad.cli._paths import folder_to_read
 from medad.wording import counted
 
@@ -26,11 +27,11 @@ def track(
     """
     from medad.tracking.journal import TrackingError, journals
 
-    found = list(journals(folder))
-    if not found:
+    recorded = list(journals(folder))
+    if not recorded:
         raise TrackingError(f"{folder}: no run is recorded in it or below it (runs/*.jsonl)")
-    tracked = common.open_tracker(folder, tracking_uri, experiment)
+    tracked = tracking.open_tracker(folder, tracking_uri, experiment)
     tracked.tracker.catch_up(folder)
     tracked.close(folder)
-    be = "is" if len(found) == 1 else "are"
-    typer.echo(f"{counted(len(found), 'run')} {be} in experiment {tracked.experiment!r}")
+    verb = "is" if len(recorded) == 1 else "are"
+    typer.echo(f"{counted(len(recorded), 'run')} {verb} in experiment {tracked.experiment!r}")

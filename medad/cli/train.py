@@ -1,4 +1,4 @@
-"""medad train: one model, from a dataset or from folders of your own."""
+"""medad train: train one model on a data set, a manifest or folders of studies."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medad.cli import _common as common
+from medad.cli import _tracking as tracking
 from medad.cli._paths import there
 from medad.registry import networks
 from medad.wording import command, counted
 
 if TYPE_CHECKING:
+    from medad.config import Tracking
+    from medad.experiments.plan import Experiment
+    from medad.manifest.manifest import Manifest
     from medad.methods.base import Method
 
 
@@ -44,36 +48,56 @@ def train(
     'medad methods', 'medad networks' and 'medad pipelines' say what can be named, and 'medad settings METHOD' every key
     of --set.
     """
-    from medad.config import ConfigError, Pipeline, build, parse_overrides, read_pipeline
-    from medad.experiments.plan import plan
+    from medad.config import ConfigError
 
     if (normal, dataset, manifest).count(None) != 2:
         raise ConfigError("say what to train on: --normal DIR (and --unlabeled DIR), --data MANIFEST or --dataset NAME")
-    own = common.read_own(manifest)
-    grid = read_pipeline(pipeline)
-    overrides = parse_overrides(settings)
-    if network is not None and "network" in overrides:
-        raise ConfigError("--network and --set network=... name the same thing: give one of them")
-    chosen = (network,) if network else grid.networks[:1]
-    name = own.name if own else dataset or "demo"
-    grid = build(Pipeline, {**grid.model_dump(), "datasets": (name,), "seeds": (seed,), "networks": chosen}, "options")
-    planned = plan(grid, overrides, (own.name,) if own else ())
-    if len(planned) != 1:
-        raise ConfigError(f"{pipeline} names {counted(len(planned), 'experiment')}; 'medad train' trains one")
-    one = planned[0]
+    own_data = common.read_own(manifest)
+    planned_experiment, store = _planned(pipeline, network, seed, settings, dataset, own_data)
     device = common.start(threads, device)
     from medad.data.loading import Loader
     from medad.experiments.normal_reference import check_choices
     from medad.experiments.train import train_one, training_set
     from medad.registry import methods
 
-    method: Method = methods.get(one.method)(one.settings)
+    method: Method = methods.get(planned_experiment.method)(planned_experiment.settings)
     method.rehearse(allow_download)
-    check_choices([method], one.evaluation)
-    data, source = training_set(one, normal, unlabeled, data_root, out, own)
-    tracked = common.open_tracker(out, tracking_uri, experiment, no_tracking, grid.tracking)
-    folder = train_one(one, data, source, Loader(one.settings, device, skip_unreadable), out, tracked.tracker)
+    check_choices([method], planned_experiment.evaluation)
+    data, source = training_set(planned_experiment, normal, unlabeled, data_root, out, own_data)
+    tracked = tracking.open_tracker(out, tracking_uri, experiment, no_tracking, store)
+    folder = train_one(
+        planned_experiment,
+        data,
+        source,
+        Loader(planned_experiment.settings, device, skip_unreadable),
+        out,
+        tracked.tracker,
+    )
     tracked.tracker.catch_up(out)
     typer.echo(f"model:   {folder}")
     typer.echo(f"next:    {command('medad', 'score', folder, 'FOLDER', '--out', 'scores')}")
     tracked.close(out)
+
+
+def _planned(
+    pipeline: str, network: str | None, seed: int, settings: list[str], dataset: str | None, own_data: Manifest | None
+) -> tuple[Experiment, Tracking]:
+    """Return the only experiment of the pipeline with these options, and the pipeline's tracking block.
+
+    Raises:
+        ConfigError: an option is not valid, or the pipeline has several experiments.
+    """
+    from medad.config import ConfigError, Pipeline, build, parse_overrides, read_pipeline
+    from medad.experiments.plan import plan
+
+    grid = read_pipeline(pipeline)
+    overrides = parse_overrides(settings)
+    if network is not None and "network" in overrides:
+        raise ConfigError("--network and --set network=... name the same thing: give one of them")
+    chosen = (network,) if network else grid.networks[:1]
+    name = own_data.name if own_data else dataset or "demo"
+    grid = build(Pipeline, {**grid.model_dump(), "datasets": (name,), "seeds": (seed,), "networks": chosen}, "options")
+    planned = plan(grid, overrides, (own_data.name,) if own_data else ())
+    if len(planned) != 1:
+        raise ConfigError(f"{pipeline} names {counted(len(planned), 'experiment')}; 'medad train' trains one")
+    return planned[0], grid.tracking

@@ -1,34 +1,29 @@
-"""The one paired test: two scores on the same cases, for ``medad compare``, the report and its headline.
+"""Compare pairs of scores on the same cases, for ``medad compare``, the report and its headline.
 
-AUC is tested by DeLong's method and AP by a paired bootstrap, both with the studies of one patient taken together.
-Several seeds of one method are taken together: what is compared is the mean AUC (or AP) of the seeds at hand, and the
-uncertainty is that of the cases. A score of several networks that are judged one by one ("single") counts by the mean
-over its networks too, as in the tables of results.
+AUC is tested by DeLong's method and AP by a paired bootstrap; both treat the studies of one patient as one cluster.
+Several seeds of one method are averaged: the tests compare the mean AUC (or AP) of the available seeds, and their
+uncertainty is that of the cases. A score of several networks that are evaluated separately ("single") is averaged over
+its networks too, as in the tables of results.
 
-Every comparison answers one of three questions: do the scores of a method differ (by "score"), do methods differ, each
-by the score that stands for it (by "method"), do folders differ (by "folder"). All pairs of one question on one
-dataset, AUC and AP, are one family, and its p-values are Holm corrected (Holm, 1979). So a pair has the same p-values
-wherever the question is asked. Pairs with a baseline of the user's choice are a family of their own.
+Every comparison answers one of three questions: whether the scores of a method differ (by "score"), whether methods
+differ, each represented by one score (by "method"), and whether folders differ (by "folder"). All pairs of one question
+on one dataset, AUC and AP, form one family, and its p-values are Holm corrected (Holm, 1979). A pair therefore has the
+same p-values wherever the question is asked. Pairs with a baseline of the user's choice form a separate family.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from medad.config import Evaluation
 from medad.evaluation.comparisons import Comparison, Comparisons
 from medad.evaluation.entries import Entry, Pool, read_entries
-from medad.evaluation.ranking import SEED
-from medad.functional.bootstrap import Draws, ap_draws, compare_aps
-from medad.functional.delong import compare_aucs
-from medad.functional.intervals import Ints, UndefinedMetric
+from medad.evaluation.paired_tests import ApDraws, holm_corrected, paired_test
 from medad.progress import progress
 from medad.results.read import Results, read_results
 from medad.types import MedadError
@@ -39,7 +34,7 @@ Pair = tuple[Entry, Entry]
 
 
 class ComparisonError(MedadError):
-    """Results that cannot be compared."""
+    """Raised for results that cannot be compared."""
 
 
 def compare_results(
@@ -49,37 +44,38 @@ def compare_results(
     overrides: Mapping[str, Any] | None = None,
     scores: Mapping[str, str] | None = None,
 ) -> Comparisons:
-    """Compare the results in ``folders``, by "score", "method" or "folder"; see the head of this module.
+    """Compare the results in ``folders`` by "score", "method" or "folder"; the module docstring explains the tests.
 
     Args:
         folders: output folders of bench, demo, evaluate or run.
-        by: the question.
-        baseline: a method, a score, or both as METHOD:SCORE: all others are paired with it.
-        overrides: settings of the evaluation, in place of those that the results were judged with.
-        scores: the score that stands for a method, in place of the method's own choice.
+        by: the question: "score", "method" or "folder".
+        baseline: a method, a score, or both as METHOD:SCORE; all other entries are paired with it.
+        overrides: evaluation settings that replace those recorded with the results.
+        scores: the score that represents each method, instead of the method's default score.
 
     Raises:
-        ComparisonError: there is nothing to pair, or no pair was tested on the same cases.
-        ConfigError: ``scores`` names what is not there.
+        ComparisonError: there is no pair, or no pair was tested on the same cases.
+        ConfigError: ``scores`` names a method or a score that the results do not have.
     """
     results = [read_results(folder) for folder in folders]
     evaluation = evaluation_of(results[0]).model_copy(update=dict(overrides or {}))
     pool = read_entries(results, scores)
     if not pool.entries and pool.left_out:
         raise ComparisonError("; ".join(pool.left_out))
-    found = compare_entries(pool, by, evaluation, baseline)
-    if not found.answers:
-        reasons = [sentence for sentence in found.left_out if "not tested on the same cases" in sentence]
-        others = ", ".join(f"--by {question}" for question in QUESTIONS if question != by)
+    comparisons = compare_entries(pool, by, evaluation, baseline)
+    if not comparisons.answers:
+        reasons = [sentence for sentence in comparisons.left_out if "not tested on the same cases" in sentence]
+        other_questions = ", ".join(f"--by {question}" for question in QUESTIONS if question != by)
         raise ComparisonError(
             "; ".join(reasons)
-            or f"nothing to compare by {by}; there are {_names(pool.entries)}: choose {others}, or a --baseline"
+            or f"nothing to compare by {by}; there are {_names(pool.entries)}: "
+            f"choose {other_questions}, or a --baseline"
         )
-    return found
+    return comparisons
 
 
 def evaluation_of(results: Results) -> Evaluation:
-    """How the results were judged, as the first of them says: their confidence and resamples; else the defaults."""
+    """Return the confidence and resamples recorded with the first readable group, or the default settings."""
     for group in results.groups:
         recorded = group.first.evaluation
         try:
@@ -90,24 +86,24 @@ def evaluation_of(results: Results) -> Evaluation:
 
 
 def compare_entries(pool: Pool, by: str, evaluation: Evaluation, baseline: str | None = None) -> Comparisons:
-    """The paired tests of one question on the entries of ``pool``.
+    """Run the paired tests of the question ``by`` on the entries of ``pool``.
 
     Raises:
-        ComparisonError: ``baseline`` is not there.
+        ComparisonError: no entry matches ``baseline``.
     """
     pairs = list(_with_baseline(pool.entries, by, baseline) if baseline else _pairs(pool.entries, by))
     left_out = list(pool.left_out)
     answers: list[Comparison] = []
-    draws = _ApDraws(evaluation)
+    draws = ApDraws(evaluation)
     with progress("compare", len(pairs)) as advance:
         for first, second in pairs:
             if first.cases[["id", "label"]].equals(second.cases[["id", "label"]]):
-                answers += [_tested(metric, first, second, evaluation, draws) for metric in METRICS]
+                answers += [paired_test(metric, first, second, evaluation, draws) for metric in METRICS]
             else:
                 left_out.append(_different_cases(first, second))
             advance(1)
     unpaired = list(_unpaired(pool.entries, pairs, by))
-    return Comparisons(by, evaluation.confidence, _corrected(answers), left_out, unpaired)
+    return Comparisons(by, evaluation.confidence, holm_corrected(answers), left_out, unpaired)
 
 
 def _pairs(entries: Sequence[Entry], by: str) -> Iterator[Pair]:
@@ -115,7 +111,7 @@ def _pairs(entries: Sequence[Entry], by: str) -> Iterator[Pair]:
 
 
 def _related(first: Entry, second: Entry, by: str) -> bool:
-    """Whether two entries answer the question; methods are compared at one anomaly rate of the unlabeled set."""
+    """Return whether the pair answers the question; methods are compared at equal anomaly rates of unlabeled data."""
     folder, system, score = (getattr(first, key) == getattr(second, key) for key in ("folder", "system", "score"))
     if first.dataset != second.dataset:
         return False
@@ -127,20 +123,27 @@ def _related(first: Entry, second: Entry, by: str) -> bool:
 
 
 def _with_baseline(entries: Sequence[Entry], by: str, baseline: str) -> Iterator[Pair]:
-    """Every other entry with the baseline: by method, with the one that it names; else with the one related to it."""
+    """Yield every other entry paired with the baseline.
+
+    By method, a dataset's only baseline entry is paired with all entries; otherwise pairs must be related.
+    """
     chosen = [entry for entry in entries if baseline in (entry.name, entry.system, entry.score, entry.folder)]
     if not chosen:
         raise ComparisonError(f"--baseline {baseline}: there is no such method or score; choose from {_names(entries)}")
     for entry in entries:
-        if any(entry is other for other in chosen):
+        if any(entry is baseline_entry for baseline_entry in chosen):
             continue
-        others = [other for other in chosen if other.dataset == entry.dataset]
-        alone = len(others) == 1 and by == "method"
-        yield from ((entry, other) for other in others if alone or _related(entry, other, by))
+        candidates = [baseline_entry for baseline_entry in chosen if baseline_entry.dataset == entry.dataset]
+        is_only_baseline = len(candidates) == 1 and by == "method"
+        yield from (
+            (entry, baseline_entry)
+            for baseline_entry in candidates
+            if is_only_baseline or _related(entry, baseline_entry, by)
+        )
 
 
 def _unpaired(entries: Sequence[Entry], pairs: Sequence[Pair], by: str) -> Iterator[str]:
-    """A sentence for each method and dataset some of whose scores are in no pair."""
+    """Yield a sentence for each method and dataset with scores that are in no pair."""
     paired = {id(entry) for pair in pairs for entry in pair}
     several = len({entry.folder for entry in entries}) > 1
     systems: dict[tuple[str, str, str], list[Entry]] = {}
@@ -167,48 +170,3 @@ def _different_cases(first: Entry, second: Entry) -> str:
         f"{first.name} in {first.folder} and {second.name} in {second.folder} were not tested on the same cases: "
         f"{len(first.cases)} and {len(second.cases)}, {shared} of them shared"
     )
-
-
-class _ApDraws:
-    """The bootstrapped APs of entries, each drawn once: all from one seed, so that entries on the same cases pair."""
-
-    def __init__(self, evaluation: Evaluation) -> None:
-        self._resamples = evaluation.resamples
-        self._known: dict[tuple[int, bytes], Draws] = {}
-
-    def __call__(self, entry: Entry, clusters: Ints | None) -> Draws:
-        key = (id(entry), b"" if clusters is None else clusters.tobytes())
-        if key not in self._known:
-            rng = np.random.default_rng(SEED)
-            self._known[key] = ap_draws(entry.labels, entry.values, clusters, rng=rng, resamples=self._resamples)
-        return self._known[key]
-
-
-def _tested(metric: str, first: Entry, second: Entry, evaluation: Evaluation, draws: _ApDraws) -> Comparison:
-    """The values, their difference and its p-value, or a note that says why there is none."""
-    clusters, confidence = first.clusters, evaluation.confidence
-    try:
-        if metric == "auc":
-            found = compare_aucs(first.labels, first.values, second.values, clusters, confidence)
-        else:
-            found = compare_aps(draws(first, clusters), draws(second, clusters), confidence)
-    except UndefinedMetric as error:
-        return Comparison(first, second, metric, None, str(error))
-    return Comparison(first, second, metric, found)
-
-
-def _corrected(answers: Sequence[Comparison]) -> list[Comparison]:
-    """The answers with ``p_holm``: the family is all of them that are about one dataset."""
-    from statsmodels.stats.multitest import multipletests
-
-    corrected = list(answers)
-    for dataset in dict.fromkeys(answer.first.dataset for answer in answers):
-        family = [
-            (place, answer.found.p)
-            for place, answer in enumerate(answers)
-            if answer.first.dataset == dataset and answer.found is not None
-        ]
-        values = multipletests([p for _, p in family], method="holm")[1] if family else []
-        for (place, _), p in zip(family, values, strict=True):
-            corrected[place] = replace(answers[place], p_holm=float(p), tests=len(family))
-    return corrected

@@ -1,4 +1,4 @@
-"""What the paired tests of medad.evaluation.comparing return."""
+"""Define the results of the paired tests in medad.evaluation.comparing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from medad.functional.intervals import Difference
 
 @dataclass(frozen=True)
 class Comparison:
-    """A pair and a metric: what was found, corrected for ``tests`` tests of its family, or why nothing was."""
+    """The test of one metric on one pair: ``found``, Holm corrected in a family of ``tests``, or else a ``note``."""
 
     first: Entry
     second: Entry
@@ -23,7 +23,7 @@ class Comparison:
     tests: int = 0
 
     def row(self) -> dict[str, Any]:
-        """As a row of comparisons.csv."""
+        """Return the comparison as a row of comparisons.csv."""
         first, second, labels = self.first, self.second, self.first.labels
         row: dict[str, Any] = {"dataset": first.dataset}
         if first.folder != second.folder:
@@ -41,10 +41,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Comparisons:
-    """The answers to one question, ``by`` which was asked.
+    """The answers to the question ``by`` ("score", "method" or "folder").
 
-    There is a sentence for everything in ``left_out``, which could not be compared, and for the scores ``unpaired``,
-    which the question is not about.
+    ``left_out`` has a sentence for each result that could not be compared, and ``unpaired`` a sentence for the scores
+    that the question does not cover.
     """
 
     by: str
@@ -54,5 +54,5 @@ class Comparisons:
     unpaired: Sequence[str] = field(default_factory=list)
 
     def rows(self) -> list[dict[str, Any]]:
-        """As the rows of comparisons.csv."""
+        """Return the answers as rows of comparisons.csv."""
         return [answer.row() for answer in self.answers]

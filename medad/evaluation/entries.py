@@ -1,4 +1,4 @@
-"""What can be compared: one score of one method with its seeds, on the cases that it was tested on."""
+"""Collect the entries of a comparison: one score of one method over its seeds, with the cases it was tested on."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from medad.results.read import Group, Results
 class Entry:
     """One score of one method and its settings (``system``) on one dataset.
 
-    ``cases`` (id, label, patient) are sorted by ID; ``values`` (N, M) hold a column for each seed, and for each network
-    that is judged by itself. ``chosen`` marks the score that stands for its method, ``trivial`` a baseline method.
+    ``cases`` is a table of N cases (id, label, patient), sorted by ID. ``values`` (N, M) has a column for each seed and
+    for each network that is evaluated separately. ``chosen`` marks the score that represents its method, ``trivial`` a
+    trivial baseline.
     """
 
     folder: str
@@ -37,7 +38,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """As it is printed, and as a baseline may be given."""
+        """The name in printed tables and in the option --baseline, as "ddad/ae:r_dual"."""
         return f"{self.system}:{self.score}"
 
     @property
@@ -47,39 +48,43 @@ class Entry:
 
     @property
     def clusters(self) -> Ints | None:
-        """The patient of each case, (N,), or None where no two cases share one."""
+        """The patient number of each case, (N,), or None if no two cases share a patient."""
         return patients(self.cases)
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The entries of some folders, and a sentence for everything in them that cannot be compared."""
+    """The entries of some folders, and a sentence for each result that cannot be compared."""
 
     entries: Sequence[Entry]
     left_out: Sequence[str]
 
 
 def read_entries(folders: Sequence[Results], scores: Mapping[str, str] | None = None) -> Pool:
-    """All scores in ``folders``; ``scores`` names the one that stands for a method or a system, as {"ddad": "rec"}.
+    """Return an entry for each score in ``folders``.
+
+    ``scores`` maps a method or a system to the score that represents it, as {"ddad": "rec"}.
 
     Raises:
-        ConfigError: ``scores`` names a method or a score that is not there.
+        ConfigError: ``scores`` names a method or a score that the results do not have.
     """
     groups = [(str(results.folder), group) for results in folders for group in results.groups]
-    wanted = dict(scores or {})
-    _check_names(wanted, [group for _, group in groups])
+    scores_by_name = dict(scores or {})
+    _check_names(scores_by_name, [group for _, group in groups])
     entries: list[Entry] = []
     left_out: list[str] = []
     for folder, group in groups:
-        chosen = wanted.get(group.system) or wanted.get(group.first.rows[0]["method"]) or group.first.primary
-        alike, others = _same_cases(group)
-        left_out += others
-        entries += _entries(folder, group, alike, chosen)
+        chosen = (
+            scores_by_name.get(group.system) or scores_by_name.get(group.first.rows[0]["method"]) or group.first.primary
+        )
+        comparable, problems = _same_cases(group)
+        left_out += problems
+        entries += _entries(folder, group, comparable, chosen)
     return Pool(entries, left_out)
 
 
-def _check_names(wanted: Mapping[str, str], groups: Sequence[Group]) -> None:
-    for name, score in wanted.items():
+def _check_names(scores_by_name: Mapping[str, str], groups: Sequence[Group]) -> None:
+    for name, score in scores_by_name.items():
         matching = [group for group in groups if name in (group.system, group.first.rows[0]["method"])]
         if not matching:
             there = dict.fromkeys(group.system for group in groups)
@@ -93,24 +98,24 @@ def _check_names(wanted: Mapping[str, str], groups: Sequence[Group]) -> None:
 
 
 def _same_cases(group: Group) -> tuple[list[tuple[Cell, pd.DataFrame]], list[str]]:
-    """The seeds that were tested on the cases of the lowest one, and a sentence for each other seed."""
-    alike: list[tuple[Cell, pd.DataFrame]] = []
+    """Return the seeds that were tested on the same cases as the lowest seed, and a sentence for each other seed."""
+    comparable: list[tuple[Cell, pd.DataFrame]] = []
     left_out = []
     for cell in group.cells:
-        cases = _sorted(cell.cases)
+        cases = _labeled_cases(cell.cases)
         if cases is None:
             left_out.append(f"{group.title}, seed {cell.seed}: it has no readable cases.csv to compare by")
-        elif alike and not cases[["id", "label"]].equals(alike[0][1][["id", "label"]]):
+        elif comparable and not cases[["id", "label"]].equals(comparable[0][1][["id", "label"]]):
             left_out.append(
-                f"{group.title}, seed {cell.seed}: it was tested on other cases than seed {alike[0][0].seed}"
+                f"{group.title}, seed {cell.seed}: it was tested on other cases than seed {comparable[0][0].seed}"
             )
         else:
-            alike.append((cell, cases))
-    return alike, left_out
+            comparable.append((cell, cases))
+    return comparable, left_out
 
 
-def _sorted(cases: pd.DataFrame | None) -> pd.DataFrame | None:
-    """The cases that have a label, by ID; None where there are none."""
+def _labeled_cases(cases: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return the labeled cases sorted by ID, or None if there are none."""
     if cases is None:
         return None
     labeled = cases[cases["label"].isin([0, 1])].sort_values("id", kind="stable", ignore_index=True)
@@ -119,8 +124,8 @@ def _sorted(cases: pd.DataFrame | None) -> pd.DataFrame | None:
 
 def _entries(folder: str, group: Group, seeds: Sequence[tuple[Cell, pd.DataFrame]], chosen: str) -> Iterator[Entry]:
     for name in dict.fromkeys(name for cell, _ in seeds for name in cell.scores):
-        having = [(cell, cases) for cell, cases in seeds if name in cell.scores]
-        cell, cases = having[0]
+        scored_seeds = [(cell, cases) for cell, cases in seeds if name in cell.scores]
+        cell, cases = scored_seeds[0]
         yield Entry(
             folder=folder,
             dataset=group.dataset,
@@ -130,7 +135,7 @@ def _entries(folder: str, group: Group, seeds: Sequence[tuple[Cell, pd.DataFrame
             rate=cell.rows[0].get("anomaly_rate"),
             chosen=name == chosen,
             trivial=cell.trivial,
-            seeds=tuple(one.seed for one, _ in having),
+            seeds=tuple(seed_cell.seed for seed_cell, _ in scored_seeds),
             cases=cases.reindex(columns=["id", "label", "patient"], fill_value=""),
-            values=np.concatenate([scores_of(table, name) for _, table in having], axis=1),
+            values=np.concatenate([scores_of(table, name) for _, table in scored_seeds], axis=1),
         )

@@ -1,8 +1,8 @@
-"""What a result says against using it: too little training, a score that does not separate, maps without information.
+"""Detect faults of a result: too little training, a score that does not separate, maps without information.
 
-All of it follows from the row of a result, so that the printed table, results.csv, the report, MLflow and the
-registration of a model say the same. The limits were set on the demo data: DDAD's losses fell by 4 % to 27 % between
-tenths after 5 to 8 epochs and by 3 % at most after 60.
+All findings are derived from the row of a result, so that the printed table, results.csv, the report, MLflow and the
+registration of a model agree. The limits were set on the demo data: there, DDAD's losses fell by 4 % to 27 % from one
+tenth of the epochs to the next after 5 to 8 epochs, and by at most 3 % after 60 epochs.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 
 from medad.results.row import number_of
 
-LOSS_FALL = 0.05  # of the mean loss, from the tenth of the epochs before the last to the last
-NORMAL_SPREAD = 0.001  # of the scores' size: below it, the scores of normals are all but equal
-MAP_CONTRAST = 0.05  # of a map's level: below it, the map is all but constant
+LOSS_FALL = 0.05  # relative fall of the mean loss, from the next-to-last tenth of the epochs to the last tenth
+NORMAL_SPREAD = 0.001  # relative to the size of the scores; below it, the scores of normals are nearly equal
+MAP_CONTRAST = 0.05  # relative to the level of a map; below it, the map is nearly constant
 CHANCE = 0.5
 MARK = "(!)"
-MOST_NAMED = 12  # scores in a sentence; results.csv names the findings of all
+MOST_NAMED = 12  # scores in a sentence; results.csv has the findings of all scores
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that speaks against a score; ``kind`` is its name in results.csv, ``detail`` the numbers behind it.
+    """One fault of a score; ``kind`` is its name in results.csv, ``detail`` states the numbers it is derived from.
 
-    ``separates`` is False where it says that the score does not tell abnormal studies from normal ones.
+    ``separates`` is False if the finding means that the score does not separate abnormal from normal studies.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Finding:
 
     @property
     def meaning(self) -> str:
-        """What findings of this kind mean, in words."""
+        """The explanation of this kind of finding."""
         return MEANINGS[self.kind]
 
 
@@ -52,7 +52,7 @@ MEANINGS = {
 
 
 def findings(row: Row) -> list[Finding]:
-    """What the result row, or a summary of rows over seeds, says against its score; nothing where nothing is known."""
+    """Return the findings of a result row, or of a summary over seeds; rules whose values are missing find nothing."""
     rules: Iterable[Callable[[Row], Finding | None]] = (_separation, _equal_scores, _loss, _flat_maps, _maps)
     return [finding for rule in rules if (finding := rule(row)) is not None]
 
@@ -99,29 +99,29 @@ def _interval(name: str, row: Row, key: str) -> str:
 
 
 def finding_kinds(row: Row) -> str:
-    """The kinds of a row's findings, as results.csv holds them: "no_separation; loss_falling", "" for none."""
+    """Return the kinds of a row's findings in the format of results.csv: "no_separation; loss_falling", "" for none."""
     return "; ".join(finding.kind for finding in findings(row))
 
 
 def finding_tags(rows: Sequence[Row]) -> dict[str, str]:
-    """The findings about each score as a tag of a run: "none", or for example "rec: no_separation; loss_falling"."""
+    """Return the findings of all rows as an MLflow tag: "none", or for example "rec: no_separation; loss_falling"."""
     named = [f"{row['score']}: {kinds}" for row in rows if (kinds := finding_kinds(row))]
     return {"medad.findings": " | ".join(named) or "none"}
 
 
 def system_of(row: Row) -> str:
-    """Method, its variant and network of a row, as "ddad/ae"."""
+    """Return method, variant and network of a row, as "ddad/ae"."""
     parts = (row.get(key, "-") for key in ("method", "variant", "network"))
     return "/".join(str(part) for part in parts if part not in ("-", None))
 
 
 def finding_lines(summaries: Sequence[Row]) -> list[str]:
-    """A sentence for each kind of finding, with the scores that it is about and the numbers behind it."""
+    """Return a sentence for each kind of finding, with the affected scores and their numbers."""
     several = len({row["dataset"] for row in summaries}) > 1
     about: dict[str, list[str]] = {}
     for row in summaries:
         rate = row.get("anomaly_rate")
-        swept = len({one.get("anomaly_rate") for one in summaries}) > 1 and rate is not None
+        swept = len({summary.get("anomaly_rate") for summary in summaries}) > 1 and rate is not None
         words = [row["dataset"] if several else "", system_of(row), row["score"], f"at {rate:g}" if swept else ""]
         name = " ".join(word for word in words if word)
         for finding in findings(row):
@@ -135,6 +135,6 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def primary_findings(rows: Sequence[Row]) -> list[Finding]:
-    """The findings about the score that stands for the model; the last one where no row is marked."""
+    """Return the findings of the primary score, or of the last row if no row is marked as primary."""
     marked = [row for row in rows if row.get("primary")] or rows[-1:]
     return [finding for row in marked for finding in findings(row)]

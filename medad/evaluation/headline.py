@@ -1,7 +1,7 @@
-"""What a folder of results says, in plain words: what is ahead, and whether it beats chance and the trivial baselines.
+"""Summarize a folder of results in sentences: which score is ahead, and whether it beats chance and trivial baselines.
 
-The sentences are about the score that stands for each method, which was chosen without a test label. The best of all
-scores is named too, and that it was picked by its result.
+The sentences use the score that represents each method, which was chosen without test labels. They also name the best
+of all scores, and state that it was selected by its result.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from medad.evaluation.summary import Row, seed_summary
 from medad.results.read import Group, Results
 
 LEVEL = 0.05
-MOST_METHODS = 8  # in the headline of one dataset; all are in the tables
-MOST_DATASETS = 3  # with all their sentences; of more, each has its first one
+MOST_METHODS = 8  # in the headline of one dataset; the tables have all methods
+MOST_DATASETS = 3  # with all their sentences; with more datasets, only the first sentence of each is used
 MOST_SENTENCES = 12
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One score of a group over its seeds; ``chosen`` marks the one that stands for its method."""
+    """One score of a group, averaged over its seeds; ``chosen`` marks the score that represents its method."""
 
     group: Group
     summary: Row
@@ -29,7 +29,7 @@ class Standing:
 
     @property
     def name(self) -> str:
-        """As comparisons call it."""
+        """The name used by comparisons, as "ddad/ae:r_dual"."""
         return f"{self.group.system}:{self.summary['score']}"
 
     @property
@@ -39,14 +39,14 @@ class Standing:
 
     @property
     def text(self) -> str:
-        """ "ddad/ae:r_dual, AUC 0.812 [0.790, 0.832]"."""
+        """Name, AUC and interval, as "ddad/ae:r_dual, AUC 0.812 [0.790, 0.832]"."""
         low, high = self.summary.get("auc_low"), self.summary.get("auc_high")
         interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
         return f"{self.name}, AUC {self.auc:.3f}{interval}"
 
     @property
     def against_chance(self) -> str:
-        """Whether its interval lies above 0.5."""
+        """The comparison of the AUC's interval with 0.5, in words."""
         low, high = self.summary.get("auc_low"), self.summary.get("auc_high")
         if low is None or high is None:
             return "without an interval"
@@ -56,50 +56,50 @@ class Standing:
 
 
 def standings(results: Results) -> list[Standing]:
-    """Every score of every group, over its seeds, the highest AUC first."""
-    every = []
+    """Return every score of every group, averaged over its seeds, in descending order of AUC."""
+    ranked = []
     for group in results.groups:
         for name in dict.fromkeys(row["score"] for row in group.first.rows):
             rows = [row for cell in group.cells for row in cell.rows if row["score"] == name and row["auc"] is not None]
             if rows:
-                every.append(Standing(group, seed_summary(rows), name == group.first.primary))
-    return sorted(every, key=lambda standing: -standing.auc)
+                ranked.append(Standing(group, seed_summary(rows), name == group.first.primary))
+    return sorted(ranked, key=lambda standing: -standing.auc)
 
 
 def headline(results: Results, by_method: Comparisons) -> list[str]:
-    """Sentences for each dataset; ``by_method`` are the paired tests of the methods' chosen scores."""
-    every = standings(results)
-    datasets = list(dict.fromkeys(standing.group.dataset for standing in every))
-    told = [
-        list(_of_dataset(name, [one for one in every if one.group.dataset == name], by_method))
+    """Return the sentences of all datasets; ``by_method`` are the paired tests of the methods' chosen scores."""
+    ranked = standings(results)
+    datasets = list(dict.fromkeys(standing.group.dataset for standing in ranked))
+    sentences_by_dataset = [
+        list(_dataset_sentences(name, [standing for standing in ranked if standing.group.dataset == name], by_method))
         for name in sorted(datasets)
     ]
     if len(datasets) <= MOST_DATASETS:
-        return [sentence for sentences in told for sentence in sentences]
-    first = [sentences[0] for sentences in told]
+        return [sentence for sentences in sentences_by_dataset for sentence in sentences]
+    first = [sentences[0] for sentences in sentences_by_dataset]
     more = len(first) - MOST_SENTENCES
     return [*first[:MOST_SENTENCES], *([f"{more} more datasets are in the tables."] if more > 0 else [])]
 
 
-def _of_dataset(dataset: str, every: Sequence[Standing], by_method: Comparisons) -> Iterator[str]:
-    chosen = [standing for standing in every if standing.chosen]
+def _dataset_sentences(dataset: str, ranked: Sequence[Standing], by_method: Comparisons) -> Iterator[str]:
+    chosen = [standing for standing in ranked if standing.chosen]
     trained = [standing for standing in chosen if not standing.group.first.trivial]
     trivial = [standing for standing in chosen if standing.group.first.trivial]
     if trained and trivial:
         yield _verdict(dataset, trained, trivial, by_method)
-    if every:
-        among = f" of {len(every)} scores" if len(every) > 1 else ""
-        picked = " It was picked by its result, so it looks better than it is." if len(every) > 1 else ""
-        yield f"{dataset}: the highest AUC{among} is {every[0].text}: {every[0].against_chance}.{picked}"
+    if ranked:
+        among = f" of {len(ranked)} scores" if len(ranked) > 1 else ""
+        picked = " It was picked by its result, so it looks better than it is." if len(ranked) > 1 else ""
+        yield f"{dataset}: the highest AUC{among} is {ranked[0].text}: {ranked[0].against_chance}.{picked}"
     for standing in trained[:MOST_METHODS]:
-        against = [_against(standing, baseline, by_method) for baseline in trivial]
+        against = [_against_baseline(standing, baseline, by_method) for baseline in trivial]
         yield "; ".join([f"{dataset}: {standing.text}: {standing.against_chance}", *against]) + "."
     if len(trained) > MOST_METHODS:
         yield f"{dataset}: {len(trained) - MOST_METHODS} more methods are in the tables."
 
 
 def _verdict(dataset: str, trained: Sequence[Standing], trivial: Sequence[Standing], by_method: Comparisons) -> str:
-    """Whether any method is shown to be better than every trivial baseline."""
+    """Return a sentence that says whether any method is significantly better than every trivial baseline."""
     better = [
         standing
         for standing in trained
@@ -122,23 +122,23 @@ def _is_better(first: Standing, second: Standing, by_method: Comparisons) -> boo
     return answer is not None and answer.p_holm is not None and answer.p_holm < LEVEL and first.auc > second.auc
 
 
-def _against(standing: Standing, baseline: Standing, by_method: Comparisons) -> str:
-    """ "behind max_intensity:max by 0.180 [0.050, 0.310], p = 0.012 (Holm)"."""
+def _against_baseline(standing: Standing, baseline: Standing, by_method: Comparisons) -> str:
+    """Return the paired test in words, as "behind max_intensity:max by 0.180 [0.050, 0.310], p = 0.012 (Holm)"."""
     answer = _answer(standing, baseline, by_method)
     if answer is None or answer.found is None:
         return f"{baseline.name} has AUC {baseline.auc:.3f}, and no paired test"
-    found = answer.found  # of either sign: which of the two came first is the folder's order
-    low, high = (-found.high, -found.low) if found.difference < 0 else (found.low, found.high)
+    difference = answer.found  # its sign depends on the order of the entries in the folder
+    low, high = (-difference.high, -difference.low) if difference.difference < 0 else (difference.low, difference.high)
     p = "p < 0.001" if answer.p_holm is not None and answer.p_holm < 0.001 else f"p = {answer.p_holm or 0.0:.3f}"
     word = "ahead of" if standing.auc >= baseline.auc else "behind"
-    return f"{word} {baseline.name} by {abs(found.difference):.3f} [{low:.3f}, {high:.3f}], {p} (Holm)"
+    return f"{word} {baseline.name} by {abs(difference.difference):.3f} [{low:.3f}, {high:.3f}], {p} (Holm)"
 
 
 def _answer(first: Standing, second: Standing, by_method: Comparisons) -> Comparison | None:
-    """The paired test of the AUCs of two standings, in whichever order they were compared."""
-    wanted = {first.name, second.name}
+    """Return the paired test of the AUCs of two standings, in either order, or None."""
+    names = {first.name, second.name}
     for answer in by_method.answers:
-        same = {answer.first.name, answer.second.name} == wanted and answer.first.dataset == first.group.dataset
-        if same and answer.metric == "auc":
+        is_pair = {answer.first.name, answer.second.name} == names and answer.first.dataset == first.group.dataset
+        if is_pair and answer.metric == "auc":
             return answer
     return None

@@ -1,4 +1,4 @@
-"""How well a score tells abnormal studies from normal ones: ranking, and operating points."""
+"""Evaluate how well a score separates abnormal from normal studies: ranking metrics and operating points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medad.functional.delong import auc_covariance, auc_interval
 from medad.functional.intervals import Floats, Interval, Ints, check_cases, clusters_of
 from medad.functional.proportions import effective_size, predictive_values, proportion
 
-SEED = 0  # of the bootstrap: the same cases give the same interval
+SEED = 0  # of the bootstrap, so that the same cases give the same interval
 
 
 def judge(
@@ -23,12 +23,17 @@ def judge(
     thresholds: Mapping[str, float],
     evaluation: Evaluation,
 ) -> dict[str, Any]:
-    """The part of a result row that ``scores`` (N, M) and ``labels`` (N,) of N studies decide; see medad.evaluation.
+    """Return the image-level metrics of a result row; medad.evaluation explains the keys.
 
-    Each of the M columns is judged by itself; operating points are those of their mean.
+    Args:
+        labels: 0 (normal) or 1 (abnormal) for each of N studies, (N,).
+        scores: (N, M); each of the M columns is evaluated separately, and the operating points use their mean.
+        patients: the patient of each study, or None if unknown.
+        thresholds: the operating points by name.
+        evaluation: confidence, resamples and prevalence.
 
     Raises:
-        UndefinedMetric: only one class is there, fewer than 2 patients in a class, or a score is not finite.
+        UndefinedMetric: a class is missing or has fewer than 2 patients, or a score is not finite.
     """
     check_cases(labels, scores)
     clusters = clusters_of(patients)
@@ -44,7 +49,7 @@ def judge(
         **_flat("ap", drawn["ap"]),
         **_flat("f1_max", drawn["f1_max"]),
         "auc_std": _std(auc_covariance(labels, scores, clusters)[0].tolist()),
-        "ap_std": _std([one["ap"].value for one in members]),
+        "ap_std": _std([member["ap"].value for member in members]),
         "n_normal": int((labels == 0).sum()),
         "n_abnormal": int(labels.sum()),
         "n_patients": None if unknown else len(set(patients)),
@@ -62,15 +67,15 @@ def judge(
 def _point(
     name: str, threshold: float, labels: Ints, scores: Floats, clusters: Ints | None, evaluation: Evaluation
 ) -> dict[str, float | None]:
-    """What flagging the studies whose score is above ``threshold`` finds and spares."""
+    """Return sensitivity, specificity and predictive values of flagging the scores (N,) above ``threshold``."""
     flagged = scores > threshold
-    found, sizes = [], []
-    for label, right in ((1, flagged), (0, ~flagged)):
-        own = labels == label
-        owner = None if clusters is None else clusters[own]
-        found.append(proportion(right[own], owner, evaluation.confidence))
-        sizes.append(effective_size(right[own], owner))
-    sensitivity, specificity = found
+    proportions, sizes = [], []
+    for label, correct in ((1, flagged), (0, ~flagged)):
+        in_class = labels == label
+        class_clusters = None if clusters is None else clusters[in_class]
+        proportions.append(proportion(correct[in_class], class_clusters, evaluation.confidence))
+        sizes.append(effective_size(correct[in_class], class_clusters))
+    sensitivity, specificity = proportions
     row: dict[str, float | None] = {f"{name}_threshold": threshold}
     row |= {**_flat(f"{name}_sensitivity", sensitivity), **_flat(f"{name}_specificity", specificity)}
     if evaluation.prevalence is not None:

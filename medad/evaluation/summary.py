@@ -1,4 +1,4 @@
-"""Result rows put together: over the seeds of an experiment, and over the classes of a benchmark."""
+"""Average result rows over the seeds of an experiment, and over the classes of a benchmark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 def over_seeds(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """One row for each dataset, method, network and score: :func:`seed_summary` of its rows."""
+    """Return :func:`seed_summary` of the rows of each dataset, method, network and score, in order of appearance."""
     first = {_cell(row): place for place, row in reversed(list(enumerate(rows)))}
     ordered = sorted(rows, key=lambda row: first[_cell(row)])
     return [seed_summary(list(group)) for _, group in groupby(ordered, key=_cell)]
@@ -29,14 +29,14 @@ def _cell(row: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def seed_summary(group: Sequence[Mapping[str, Any]]) -> Row:
-    """One score over its seeds: the means, and the standard deviations (NAME_std).
+    """Return the means and standard deviations (NAME_std) of one score over its seeds.
 
-    The interval of a mean is that over cases, for these trained models: its ends are the means of the seeds' ends. That
-    is the interval of the mean if the seeds agree on which cases are hard; where they do not, it is wider than need be.
-    What another training run would do is in the standard deviation alone.
+    The interval of a mean describes the variation over cases, for these trained models: its ends are the means of the
+    seeds' interval ends. This is the interval of the mean if the seeds agree on which cases are hard; otherwise it is
+    wider than necessary. Only the standard deviation describes the variation over training runs.
 
-    With one seed, the deviation is the one over the networks that are judged one by one, where there are several; the
-    column "over" says which it is. Of what findings are made from, the worst seed counts.
+    With one seed, the deviation is that over the networks that are evaluated separately, if there are several. The
+    column "over" names the source of the deviation. The inputs of findings are those of the worst seed.
     """
     several = len(group) > 1
     summary: Row = {**group[0], "over": f"{len(group)} seeds" if several else ""}
@@ -61,7 +61,7 @@ def _numbers(group: Sequence[Mapping[str, Any]], key: str) -> list[float]:
 
 
 def over_classes(summaries: Sequence[Row]) -> list[Row]:
-    """One row for each method, network and score on a benchmark of several classes ("NAME:CLASS"): their plain mean."""
+    """Return the unweighted mean over the classes ("NAME:CLASS") of a benchmark for each method, network and score."""
     groups: dict[tuple[object, ...], list[Row]] = {}
     for row in summaries:
         base, colon, _ = row["dataset"].partition(":")

@@ -1,6 +1,6 @@
-"""A hospital's experiment as one run of stages: the same functions that the single commands call, in a fixed order.
+"""Run a hospital's experiment as a fixed sequence of stages, with the same functions as the single commands.
 
-What is finished is written down in OUT/clinical.json, so that the same command goes on at the stage it was in.
+Finished stages are recorded in OUT/clinical.json, so that the same command continues at the first unfinished stage.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ READ_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Clinical:
-    """One experiment of stages. ``register`` is the name in the model registry, ``registration`` when it is used."""
+    """An experiment of several stages.
+
+    ``register`` is the model's name in the registry. ``registration`` ("always", "never" or "if_separates") decides
+    whether the model is registered. ``said`` collects a sentence for each stage.
+    """
 
     experiment: Experiment
     manifest: Manifest
@@ -48,7 +52,7 @@ class Clinical:
     said: list[str] = field(default_factory=list)
 
     def unregistered(self) -> str:
-        """Why the model is not registered, or "" if it is to be."""
+        """Return the reason why the model is not registered, or "" if it is registered."""
         if self.registration == "never":
             return "the pipeline says registration=never"
         if self.registration == "always":
@@ -56,12 +60,12 @@ class Clinical:
         rows = finished(self.out)
         if rows is None:
             return "registration=if_separates needs test rows of both classes, and there are none"
-        against = [finding for finding in primary_findings(rows) if not finding.separates]
-        reasons = "; ".join(f"{finding.meaning} ({finding.detail})" for finding in against)
-        return f"registration=if_separates, and the score is {reasons}" if against else ""
+        objections = [finding for finding in primary_findings(rows) if not finding.separates]
+        reasons = "; ".join(f"{finding.meaning} ({finding.detail})" for finding in objections)
+        return f"registration=if_separates, and the score is {reasons}" if objections else ""
 
     def identity(self) -> dict[str, Any]:
-        """What a folder of results belongs to."""
+        """Return experiment, evaluation, data and model name, which a folder of results belongs to."""
         return {
             "experiment": self.experiment.describe(),
             "evaluation": self.experiment.evaluation.model_dump(mode="json"),
@@ -71,14 +75,14 @@ class Clinical:
 
 
 def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> list[str]:
-    """Run the ``stages`` that are not finished; a sentence for each that was run.
+    """Run the unfinished ``stages`` and return a sentence for each stage.
 
     Raises:
-        ConfigError: the folder holds another experiment.
+        ConfigError: the folder contains an experiment with other data or settings.
     """
     out = clinical.out
     out.mkdir(parents=True, exist_ok=True)
-    done = _done(clinical)
+    done = _finished_stages(clinical)
     with clinical.tracker.run("clinical", out, name=title) as parent:
         parent.params({**clinical.experiment.describe(), "data": clinical.manifest.digest(), "stages": stages})
         for stage in stages:
@@ -88,7 +92,7 @@ def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> lis
             log.info("stage %s", stage)
             clinical.said.append(f"{stage}: {STAGES[stage](clinical, parent.journal)}")
             if stage == "register" and clinical.unregistered():
-                continue  # not finished: with another registration, the same command registers it
+                continue  # stays unfinished, so that the same command can register the model with another setting
             done.append(stage)
             _write_state(clinical, done)
         parent.artifact(out / STATE)
@@ -97,7 +101,7 @@ def run_clinical(clinical: Clinical, stages: tuple[str, ...], title: str) -> lis
     return clinical.said
 
 
-def _done(clinical: Clinical) -> list[str]:
+def _finished_stages(clinical: Clinical) -> list[str]:
     path = clinical.out / STATE
     if not path.is_file():
         return []
@@ -112,21 +116,21 @@ def _write_state(clinical: Clinical, done: list[str]) -> None:
 
 
 def _check(clinical: Clinical, parent: Path) -> str:
-    """Every study is read once; one that cannot be is an error now, and not after a night of training."""
+    """Read every study once, so that unreadable studies are reported before the training."""
     studies = {role: clinical.manifest.studies(role) for role in ROLES}
     pools = clinical.manifest.pools()
     if pools.test_normal and pools.test_abnormal and (why := pools.untestable()):
         raise SplitError(f"{clinical.manifest.name}: {why}, or leave its test rows out")
     with clinical.tracker.run("check", clinical.out, parent) as run:
-        every = [study for group in studies.values() for study in group]
-        for start in range(0, len(every), READ_AT_ONCE):
-            clinical.loader.each(every[start : start + READ_AT_ONCE])
-        write_records(clinical.out / CHECKED, [_counted(role, group) for role, group in studies.items()])
+        studies_of_all_roles = [study for group in studies.values() for study in group]
+        for start in range(0, len(studies_of_all_roles), READ_AT_ONCE):
+            clinical.loader.each(studies_of_all_roles[start : start + READ_AT_ONCE])
+        write_records(clinical.out / CHECKED, [_counts(role, group) for role, group in studies.items()])
         run.table(clinical.out / CHECKED)
     return ", ".join(f"{len(group)} {role}" for role, group in studies.items()) + ", all readable"
 
 
-def _counted(role: str, studies: tuple[Study, ...]) -> dict[str, Any]:
+def _counts(role: str, studies: tuple[Study, ...]) -> dict[str, Any]:
     patients = {study.patient for study in studies} - {None}
     return {
         "role": role,
@@ -153,14 +157,14 @@ def _evaluate(clinical: Clinical, parent: Path) -> str:
     folder = clinical.out / "model"
     model = load(folder, clinical.loader.device)
     name, loader = clinical.manifest.name, clinical.loader
-    made = (name, pools, loader, clinical.out, clinical.tracker, clinical.experiment.evaluation, parent)
-    rows = evaluate_one(model, folder, *made)
+    arguments = (name, pools, loader, clinical.out, clinical.tracker, clinical.experiment.evaluation, parent)
+    rows = evaluate_one(model, folder, *arguments)
     aucs = ", ".join(f"{row['score']} {row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]" for row in rows)
     return "\n".join([f"AUC {aucs}", *_warnings(rows)])
 
 
 def _warnings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line for each kind of finding, for below the sentence of a stage."""
+    """Return an indented line for each kind of finding."""
     return [f"    {MARK} {line}" for line in finding_lines(rows)]
 
 

@@ -1,4 +1,4 @@
-"""The same image twice, pixel for pixel: learned from and judged by, or with two labels."""
+"""Detect test images that equal a training image pixel for pixel, or that have two labels."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ log = logging.getLogger(__name__)
 
 
 class CopiedStudies(MedadError):
-    """A test set that holds images which the model has learned from, or one image with two labels."""
+    """Raised for a test set with images from the model's training, or with one image under two labels."""
 
 
 def check_copies(model: Path, studies: Sequence[Study], loader: Loader, split: str) -> None:
-    """Refuse a test set of a manifest that `medad data check` would call defective; ``studies`` have been read.
+    """Check the test ``studies``, which must have been read, for training images and images with two labels.
 
-    The published splits are what they are: there, it is a warning.
+    Published splits cannot be changed, so for them such images only cause a warning.
 
     Raises:
-        CopiedStudies: the ``split`` is a manifest's, and holds such images.
+        CopiedStudies: the ``split`` is that of a manifest, and its test set has such images.
     """
     defects = [*_defects(model, studies, loader)]
     if not defects:
@@ -35,8 +35,8 @@ def check_copies(model: Path, studies: Sequence[Study], loader: Loader, split: s
 
 
 def _defects(model: Path, studies: Sequence[Study], loader: Loader) -> Iterator[str]:
-    if learned := seen_pixels(model, loader.pixels(studies)):
-        yield f"{learned} of {len(studies)} images have been learned from, pixel for pixel"
-    normal, abnormal = (set(loader.pixels([one for one in studies if one.label == label])) for label in (0, 1))
-    if both := normal & abnormal:
-        yield f"{len(both)} images are listed as normal and as abnormal"
+    if learned_count := seen_pixels(model, loader.pixels(studies)):
+        yield f"{learned_count} of {len(studies)} images have been learned from, pixel for pixel"
+    normal, abnormal = (set(loader.pixels([study for study in studies if study.label == label])) for label in (0, 1))
+    if contradictory := normal & abnormal:
+        yield f"{len(contradictory)} images are listed as normal and as abnormal"

@@ -1,8 +1,7 @@
-"""An evaluation added to a model that is there: nothing is fitted, and no study is judged that it has learned from."""
+"""Evaluate an existing model without fitting anything, on studies that it has not been trained on."""
 
 from __future__ import annotations
 
-import logging
 import shutil
 import time
 from pathlib import Path
@@ -22,12 +21,11 @@ from medad.splits import Pools
 from medad.tracking import Tracker
 from medad.types import MedadError, Study
 
-log = logging.getLogger(__name__)
 IDENTITY = "evaluated.json"
 
 
 class EvaluationError(MedadError):
-    """A model that cannot be judged by these studies."""
+    """Raised if a model cannot be evaluated on the given studies."""
 
 
 def evaluate_one(
@@ -41,19 +39,23 @@ def evaluate_one(
     evaluation: Evaluation,
     parent: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """Judge the ``model`` of ``folder`` by the test studies of ``pools``; write to ``out`` what a bench cell holds.
+    """Evaluate the ``model`` of ``folder`` on the test studies of ``pools``; write all results to ``out``.
 
-    What is there already is kept; the result of another model or of other data is never overwritten.
+    A finished evaluation with the same settings is reused. Results of another model or other data are not overwritten.
+
+    Returns:
+        The result rows, one for each score.
 
     Raises:
-        EvaluationError: there are too few patients of one class, or the model has learned from one.
-        ConfigError: ``evaluation`` names a score or a map that the model has not.
+        EvaluationError: a class has too few patients, the model was trained on a test study or its patient, or ``out``
+            contains other results.
+        ConfigError: ``evaluation`` names a score or a map that the model does not have.
     """
     check_choices([model.method], evaluation)
     studies = _testable(folder, dataset, pools)
     identity = {"model": model.digest, "dataset": dataset, "data": pools.digest()}
     experiment = Experiment(dataset, model.card.method, model.method.settings, model.card.seed, evaluation)
-    kept = _kept(out, identity, evaluation)
+    earlier_rows = _earlier_rows(out, identity, evaluation)
     with tracker.run("evaluate", out, parent) as run:
         run.params({"dataset": dataset, "digest": pools.digest(), "test": len(studies), "model": model.digest})
         run.params({"method": model.card.method, "seed": model.card.seed, **model.card.settings})
@@ -61,8 +63,8 @@ def evaluate_one(
         if folder.resolve() != (out / "model").resolve():
             shutil.copytree(folder, out / "model", dirs_exist_ok=True)
         run.model(out / "model", experiment.title)
-        if kept is not None:
-            return kept
+        if earlier_rows is not None:
+            return earlier_rows
         write_json(out / IDENTITY, identity)
         unlabeled = model.card.trained_on.get("unlabeled")
         about = {"split": pools.kind, "n_unlabeled": unlabeled, "n_unlabeled_abnormal": None, "anomaly_rate": None}
@@ -74,17 +76,21 @@ def _testable(folder: Path, dataset: str, pools: Pools) -> tuple[Study, ...]:
     if why := pools.untestable():
         raise EvaluationError(f"{dataset}: {why}")
     studies = (*pools.test_normal, *pools.test_abnormal)
-    known = seen(folder, studies, dataset)
-    if known:
+    learned = seen(folder, studies, dataset)
+    if learned:
         raise EvaluationError(
-            f"{dataset}: the model in {folder} has learned from {len(known)} of the {len(studies)} test studies, or "
+            f"{dataset}: the model in {folder} has learned from {len(learned)} of the {len(studies)} test studies, or "
             "from other studies of their patients: take them out of the test set"
         )
     return studies
 
 
-def _kept(out: Path, identity: dict[str, str], evaluation: Evaluation) -> list[dict[str, Any]] | None:
-    """What the same evaluation left in ``out``, if it was finished."""
+def _earlier_rows(out: Path, identity: dict[str, str], evaluation: Evaluation) -> list[dict[str, Any]] | None:
+    """Return the rows of the same evaluation in ``out``, or None if it is not finished.
+
+    Raises:
+        EvaluationError: ``out`` contains results of another model, other data or another command.
+    """
     if not (out / IDENTITY).is_file():
         if finished(out):
             raise EvaluationError(f"{out} holds other results: choose a new --out")

@@ -1,8 +1,7 @@
-"""One experiment: dataset x method x settings x seed -> trained model, scores of the test set, metrics."""
+"""Run one experiment (dataset, method, settings, seed): train a model, score the test set, compute metrics."""
 
 from __future__ import annotations
 
-import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -16,8 +15,7 @@ from medad.data.calibration import hold_out
 from medad.data.loading import Loader
 from medad.data.profile import profile_of
 from medad.data.training_marks import write_marks
-from medad.evaluation.findings import finding_kinds, finding_tags
-from medad.evaluation.ranking import judge
+from medad.evaluation.findings import finding_tags
 from medad.experiments.duplicate_images import check_copies
 from medad.experiments.normal_reference import (
     check_calibration,
@@ -27,8 +25,8 @@ from medad.experiments.normal_reference import (
     normal_thresholds,
 )
 from medad.experiments.plan import Experiment
+from medad.experiments.result_rows import result_rows
 from medad.experiments.score_studies import score_study
-from medad.experiments.spread import score_spread
 from medad.experiments.test_scores import TestScores, panel_cases, picture, score_test, write_cases
 from medad.files import write_json, write_records
 from medad.methods.base import Method
@@ -45,17 +43,20 @@ from medad.tracking import Run
 from medad.training.history import LossHistory
 from medad.types import Study, TrainingSet
 
-log = logging.getLogger(__name__)
 PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
 
 
 def train_model(
     experiment: Experiment, data: TrainingSet, loader: Loader, folder: Path, run: Run, source: dict[str, Any]
 ) -> tuple[Method, Card]:
-    """Train on ``data`` and write the model to ``folder``; ``source`` says on the card where the data come from.
+    """Train on ``data``, write the model to ``folder`` and return method and card; ``source`` goes onto the card.
 
-    The share ``calibration`` of the known normals is held out: no part of the training sees it, and the thresholds are
-    made from it. What a killed training needs to go on lies in ``folder``/checkpoints until the model is written.
+    The fraction ``calibration`` of the known normals is held out of the training and used to compute the thresholds.
+    Checkpoints for an interrupted training lie in ``folder``/checkpoints until the model is written.
+
+    Raises:
+        SplitError: too few normals are held out for any requested specificity.
+        ConfigError: the evaluation names a score or a map that the method does not have.
     """
     run.data(source["dataset"], source["digest"], "training", counts(data))
     learned, held_out = hold_out(data, experiment.settings.calibration, experiment.seed)
@@ -73,7 +74,7 @@ def train_model(
         settings=experiment.settings.model_dump(mode="json"),
         seed=experiment.seed,
         trained_on=source,
-        profile=profile_of(loader.facts(learned.normal)),  # known since the normals were read
+        profile=profile_of(loader.facts(learned.normal)),  # available since the normals have been read
         loss_fall=history.falls(),
         **normals,
     )
@@ -87,26 +88,26 @@ def train_model(
 def run_experiment(
     experiment: Experiment, pools: Pools, loader: Loader, folder: Path, run: Run
 ) -> list[dict[str, Any]]:
-    """Train, score the test set, evaluate; write all of it below ``folder``. The result rows, one for each score."""
+    """Train, score the test set and evaluate; write everything to ``folder`` and return a row for each score."""
     began = time.monotonic()
     split = compose(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
     source = {"dataset": experiment.dataset, "split": pools.kind, "digest": pools.digest(), **counts(split.training)}
     run.params({**experiment.describe(), **source, "test": len(split.test)})
-    made = (experiment, split.training, loader, folder / "model", run, source)
-    method, card = _trained(experiment, loader, folder / "model", source) or train_model(*made)
+    arguments = (experiment, split.training, loader, folder / "model", run, source)
+    method, card = _earlier_model(experiment, loader, folder / "model", source) or train_model(*arguments)
     normal, abnormal = unlabeled_counts(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
-    known = {"n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
-    unknown = {"n_unlabeled": len(split.training.unlabeled), "n_unlabeled_abnormal": None, "anomaly_rate": None}
-    about = {"split": pools.kind, **(unknown if pools.unknown else known)}
+    composed = {"n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
+    as_given = {"n_unlabeled": len(split.training.unlabeled), "n_unlabeled_abnormal": None, "anomaly_rate": None}
+    about = {"split": pools.kind, **(as_given if pools.unknown else composed)}
     run.model(folder / "model", experiment.title)
     run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
     return evaluate_model(experiment, method, card, split.test, loader, folder, run, about=about, began=began)
 
 
-def _trained(
+def _earlier_model(
     experiment: Experiment, loader: Loader, folder: Path, source: dict[str, Any]
 ) -> tuple[Method, Card] | None:
-    """The model that the same experiment left in ``folder``, with its thresholds as they are asked for now."""
+    """Return the model of the same experiment in ``folder``, with thresholds for the current evaluation, or None."""
     if not (folder / CARD).is_file():
         return None
     model = load(folder, loader.device)
@@ -132,15 +133,18 @@ def evaluate_model(
     about: Mapping[str, Any],
     began: float,
 ) -> list[dict[str, Any]]:
-    """Score labeled ``studies`` with a trained method, evaluate, write cases, pictures and rows to ``folder``.
+    """Score labeled ``studies`` with a trained method, evaluate, and write cases, pictures and rows to ``folder``.
 
-    Nothing is fitted. ``about`` is what the rows say of the split and the unlabeled set; ``began`` is when the work
-    on this result started, by ``time.monotonic``.
+    Nothing is fitted. ``about`` holds the row entries about split and unlabeled set; ``began`` is the start time of the
+    work on this result from ``time.monotonic``, in seconds.
+
+    Returns:
+        The result rows, one for each score.
     """
     card = choose(card, method, experiment.evaluation)
     test = score_test(method, studies, loader, card.map_threshold)
     check_copies(folder / "model", test.studies, loader, about["split"])
-    rows = _rows(experiment, method, card, test, about, time.monotonic() - began)
+    rows = result_rows(experiment, method, card, test, about, time.monotonic() - began)
     write_cases(folder / CASES, test)
     _draw(experiment, method, card, test, loader, folder)
     for row in rows:
@@ -158,53 +162,12 @@ def evaluate_model(
 
 
 def counts(data: TrainingSet) -> dict[str, int]:
-    """How many studies a method learns from."""
+    """Return the numbers of normal and unlabeled training studies."""
     return {"normal": len(data.normal), "unlabeled": len(data.unlabeled)}
 
 
-def _rows(
-    experiment: Experiment, method: Method, card: Card, test: TestScores, about: Mapping[str, Any], seconds: float
-) -> list[dict[str, Any]]:
-    return [
-        _row(experiment, method, card, test, name, {**about, "seconds": round(seconds, 1)}) for name in test.members
-    ]
-
-
-def _row(
-    experiment: Experiment, method: Method, card: Card, test: TestScores, name: str, about: Mapping[str, Any]
-) -> dict[str, Any]:
-    settings, evaluation = experiment.settings, experiment.evaluation
-    patients = [study.patient for study in test.studies]
-    row = {
-        "dataset": experiment.dataset,
-        "method": experiment.method,
-        "variant": experiment.variant,
-        "network": experiment.network,
-        "score": name,
-        "seed": experiment.seed,
-        **judge(test.labels, test.members[name], patients, card.thresholds.get(name, {}), evaluation),
-        **test.localization.row(name, evaluation.confidence),
-        "anomaly_rate": settings.anomaly_rate,
-        **about,
-        "epochs": getattr(settings, "epochs", 0),
-        "title": method.scores[name],
-        "primary": name == card.ranking_score(method.primary),
-        "trivial": method.trivial,
-        "normal_spread": score_spread(test.scores[name][test.labels == 0]),
-        "map_contrast": test.map_contrast[name],
-        "loss_fall": _loss_fall(card, name),
-    }
-    return {**row, "findings": finding_kinds(row)}
-
-
-def _loss_fall(card: Card, score: str) -> float | None:
-    """The highest of the networks; one that is called like a score, as a refiner, counts for that score only."""
-    falls = [fall for network, fall in card.loss_fall.items() if network == score or network not in card.map_scale]
-    return max(falls, default=None)
-
-
 def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, loader: Loader, folder: Path) -> None:
-    """Panel, histograms and pictures of single cases; the few studies that are drawn are scored once more."""
+    """Write panel, histograms, curves and pictures of single cases; the drawn studies are scored again."""
     score = card.ranking_score(method.primary)
     scales = {name: Scale(name, *card.color_range(name)) for name in method.scores}
     drawn = card.drawn_map(score)

@@ -1,4 +1,4 @@
-"""How well the maps mark what is abnormal, study after study."""
+"""Accumulate localization metrics of anomaly maps, one study at a time."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Mask = NDArray[np.bool_]
 
 
 class Localization:
-    """Takes scored studies of a test set one by one, and holds no image of them.
+    """Accumulates the scored studies of a test set without keeping their images.
 
-    Masks (``mask_kind`` "pixels") give pixel metrics, in which normal studies take part with all their pixels; boxes
-    give the pointing game. An abnormal study without either, or whose mask vanishes on the network's grid, takes no
-    part. ``thresholds`` are those of ``pixel_dice``, by score.
+    Studies with masks (``mask_kind`` "pixels") give pixel metrics, which include all pixels of normal studies; studies
+    with boxes give the pointing game. An abnormal study without mask, or whose mask is empty on the network's grid, is
+    ignored. ``thresholds`` are the map thresholds of ``pixel_dice``, by score.
     """
 
     def __init__(self, studies: Iterable[Study], thresholds: Mapping[str, float]) -> None:
@@ -37,17 +37,17 @@ class Localization:
         self._each: dict[str, list[float]] = {}
         self._patients: list[str | None] = []
 
-    def add(self, one: ScoredStudy, mask: Mask | None) -> float | None:
-        """Count a study and its mask (N, S, S); the AUROC of its own pixels, where it has marked and unmarked ones.
+    def add(self, scored: ScoredStudy, mask: Mask | None) -> float | None:
+        """Add a study and its mask (N, S, S); return the AUROC of its pixels, averaged over the scores.
 
-        It is the mean over the scores: what cases are ranked by in the panel.
+        The result ranks the cases of the panel. It is None unless the mask has marked and unmarked pixels.
         """
-        if one.study.label and (mask is None or not mask.any()):
+        if scored.study.label and (mask is None or not mask.any()):
             if mask is not None:
                 log.warning("a mask of the test set marks nothing on the network's grid: its study is left out of it")
             return None
-        maps = {name: one.maps(name) for name in one.scores}
-        if one.study.label and mask is not None and one.study.mask_kind == "boxes":
+        maps = {name: scored.maps(name) for name in scored.scores}
+        if scored.study.label and mask is not None and scored.study.mask_kind == "boxes":
             for name, values in maps.items():
                 self._hits.setdefault(name, []).append(points_into(values, mask))
         elif self.masked:
@@ -57,19 +57,23 @@ class Localization:
         if mask is None or mask.all():
             return None
         areas = {name: _pixel_auc(mask, values) for name, values in maps.items()}
-        if one.study.mask_kind == "pixels":
-            self._patients.append(one.study.patient)
+        if scored.study.mask_kind == "pixels":
+            self._patients.append(scored.study.patient)
             for name, area in areas.items():
                 self._each.setdefault(name, []).append(area)
         return float(np.mean(list(areas.values())))
 
     def row(self, name: str, confidence: float = CONFIDENCE) -> dict[str, Any]:
-        """The part of a result row that the maps of one score decide; see medad.evaluation."""
+        """Return the localization metrics of one score; medad.evaluation explains the keys."""
         row: dict[str, Any] = {}
         if self._pixels and self._pixels[name].n_masks:
-            found = self._pixels[name].result()
-            row = {f"pixel_{key}": getattr(found, key) for key in ("auc", "ap", "f1_max", "aupro", "dice_oracle")}
-            row |= {"pixel_dice": found.dice, "pixel_threshold": self.thresholds.get(name), "n_masks": found.n_masks}
+            metrics = self._pixels[name].result()
+            row = {f"pixel_{key}": getattr(metrics, key) for key in ("auc", "ap", "f1_max", "aupro", "dice_oracle")}
+            row |= {
+                "pixel_dice": metrics.dice,
+                "pixel_threshold": self.thresholds.get(name),
+                "n_masks": metrics.n_masks,
+            }
             row |= self._within_studies(name, confidence)
         if self._hits:
             hits = proportion(np.array(self._hits[name]), confidence=confidence)
@@ -78,18 +82,18 @@ class Localization:
         return row
 
     def _within_studies(self, name: str, confidence: float) -> dict[str, float]:
-        """The mean AUROC of a study's own pixels, with its interval over studies; nothing for a single patient."""
+        """Return the mean AUROC within studies and its interval over studies; empty if the interval is undefined."""
         values = np.array(self._each.get(name, []))
         try:
-            found = mean_interval(values, clusters_of(self._patients), confidence)
+            area = mean_interval(values, clusters_of(self._patients), confidence)
         except UndefinedMetric:
             return {}
-        low, high = max(0.0, found.low), min(1.0, found.high)
-        return {"pixel_auc_each": found.value, "pixel_auc_each_low": low, "pixel_auc_each_high": high}
+        low, high = max(0.0, area.low), min(1.0, area.high)
+        return {"pixel_auc_each": area.value, "pixel_auc_each_low": low, "pixel_auc_each_high": high}
 
 
 def _pixel_auc(mask: Mask, maps: NDArray[np.float32]) -> float:
-    """The AUROC of one study's own pixels."""
+    """Return the AUROC of the pixels of one study; mask and maps are (N, S, S)."""
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(mask.ravel(), maps.ravel()))

@@ -1,4 +1,4 @@
-"""Which map is drawn: the one that best marks synthetic lesions in normal studies. No label is needed."""
+"""Choose the map to draw: the one that best marks synthetic lesions in normal studies, without any label."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from medad.functional.lesions import soft_lesions
 from medad.methods.base import Method
 
 log = logging.getLogger(__name__)
-PROBES = 64  # images that get a lesion
-SEED = 0  # the same lesions for all models on the same images
-MARGIN = 0.02  # of AUROC: maps that differ by less are taken for equally good
-USELESS = 0.6  # AUROC below which a map hardly marks anything
+PROBES = 64  # number of images that get a lesion
+SEED = 0  # fixed, so that all models get the same lesions on the same images
+MARGIN = 0.02  # of AUROC; maps that differ by less count as equally good
+USELESS = 0.6  # AUROC below which a map hardly marks any lesion
 
 
 class Probes:
-    """Up to about ``PROBES`` images, evenly from studies that are given one after another."""
+    """Collects about ``PROBES`` images, evenly spaced over a sequence of ``studies`` studies."""
 
     def __init__(self, studies: int) -> None:
         self._every = -(-studies // PROBES)
@@ -30,17 +30,17 @@ class Probes:
         self._count = 0
         self.images: list[Tensor] = []
 
-    def add(self, one: ScoredStudy) -> None:
-        """Take some slices (C, S, S) of a study, or none."""
+    def add(self, scored: ScoredStudy) -> None:
+        """Add evenly spaced slices (C, S, S) of a study, or none if the study is skipped."""
         if self._count % self._every == 0:
-            self.images += one.slices[:: -(-len(one.slices) // self._each)]
+            self.images += scored.slices[:: -(-len(scored.slices) // self._each)]
         self._count += 1
 
 
 def check_maps(method: Method, images: Sequence[Tensor]) -> dict[str, float]:
-    """The AUROC over the pixels of synthetic lesions in normal ``images`` (C, S, S), for the map of each score.
+    """Return the pixel AUROC of each score's map for synthetic lesions in normal ``images`` (C, S, S).
 
-    Empty where no lesion can be made, since every image is of one value.
+    The result is empty if no lesion can be created because every image is constant.
     """
     device = next(iter(method.state_dict().values()), torch.zeros(())).device
     altered, masks = soft_lesions(torch.stack(list(images)), torch.Generator().manual_seed(SEED))
@@ -60,10 +60,10 @@ def _areas(
 
 
 def best_map(check: Mapping[str, float], score: str) -> str:
-    """The map to draw where ``score`` ranks: one that marks the lesions as well as any other, but for ``MARGIN``.
+    """Return the map to draw if ``score`` ranks: one whose AUROC in ``check`` is within ``MARGIN`` of the highest.
 
-    That of ``score`` itself is preferred, then the last that the method declares, as it is with scores. A warning is
-    logged where no map marks them.
+    The map of ``score`` itself is preferred, then the last one that the method declares. A warning is logged if no map
+    marks the lesions.
     """
     if not check:
         return score

@@ -1,4 +1,4 @@
-"""What a trained model keeps of normal studies: color scales, the map that is drawn, held-out scores, thresholds."""
+"""Derive the card's reference values from normal studies: color scales, drawn map, held-out scores, thresholds."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from medad.splits import SplitError
 from medad.types import Study
 
 log = logging.getLogger(__name__)
-MAP_QUANTILE = 0.99  # of the pixels of the maps of normals: above it, one counts as abnormal and is colored
-TOP_QUANTILE = 0.9995  # of the same: where the color scale ends
+MAP_QUANTILE = 0.99  # of the map pixels of normals; pixels above it count as abnormal and are colored
+TOP_QUANTILE = 0.9995  # of the map pixels of normals; the end of the color scale
 
 
 def describe_normals(
     method: Method, learned: Sequence[Study], held_out: Sequence[Study], loader: Loader, evaluation: Evaluation
 ) -> dict[str, Any]:
-    """Fields of the model's card, from the normal studies ``held_out`` of training.
+    """Return fields of the model's card, computed from the normal studies ``held_out`` of the training.
 
-    Where none are, the maps are described by the studies that it ``learned`` from, and no score is: a percentile among
-    them would make every new study look abnormal.
+    Without held-out studies, the maps are described by the training studies ``learned``, and the card gets no
+    calibration scores: relative to training studies, every new study would look abnormal.
     """
-    scores, maps, probes = _scored(method, held_out or learned, loader)
+    scores, maps, probes = _score_normals(method, held_out or learned, loader)
     calibration = {name: np.sort(values) for name, values in scores.items()} if held_out else {}
     check = check_maps(method, probes)
-    ranking = _chosen(evaluation.score, method) or method.primary
+    ranking = _if_available(evaluation.score, method) or method.primary
     return {
         "score": ranking,
-        "map": _chosen(evaluation.map, method) or best_map(check, ranking),
+        "map": _if_available(evaluation.map, method) or best_map(check, ranking),
         "map_check": check,
-        "map_scale": {name: _top(histogram) for name, histogram in maps.items()},
+        "map_scale": {name: _scale_end(histogram) for name, histogram in maps.items()},
         "map_threshold": {name: histogram.quantile(MAP_QUANTILE) for name, histogram in maps.items()},
         "calibration": {name: tuple(values.tolist()) for name, values in calibration.items()},
         "thresholds": {name: normal_thresholds(values, evaluation) for name, values in calibration.items()},
@@ -51,54 +51,56 @@ def describe_normals(
 
 
 def check_choices(built: Iterable[Method], evaluation: Evaluation) -> None:
-    """Refuse a ranking score or a map that none of the ``built`` methods has.
+    """Check that at least one of the ``built`` methods has the ranking score and the map that ``evaluation`` names.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no method has such a score.
     """
-    known = list(dict.fromkeys(name for method in built for name in method.scores))
-    for key, wanted in (("score", evaluation.score), ("map", evaluation.map)):
-        if wanted is not None and wanted not in known:
-            raise ConfigError(f"settings: {key}={wanted!r} is no score here: choose from {', '.join(known)}")
+    scores = list(dict.fromkeys(name for method in built for name in method.scores))
+    for key, choice in (("score", evaluation.score), ("map", evaluation.map)):
+        if choice is not None and choice not in scores:
+            raise ConfigError(f"settings: {key}={choice!r} is no score here: choose from {', '.join(scores)}")
 
 
 def choose(card: Card, method: Method, evaluation: Evaluation) -> Card:
-    """The card with the ranking score and the map that ``evaluation`` names, where it names one that there is."""
-    wanted = {"score": _chosen(evaluation.score, method), "map": _chosen(evaluation.map, method)}
-    return card.model_copy(update={key: name for key, name in wanted.items() if name is not None})
+    """Return the card with the ranking score and the map of ``evaluation``, if set and available in ``method``."""
+    choices = {"score": _if_available(evaluation.score, method), "map": _if_available(evaluation.map, method)}
+    return card.model_copy(update={key: name for key, name in choices.items() if name is not None})
 
 
-def _chosen(name: str | None, method: Method) -> str | None:
-    """``name`` if the method has such a score: several methods of a bench share one setting."""
+def _if_available(name: str | None, method: Method) -> str | None:
+    """Return ``name`` if the method has such a score, else None, since all methods of a bench share one setting."""
     return name if name in method.scores else None
 
 
-def _top(histogram: PixelHistogram) -> float:
-    """The end of the color scale, above its start even where normal maps are all but constant."""
+def _scale_end(histogram: PixelHistogram) -> float:
+    """Return the end of the color scale, which exceeds its start even if the maps of normals are nearly constant."""
     floor, top = histogram.quantile(MAP_QUANTILE), histogram.quantile(TOP_QUANTILE)
     return top if top > floor else floor + (abs(floor) or 1.0)
 
 
-def _scored(
+def _score_normals(
     method: Method, studies: Sequence[Study], loader: Loader
 ) -> tuple[dict[str, Floats], dict[str, PixelHistogram], list[Tensor]]:
-    """The scores (S,) of the studies and the values of their maps, by score; and some of their images."""
+    """Return the scores (S,) of S studies and the histograms of their maps, by score, and some of their images."""
     scores: dict[str, list[float]] = {}
     maps: dict[str, PixelHistogram] = {}
     probes = Probes(len(studies))
-    for one in score_studies(method, studies, loader):
-        probes.add(one)
-        for name in one.scores:
-            scores.setdefault(name, []).append(study_score(one.scores[name].members))
-            maps.setdefault(name, PixelHistogram()).add(one.maps(name))
+    for scored in score_studies(method, studies, loader):
+        probes.add(scored)
+        for name in scored.scores:
+            scores.setdefault(name, []).append(study_score(scored.scores[name].members))
+            maps.setdefault(name, PixelHistogram()).add(scored.maps(name))
     return {name: np.array(values) for name, values in scores.items()}, maps, probes.images
 
 
 def check_calibration(count: int, evaluation: Evaluation) -> None:
-    """Say before a training what ``count`` held-out normals will not allow.
+    """Check before the training that ``count`` held-out normals suffice for the requested specificities.
+
+    A warning is logged if they are too few for some of the operating points.
 
     Raises:
-        SplitError: they are too few for any of the operating points.
+        SplitError: they are too few for all operating points.
     """
     if not count or not evaluation.specificities:
         return
@@ -114,7 +116,7 @@ def check_calibration(count: int, evaluation: Evaluation) -> None:
 
 
 def normal_thresholds(calibration: Floats, evaluation: Evaluation) -> dict[str, float]:
-    """Operating points by name, from the scores (n,) of held-out normals; those that n does not allow are left out."""
+    """Return thresholds by name from the scores (n,) of held-out normals; points that need more normals are omitted."""
     points = {}
     for level in evaluation.specificities:
         try:
@@ -125,10 +127,10 @@ def normal_thresholds(calibration: Floats, evaluation: Evaluation) -> dict[str, 
 
 
 def point_name(kind: str, level: float) -> str:
-    """ "spec95" for a specificity of 0.95."""
+    """Return the name of an operating point, as "spec95" for a specificity of 0.95."""
     return f"{kind}{100 * level:g}"
 
 
 def _alpha(specificity: float) -> float:
-    """1 - specificity, without the rounding of binary fractions."""
+    """Return 1 - specificity without the rounding error of binary fractions."""
     return round(1 - specificity, 12)

@@ -1,4 +1,4 @@
-"""Operating points from a labeled validation set, stored in a model that is there."""
+"""Compute operating points from a labeled validation set and store them in an existing model."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from medad.types import MedadError
 
 
 class ValidationError(MedadError):
-    """A table of validation cases that gives no thresholds."""
+    """Raised for a table of validation cases that cannot be used for thresholds."""
 
 
 def set_thresholds(folder: Path, cases: Path, evaluation: Evaluation) -> dict[str, dict[str, float]]:
-    """Make thresholds from the ``cases`` (cases.csv of an evaluation) and write them on the card of the model.
+    """Compute thresholds from ``cases`` (the cases.csv of an evaluation) and write them to the card of the model.
 
-    They take the place of those of the same names. All thresholds of the model are returned, by score and name.
+    They replace thresholds of the same names.
+
+    Returns:
+        All thresholds of the model, by score and name.
 
     Raises:
-        ValidationError: the table is not one of cases scored by this model's scores.
-        UndefinedMetric: there is no abnormal study in it.
+        ValidationError: the table cannot be read or lacks labels or scores of this model.
+        UndefinedMetric: the table has no abnormal study.
     """
     model = load(folder)
     table = _read(cases, list(model.method.scores))
@@ -51,17 +54,19 @@ def _read(path: Path, scores: list[str]) -> pd.DataFrame:
     if missing:
         raise ValidationError(f"{path}: no column {missing[0]!r}; give the cases.csv that 'medad evaluate' wrote")
     numbers: pd.DataFrame = table[["label", *scores]].apply(pd.to_numeric, errors="coerce")
-    good = numbers["label"].isin([0, 1]).to_numpy() & np.isfinite(numbers.to_numpy(np.float64)).all(axis=1)
-    if not good.all():
-        raise ValidationError(f"{path}: {int((~good).sum())} of {len(table)} rows lack a label of 0 or 1, or a score")
+    valid = numbers["label"].isin([0, 1]).to_numpy() & np.isfinite(numbers.to_numpy(np.float64)).all(axis=1)
+    if not valid.all():
+        raise ValidationError(f"{path}: {int((~valid).sum())} of {len(table)} rows lack a label of 0 or 1, or a score")
     return numbers
 
 
 def validation_thresholds(labels: Ints, scores: Floats, evaluation: Evaluation) -> dict[str, float]:
-    """Operating points by name, from ``scores`` (N,) of a labeled validation set: specificities and sensitivities.
+    """Return the thresholds of the requested specificities and sensitivities by name.
+
+    ``labels`` and ``scores`` are (N,) each, from a labeled validation set of N studies.
 
     Raises:
-        UndefinedMetric: there is no abnormal study in it.
+        UndefinedMetric: the validation set has no abnormal study.
     """
     abnormal = scores[labels == 1]
     points = {point_name("sens", level): sensitivity_threshold(abnormal, level) for level in evaluation.sensitivities}

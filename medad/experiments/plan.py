@@ -1,4 +1,4 @@
-"""What to run, decided before anything heavy is imported or any file is read."""
+"""Plan the experiments of a pipeline before heavy imports and before any data file is read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from medad.registry import datasets, methods
 
 @dataclass(frozen=True)
 class Experiment:
-    """What was run; with the data's digest it decides whether a result is there already.
+    """The settings of one experiment; together with the data's digest they identify its result.
 
-    ``evaluation`` is how it is judged: no part of what was run.
+    ``evaluation`` has the settings for computing metrics, which are not part of the identity.
     """
 
     dataset: str
@@ -29,7 +29,7 @@ class Experiment:
 
     @property
     def network(self) -> str:
-        """The network's name, or "-" for a method without one."""
+        """The name of the network, or "-" for a method without a network."""
         return self.settings.architecture
 
     @property
@@ -38,13 +38,13 @@ class Experiment:
         return self.method if self.network == "-" else f"{self.method}-{self.network}"
 
     def describe(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return dataset, method, variant, seed and settings as plain values."""
         settings = self.settings.model_dump(mode="json")
         variant = {} if self.variant == "-" else {"variant": self.variant}
         return {"dataset": self.dataset, "method": self.method, **variant, "seed": self.seed, **settings}
 
     def name(self, data_digest: str) -> str:
-        """A folder name that is the same for the same experiment on the same data, and no other."""
+        """Return a folder name that is unique to this experiment on the data with the given digest."""
         text = json.dumps([self.describe(), data_digest], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         variant = re.sub(r"\W+", "-", self.variant)
@@ -52,20 +52,22 @@ class Experiment:
         return "_".join(part for part in parts if part != "-")
 
 
-def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] = ()) -> list[Experiment]:
-    """The experiments of a pipeline, in order. Wrong names, keys and values are errors now, not after hours.
+def plan(pipeline: Pipeline, overrides: Mapping[str, Any], manifest_names: Collection[str] = ()) -> list[Experiment]:
+    """Return the experiments of a pipeline in order, with all names, keys and values checked.
 
-    The methods and the evaluation share one list of settings, and each takes the keys it knows; the file may hold
-    settings of one method, and variants, whose keys every method must know. An override that none of them knows is an
-    error; a pipeline file may also hold keys of methods that an option has left out. ``own`` are the
-    names of manifests, which no file registers.
+    The methods and the evaluation share one mapping of settings, and each uses the keys it has. A pipeline may also
+    have settings of single methods, and variants, whose keys every method must have. A pipeline file may contain keys
+    of methods that an option has excluded. ``manifest_names`` are names of manifests, which the registry does not list.
+
+    Raises:
+        ConfigError: a dataset, method, key or value is not valid, or a key of ``overrides`` applies to no method.
     """
     if not pipeline.datasets:
         raise ConfigError(f"no dataset to run on: name some of {', '.join(datasets.names())} with --datasets")
     for name in pipeline.datasets:
-        if name in own and name in datasets.names():
+        if name in manifest_names and name in datasets.names():
             raise ConfigError(f"the manifest is called {name!r} like a data set: name it in a column 'dataset'")
-        if name not in own:
+        if name not in manifest_names:
             datasets.check(name)
     for name in pipeline.methods:
         methods.check(name)
@@ -101,17 +103,19 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any], own: Collection[str] 
     ]
 
 
-def _check_keys(values: Mapping[str, Any], names: Sequence[str], where: str, also: Set[str] = frozenset()) -> None:
-    known = {key for name in names for key in methods.settings(name).model_fields} | also
+def _check_keys(
+    values: Mapping[str, Any], names: Sequence[str], where: str, shared_keys: Set[str] = frozenset()
+) -> None:
+    keys = {key for name in names for key in methods.settings(name).model_fields} | shared_keys
     for key in values:
-        if key not in known:
-            raise ConfigError(unknown_key(key, sorted(known), f"{where}, for {', '.join(names)}"))
+        if key not in keys:
+            raise ConfigError(unknown_key(key, sorted(keys), f"{where}, for {', '.join(names)}"))
 
 
 def _each_network(model: type[Settings], values: Mapping[str, Any], networks: tuple[str, ...]) -> Iterator[Settings]:
-    own = {key: value for key, value in values.items() if key in model.model_fields}
+    method_values = {key: value for key, value in values.items() if key in model.model_fields}
     if "network" not in model.model_fields:
-        yield build(model, own, "settings")
+        yield build(model, method_values, "settings")
     else:
         for network in networks:
-            yield build(model, {**own, "network": network}, "settings")
+            yield build(model, {**method_values, "network": network}, "settings")

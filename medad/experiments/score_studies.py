@@ -1,4 +1,4 @@
-"""Studies scored one after another, in bounded memory: what evaluation, pictures and color scales are made from."""
+"""Score studies one after another in bounded memory, for evaluation, pictures and color scales."""
 
 from __future__ import annotations
 
@@ -20,29 +20,31 @@ from medad.types import Scored, Study
 
 @dataclass(frozen=True)
 class ScoredStudy:
-    """A study, the images (N, C, S, S) of its slices, and the scores of these, on the CPU."""
+    """A study, the images (N, C, S, S) of its N slices, and their scores by name, on the CPU."""
 
     study: Study
     slices: Tensor
     scores: dict[str, Scored]
 
     def members(self, name: str) -> NDArray[np.float64]:
-        """Scores of the study (M,): the highest of its slices, for each network that is judged by itself."""
+        """Return the scores of the study, (M,): the pooled slice scores of each network evaluated separately."""
         pooled: NDArray[np.float64] = pool_slices(self.scores[name].members, [len(self.slices)])[0].double().numpy()
         return pooled
 
     def worst_slice(self, name: str) -> int:
-        """The slice with the highest score."""
+        """Return the index of the slice with the highest score."""
         return int(self.scores[name].score.argmax())
 
     def maps(self, name: str) -> NDArray[np.float32]:
-        """The maps (N, S, S) of its slices."""
+        """Return the anomaly maps (N, S, S) of the slices."""
         maps: NDArray[np.float32] = self.scores[name].anomaly_map[:, 0].float().numpy()
         return maps
 
 
 def score_studies(method: Method, studies: Sequence[Study], loader: Loader) -> Iterator[ScoredStudy]:
-    """Read and score ``studies``, about a batch of slices at a time; what cannot be read is left to the loader.
+    """Read ``studies`` and yield them scored, about one batch of slices at a time.
+
+    The loader decides whether unreadable studies are skipped or raise an error.
 
     Raises:
         UnreadableStudies: no study can be read.
@@ -53,7 +55,7 @@ def score_studies(method: Method, studies: Sequence[Study], loader: Loader) -> I
             scored = score_images(method, torch.cat([slices for _, slices in group]))
             start = 0
             for study, slices in group:
-                yield ScoredStudy(study, slices.cpu(), _part(scored, slice(start, start + len(slices))))
+                yield ScoredStudy(study, slices.cpu(), _slice_scores(scored, slice(start, start + len(slices))))
                 start += len(slices)
             count += len(group)
             advance(len(group))
@@ -62,15 +64,15 @@ def score_studies(method: Method, studies: Sequence[Study], loader: Loader) -> I
 
 
 def score_study(method: Method, study: Study, loader: Loader) -> ScoredStudy:
-    """One study, read and scored."""
+    """Read and score one study."""
     return next(score_studies(method, [study], loader))
 
 
 def _batches(stream: Iterator[tuple[Study, Tensor]], images: int) -> Iterator[list[tuple[Study, Tensor]]]:
-    """Studies in groups that have about ``images`` slices together."""
+    """Yield groups of studies that have at least ``images`` slices in total, except for the last group."""
     group: list[tuple[Study, Tensor]] = []
-    for one in stream:
-        group.append(one)
+    for study_slices in stream:
+        group.append(study_slices)
         if sum(len(slices) for _, slices in group) >= images:
             yield group
             group = []
@@ -78,14 +80,17 @@ def _batches(stream: Iterator[tuple[Study, Tensor]], images: int) -> Iterator[li
         yield group
 
 
-def _part(scored: dict[str, Scored], place: slice) -> dict[str, Scored]:
-    return {name: Scored(one.score[place], one.anomaly_map[place], one.members[place]) for name, one in scored.items()}
+def _slice_scores(scored: dict[str, Scored], place: slice) -> dict[str, Scored]:
+    return {
+        name: Scored(scores.score[place], scores.anomaly_map[place], scores.members[place])
+        for name, scores in scored.items()
+    }
 
 
 def score_images(method: Method, images: Tensor) -> dict[str, Scored]:
-    """Scores of images (N, C, S, S), a batch at a time, on the CPU."""
+    """Score images (N, C, S, S) batch by batch; return the scores by name on the CPU."""
     batches = torch.split(images, method.settings.batch_size)
-    return joined_scores([{name: _on_cpu(one) for name, one in method.score(batch).items()} for batch in batches])
+    return joined_scores([{name: _on_cpu(scores) for name, scores in method.score(batch).items()} for batch in batches])
 
 
 def _on_cpu(scored: Scored) -> Scored:

@@ -1,4 +1,4 @@
-"""A test set scored once: the scores of its studies, how well their maps mark, and the pictures of some."""
+"""Score a test set once: scores of its studies, localization metrics, and pictures of some studies."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ PANEL_QUANTILES = (1.0, 0.9, 0.75, 0.5, 0.0)
 
 @dataclass(frozen=True)
 class TestScores:
-    """What is kept of S studies: ``members`` (S, M) by score, and how well each study's maps find its mask, if any.
+    """The results of scoring S studies: ``members`` (S, M) by score, with a column for each separate network.
 
-    ``map_contrast`` says by score how far the values of a map spread, as a share of the maps' scale.
+    ``found`` has the pixel AUROC of each study's maps, or None without a mask. ``map_contrast`` is the spread of the
+    map values relative to their level, by score.
     """
 
     studies: tuple[Study, ...]
@@ -43,25 +44,25 @@ class TestScores:
 
     @property
     def scores(self) -> dict[str, NDArray[np.float64]]:
-        """One score for each study, (S,): the mean over the networks that are judged one by one."""
+        """The score of each study, (S,), by name: the mean over the networks that are evaluated separately."""
         return {name: values.mean(axis=1) for name, values in self.members.items()}
 
 
 def score_test(method: Method, studies: Sequence[Study], loader: Loader, thresholds: Mapping[str, float]) -> TestScores:
-    """Score labeled ``studies`` one after another; ``thresholds`` of the maps are those of the model's card."""
+    """Score labeled ``studies`` one after another; ``thresholds`` are the map thresholds of the model's card."""
     localization = Localization(studies, thresholds)
-    kept, found = [], []
+    readable, mask_areas = [], []
     members: dict[str, list[NDArray[np.float64]]] = {}
     spreads: dict[str, MapSpread] = {}
-    for one in score_studies(method, studies, loader):
-        kept.append(one.study)
-        found.append(localization.add(one, _mask(one.study, loader)))
-        for name in one.scores:
-            members.setdefault(name, []).append(one.members(name))
-            spreads.setdefault(name, MapSpread()).add(one.maps(name))
+    for scored in score_studies(method, studies, loader):
+        readable.append(scored.study)
+        mask_areas.append(localization.add(scored, _mask(scored.study, loader)))
+        for name in scored.scores:
+            members.setdefault(name, []).append(scored.members(name))
+            spreads.setdefault(name, MapSpread()).add(scored.maps(name))
     stacked = {name: np.stack(values) for name, values in members.items()}
     contrast = {name: spread.contrast() for name, spread in spreads.items()}
-    return TestScores(tuple(kept), stacked, contrast, tuple(found), localization)
+    return TestScores(tuple(readable), stacked, contrast, tuple(mask_areas), localization)
 
 
 def _mask(study: Study, loader: Loader) -> NDArray[np.bool_] | None:
@@ -70,14 +71,14 @@ def _mask(study: Study, loader: Loader) -> NDArray[np.bool_] | None:
 
 
 def write_cases(path: Path, test: TestScores) -> None:
-    """The scores of every test case, for comparisons, reports and whoever wants to compute something else.
+    """Write the scores of every test case to a CSV file, for comparisons, reports and further analysis.
 
-    Columns: id, label, patient (a number within this table, empty where unknown), attr:NAME for each attribute of the
-    studies, then one for each score. A score of several networks that are judged one by one is the mean of theirs,
-    which follow as NAME.0, NAME.1, ...
+    Columns: id, label, patient (a pseudonym within this table, empty if unknown), attr:NAME for each attribute of the
+    studies, then one column for each score. The column of a score of several separately evaluated networks is their
+    mean, and the columns NAME.0, NAME.1, ... hold the scores of the networks.
     """
-    known = dict.fromkeys(study.patient for study in test.studies if study.patient is not None)
-    numbers = {patient: f"p{place:04d}" for place, patient in enumerate(known, 1)}
+    known_patients = dict.fromkeys(study.patient for study in test.studies if study.patient is not None)
+    numbers = {patient: f"p{place:04d}" for place, patient in enumerate(known_patients, 1)}
     attributes = dict.fromkeys(name for study in test.studies for name, _ in study.attributes)
     columns: dict[str, Sequence[Any]] = {
         "id": [study.id for study in test.studies],
@@ -95,21 +96,21 @@ def write_cases(path: Path, test: TestScores) -> None:
     write_csv(path, list(columns), zip(*columns.values(), strict=True))
 
 
-def picture(one: ScoredStudy, by: str, loader: Loader, title: str = "") -> Case:
-    """The slice of a study where the score ``by`` is highest, its maps, and its mask if it has one."""
-    place, mask = one.worst_slice(by), _mask(one.study, loader)
+def picture(scored_study: ScoredStudy, by: str, loader: Loader, title: str = "") -> Case:
+    """Return the slice of a study where the score ``by`` is highest, with its maps, and its mask if it has one."""
+    place, mask = scored_study.worst_slice(by), _mask(scored_study.study, loader)
     return Case(
         title,
-        one.slices[place],
-        {name: scored.anomaly_map[place] for name, scored in one.scores.items()},
+        scored_study.slices[place],
+        {name: scored.anomaly_map[place] for name, scored in scored_study.scores.items()},
         None if mask is None else torch.from_numpy(mask[place]),
     )
 
 
 def panel_cases(method: Method, test: TestScores, loader: Loader, score: str) -> Iterator[Case]:
-    """Abnormal cases by quantile, not chosen by eye, and the median normal one.
+    """Yield abnormal cases at fixed quantiles, and the median normal case.
 
-    Where there are masks, abnormal cases are ranked by how well their maps find the mask, else by ``score``.
+    Abnormal cases are ranked by the pixel AUROC of their maps if all have masks, else by ``score``.
     """
     values = test.scores[score]
     for label, word, quantiles in ((1, "abnormal", PANEL_QUANTILES), (0, "normal", (0.5,))):

@@ -1,4 +1,4 @@
-"""A model from a dataset's training set, or from a hospital's own folders."""
+"""Train a model on a dataset's training set, a manifest, or folders of studies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OWN = "own folders"
 
 
 class NoStudies(MedadError):
-    """A folder with nothing to learn from."""
+    """Raised for a folder without studies to train on."""
 
 
 def training_set(
@@ -37,7 +37,11 @@ def training_set(
     out: Path,
     manifest: Manifest | None = None,
 ) -> tuple[TrainingSet, dict[str, Any]]:
-    """What to learn from, and where it comes from: a manifest, folders if ``normal`` is given, or the dataset."""
+    """Return the training studies and their source: a manifest, else folders if ``normal`` is set, else the dataset.
+
+    Raises:
+        NoStudies: a folder has no study, or files lie below both ``normal`` and ``unlabeled``.
+    """
     if manifest is not None:
         data, digest = manifest.training(), manifest.digest(("normal", "unlabeled"))
         return data, {"dataset": manifest.name, "split": KIND, "digest": digest, **counts(data)}
@@ -56,12 +60,16 @@ def training_set(
 
 
 def folder_studies(folder: Path) -> tuple[Study, ...]:
-    """Every study below ``folder``; what is no image, or cannot be, is counted in the log."""
+    """Return every study below ``folder``; the log states the number of other and unreadable files.
+
+    Raises:
+        NoStudies: ``folder`` does not exist or has no image below it.
+    """
     if not folder.exists():
         raise NoStudies(f"{folder}: there is no such file or folder")
-    found = list(discover(folder))
-    studies = tuple(replace(item, label=None, mask=None) for item in found if isinstance(item, Study))
-    left_out = [item for item in found if isinstance(item, (Skipped, UnreadableImage))]
+    items = list(discover(folder))
+    studies = tuple(replace(item, label=None, mask=None) for item in items if isinstance(item, Study))
+    left_out = [item for item in items if isinstance(item, (Skipped, UnreadableImage))]
     if left_out:
         first = left_out[0].reason
         log.info("%s: %d studies; %d other files left out, the first: %s", folder, len(studies), len(left_out), first)
@@ -79,7 +87,11 @@ def train_one(
     tracker: Tracker,
     parent: Path | None = None,
 ) -> Path:
-    """Train and write ``out``/model. A model made from the same is left as it is; another is never overwritten."""
+    """Train a model, write it to ``out``/model and return that folder; a model of the same experiment is reused.
+
+    Raises:
+        ModelError: the folder contains a model of another experiment.
+    """
     folder = out / "model"
     trained = (folder / CARD).is_file()
     if trained:
@@ -96,14 +108,14 @@ def train_one(
 
 def _check_same(folder: Path, experiment: Experiment, source: dict[str, Any]) -> None:
     settings = experiment.settings.model_dump(mode="json")
-    wanted = {"method": experiment.method, "settings": settings, "seed": experiment.seed, "trained_on": source}
+    expected = {"method": experiment.method, "settings": settings, "seed": experiment.seed, "trained_on": source}
     card = load(folder).card
-    if {key: getattr(card, key) for key in wanted} != wanted:
+    if {key: getattr(card, key) for key in expected} != expected:
         raise ModelError(f"{folder} holds a model made with other data, settings or seed: choose a new --out")
 
 
 def _stamp(files: Sequence[Path]) -> str:
-    """Sizes and modification times of files."""
+    """Return the sizes and modification times of ``files`` as text."""
     parts = []
     for path in files:
         try:

@@ -1,1 +1,1 @@
-"""Tables and pictures."""
+"""Write tables, plots, pictures, the report page and the triage page."""

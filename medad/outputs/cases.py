@@ -1,8 +1,8 @@
-"""Pictures of the cases that a score got most right and most wrong, for whoever reads only the results folder.
+"""Write pictures of the most confidently right and wrong cases, for readers who have only the results folder.
 
-They are written while the images are at hand. cases/cases.json names the score that chose them and the map that is
-drawn elsewhere too, and lists them: for each case its ID, label, rank and score, the files of its image, of the image
-with its mask's outline (where there is a mask) and of the image under each of its maps.
+The pictures are written during the evaluation, while the images are available. The index cases/cases.json names the
+score that chose the cases and the map that heatmaps and triage pages show. For each case it lists ID, label, rank and
+score, and the files of the image, of the image with the outline of its mask (if it has one) and of each map overlay.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from medad.types import Case
 
 EACH = 3
 OUTLINE = (0, 220, 220)
-SIDE = 256  # pixels that a picture is enlarged to, for an outline or a color bar would hide what it explains
+SIDE = 256  # pixels; small pictures are enlarged, since an outline or a color bar would hide too much of them
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Pick:
-    """A case by its place in the table; ``rank`` 1 is the most confidently right, or wrong, of its class."""
+    """A case by its row in the table; ``rank`` 1 is the most confidently right (or wrong) case of its class."""
 
     index: int
     label: int
@@ -38,7 +38,7 @@ class Pick:
 
 
 def rule(by: str, each: int = EACH) -> str:
-    """How :func:`pick_cases` chooses, in a sentence."""
+    """Return a sentence that describes how :func:`pick_cases` chooses cases by the score ``by``."""
     return (
         f"Chosen by the score {by} alone, up to {each} of a kind: the abnormal cases with the highest scores (found) "
         "and the lowest (missed), the normal cases with the lowest scores (passed) and the highest (false alarms)."
@@ -46,9 +46,9 @@ def rule(by: str, each: int = EACH) -> str:
 
 
 def pick_cases(labels: NDArray[np.int64], values: NDArray[np.float64], each: int = EACH) -> list[Pick]:
-    """Up to ``each`` of the most confidently right and wrong cases of each class; no case twice.
+    """Return up to ``each`` of the most confidently right and wrong cases of each class, without repetition.
 
-    ``labels`` and ``values`` are (N,); equal values keep the order of the table.
+    ``labels`` and ``values`` are (N,); cases with equal values keep the order of the table.
     """
     picks = []
     for label in (1, 0):
@@ -71,10 +71,17 @@ def save_cases(
     by: str,
     drawn: str,
 ) -> None:
-    """Write the pictures of the cases that the score ``by`` chooses to ``folder``; ``drawn`` names the model's map.
+    """Write pictures of the cases chosen by the score ``by``, and their index, to ``folder``.
 
-    ``ids`` (N), ``labels`` (N,) and ``scores`` {name: (N,)} are those of the test set; ``picture(index, score)`` is
-    the case's slice where that score is highest, with its maps; ``scales`` are their color scales.
+    Args:
+        folder: the folder to write to; it is created if necessary.
+        ids: the IDs of the N test studies.
+        labels: 0 (normal) or 1 (abnormal) for each study, (N,).
+        scores: the scores of the studies, (N,), by name.
+        picture: returns the slice of study ``index`` where the given score is highest, with its maps.
+        scales: the color scale of each map.
+        by: the score that chooses the cases.
+        drawn: the map that heatmaps and triage pages show.
     """
     folder.mkdir(parents=True, exist_ok=True)
     normals = scores[by][labels == 0]
@@ -97,7 +104,7 @@ def save_cases(
 
 
 def _write_pictures(folder: Path, stem: str, case: Case, scales: Mapping[str, Scale]) -> dict[str, Any]:
-    """The files of one case, and what alternative text needs to say of them."""
+    """Write the pictures of one case; return the file names and the values for their alternative texts."""
     gray = (to_gray(case.image) * 255).round().astype(np.uint8)
     mask = None if case.mask is None or not bool(case.mask.any()) else case.mask.numpy() > 0
     entry: dict[str, Any] = {"image": _save(folder / f"{stem}-image.png", gray), "mask": None, "maps": {}}
@@ -119,7 +126,7 @@ def _write_pictures(folder: Path, stem: str, case: Case, scales: Mapping[str, Sc
 
 
 def outlined(gray: Pixels, mask: NDArray[np.bool_]) -> Pixels:
-    """A gray image (H, W) as RGB, enlarged, with the outline of ``mask`` (H, W) around what it marks: (kH, kW, 3)."""
+    """Return a gray image (H, W), enlarged to RGB (kH, kW, 3), with the outline of ``mask`` (H, W)."""
     from scipy.ndimage import binary_dilation
 
     colored = _enlarged(np.repeat(gray[..., None], 3, axis=2))
@@ -130,7 +137,7 @@ def outlined(gray: Pixels, mask: NDArray[np.bool_]) -> Pixels:
 
 
 def _enlarged(pixels: Pixels) -> Pixels:
-    """(H, W) or (H, W, 3) -> (kH, kW) or (kH, kW, 3), each pixel a square: about ``SIDE`` a side, or as it is."""
+    """Enlarge (H, W) or (H, W, 3) by the largest integer factor k that keeps it within ``SIDE``, at least 1."""
     factor = max(1, SIDE // max(pixels.shape[:2]))
     return np.repeat(np.repeat(pixels, factor, axis=0), factor, axis=1)
 

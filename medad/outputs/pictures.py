@@ -1,4 +1,4 @@
-"""Heatmaps of single images, and panels that put images beside their anomaly maps."""
+"""Write heatmaps of single images, and panels that show images beside their anomaly maps."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from medad.types import Case
 Gray = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 COLORS = "inferno"
-FIRST, LAST = 0.3, 0.92  # of that color map: what is before darkens the image under it, what is after is nearly white
+FIRST, LAST = 0.3, 0.92  # range of that color map; lower colors darken the image, higher ones are nearly white
 PNG_EFFORT = 1  # of 9; 6 makes a radiograph 12 % smaller and takes four times as long
-LEAST_BAR = 240  # pixels: what the name and the numbers need
+LEAST_BAR = 240  # pixels; minimum width of the color bar for its name and numbers
 STRONGEST = 0.85  # opacity of the overlay where the map reaches the top of its scale
 
 
 def to_gray(image: Tensor) -> Gray:
-    """(C, H, W) -> (H, W) between 0 and 1, stretched from the image's minimum to its maximum."""
+    """Average the channels of (C, H, W) to (H, W) and rescale minimum and maximum to 0 and 1."""
     pixels: Gray = image.float().mean(dim=0).numpy()
     low, high = pixels.min(), pixels.max()
     gray: Gray = (pixels - low) / ((high - low) or np.float32(1))
@@ -35,7 +35,7 @@ def to_gray(image: Tensor) -> Gray:
 
 @dataclass(frozen=True)
 class Scale:
-    """What the colors of the map ``name`` mean: clear up to ``low``, strongest from ``high`` on."""
+    """The color scale of the map ``name``: transparent up to ``low``, and most opaque from ``high`` on."""
 
     name: str
     low: float
@@ -43,15 +43,16 @@ class Scale:
 
 
 def save_heatmap(path: Path, image: Tensor, anomaly_map: Tensor, scale: Scale) -> None:
-    """Write a PNG: the image (C, H, W), beside it the same under its map (1, H, W), and below them the color bar."""
+    """Write a PNG of the image (C, H, W), beside it the image under its map (1, H, W), and the color bar below."""
     gray = (to_gray(image) * np.float32(255)).round().astype(np.uint8)
     save_pair(path, gray, overlay(gray, anomaly_map[0].float().numpy(), scale), scale, compress_level=PNG_EFFORT)
 
 
 def overlay(gray: Bytes, heat: Gray, scale: Scale) -> Bytes:
-    """A picture, uint8 (H, W), under its map (H, W) as RGB (H, W, 3); untouched where the map is up to ``scale.low``.
+    """Blend a gray picture, uint8 (H, W), with its map (H, W) and return it as RGB (H, W, 3).
 
-    So a normal study stays gray, for the scale starts where the maps of normals end.
+    Pixels whose map value is at most ``scale.low`` are unchanged. Normal studies therefore stay gray, since the scale
+    starts above nearly all map values of normal studies.
     """
     level = (np.clip((heat - scale.low) / (scale.high - scale.low), 0, 1) * 255).round().astype(np.uint8)
     colors, clear = _blending()
@@ -60,14 +61,14 @@ def overlay(gray: Bytes, heat: Gray, scale: Scale) -> Bytes:
 
 @cache
 def _blending() -> tuple[Gray, Gray]:
-    """For each of 256 levels of a map: its color times its opacity (256, 3), and how clear it is (256, 1)."""
+    """Return color times opacity (256, 3) and transparency (256, 1) for each of 256 levels of a map."""
     colors, opacity = _colors()
     return colors * opacity, 1 - opacity
 
 
 @cache
 def _colors() -> tuple[Gray, Gray]:
-    """For each of 256 levels of a map: its color, 0 to 255 (256, 3), and its opacity, 0 to 1 (256, 1)."""
+    """Return the color, 0 to 255, (256, 3), and the opacity, 0 to 1, (256, 1), of each of 256 levels of a map."""
     import matplotlib
 
     level = np.linspace(0, 1, 256, dtype=np.float32)
@@ -76,16 +77,20 @@ def _colors() -> tuple[Gray, Gray]:
 
 
 def css_gradient(stops: int = 12) -> str:
-    """The colors of :func:`overlay` from low to high, as a CSS gradient for what lies on an image."""
+    """Return the colors of :func:`overlay` from low to high as a CSS gradient with opacities."""
     colors, opacity = _colors()
-    places = np.linspace(0, 255, stops).round().astype(int)
-    listed = (f"rgb({' '.join(f'{part:.0f}' for part in colors[one])} / {opacity[one, 0]:.2f})" for one in places)
-    return f"linear-gradient(to right, {', '.join(listed)})"
+    levels = np.linspace(0, 255, stops).round().astype(int)
+    color_stops = (
+        f"rgb({' '.join(f'{part:.0f}' for part in colors[level])} / {opacity[level, 0]:.2f})" for level in levels
+    )
+    return f"linear-gradient(to right, {', '.join(color_stops)})"
 
 
 def save_pair(path: Path, gray: Bytes, colored: Bytes, scale: Scale, **how: Any) -> None:
-    """Write a gray picture (H, W) and a colored one (H, W, 3) side by side over their color bar, in the format of the
-    file's name; the caller has locked the folder."""
+    """Write a gray picture (H, W) and a colored one (H, W, 3) side by side, with the color bar below.
+
+    The extension of ``path`` decides the format. The caller must have locked the folder.
+    """
     from PIL import Image
 
     pair = with_bar(np.concatenate([np.repeat(gray[..., None], 3, axis=2), colored], axis=1), scale)
@@ -94,7 +99,7 @@ def save_pair(path: Path, gray: Bytes, colored: Bytes, scale: Scale, **how: Any)
 
 
 def with_bar(picture: Bytes, scale: Scale) -> Bytes:
-    """An RGB picture (H, W, 3) with its color bar below it; a narrow one is widened by black to the bar's width."""
+    """Append the color bar below an RGB picture (H, W, 3); pad a narrow picture with black to the bar's width."""
     bar = _bar(max(LEAST_BAR, picture.shape[1]), scale)
     picture = np.pad(picture, ((0, 0), (0, bar.shape[1] - picture.shape[1]), (0, 0)))
     return np.concatenate([picture, bar])
@@ -102,7 +107,7 @@ def with_bar(picture: Bytes, scale: Scale) -> Bytes:
 
 @lru_cache(maxsize=32)
 def _bar(width: int, scale: Scale) -> Bytes:
-    """The map's name, and its colors on mid gray between the numbers that they stand for: (h, ``width``, 3)."""
+    """Draw the color bar (h, ``width``, 3): the map's name, and its colors on mid gray between low and high value."""
     from PIL import Image, ImageDraw, ImageFont
 
     height = max(20, width // 26)
@@ -111,24 +116,23 @@ def _bar(width: int, scale: Scale) -> Bytes:
     draw, middle, gap = ImageDraw.Draw(bar), height / 2, height // 3
     low, high = f"{scale.low:.3g}", f"{scale.high:.3g}"
     length = width // 4
-    right = width - gap - round(draw.textlength(high, font))
-    left = right - gap - length
+    ramp_end = width - gap - round(draw.textlength(high, font))
+    ramp_start = ramp_end - gap - length
     draw.text((gap, middle), f"map {scale.name}", "white", font, anchor="lm")
-    draw.text((right, middle), high, "white", font, anchor="lm")
-    draw.text((left - gap, middle), low, "white", font, anchor="rm")
+    draw.text((ramp_end, middle), high, "white", font, anchor="lm")
+    draw.text((ramp_start - gap, middle), low, "white", font, anchor="rm")
     ramp = np.linspace(scale.low, scale.high, length, dtype=np.float32)[None]
     strip = overlay(
         np.full((height - 2 * (height // 4), length), 128, np.uint8),
         np.repeat(ramp, height - 2 * (height // 4), axis=0),
         scale,
     )
-    bar.paste(Image.fromarray(strip), (left, height // 4))
+    bar.paste(Image.fromarray(strip), (ramp_start, height // 4))
     return np.asarray(bar)
 
 
 def save_panel(path: Path, cases: Sequence[Case], scales: Mapping[str, Scale], title: str) -> None:
-    """Write a PNG with a row for each case and a column for each map, which lies on the image; the numbers that the
-    colors of a column stand for are below it."""
+    """Write a PNG with a row for each case and a column for each map overlay; color bars are below the columns."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -157,7 +161,7 @@ def save_panel(path: Path, cases: Sequence[Case], scales: Mapping[str, Scale], t
 
 
 def _draw_bar(axis: Any, scale: Scale) -> None:
-    """The colors of a map on mid gray, with the numbers at their ends, in an axis of matplotlib."""
+    """Draw the colors of a map on mid gray, with the values of both ends, into a matplotlib axis."""
     ramp = np.linspace(scale.low, scale.high, 256, dtype=np.float32)[None]
     axis.imshow(overlay(np.full((1, 256), 128, np.uint8), ramp, scale), aspect="auto")
     axis.set_yticks([])

@@ -1,6 +1,6 @@
-"""Plots of results: ROC and PR curves, histograms of scores, AUC against the anomaly rate, false alarms against alpha.
+"""Plot ROC and PR curves, histograms of scores, AUC against the anomaly rate, and false alarms against alpha.
 
-A ``draw_`` function draws on the axes that it is given, in the colors that it is given; ``save_`` writes a PNG.
+Functions named ``draw_...`` draw on the axes they receive; functions named ``save_...`` write a PNG.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from medad.functional.histograms import BINS, chi2_distance, unit_scale
 
 NORMAL, ABNORMAL = "#3b6fb6", "#d1495b"
 SERIES = ("#3b6fb6", "#d1495b", "#2f8f5b", "#b8860b", "#7b5ea7", "#3d97a6", "#9a6b4f", "#7a7a7a")
-CURVE_POINTS = 200  # more cannot be seen
+CURVE_POINTS = 200  # of a curve; more are not visible
 GRAY = "#888888"
 
 Judged = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 def draw_roc(axis: Axes, runs: Mapping[str, Sequence[Judged]], colors: Sequence[str] = SERIES) -> None:
-    """ROC curves of labels and scores, (N,) each: a color for each name, a line for each of its runs."""
+    """Draw ROC curves of labels and scores, (N,) each: a color for each name, and a line for each of its runs."""
     from sklearn.metrics import roc_curve
 
     _chance(axis, [0, 1], [0, 1])
@@ -40,7 +40,7 @@ def draw_roc(axis: Axes, runs: Mapping[str, Sequence[Judged]], colors: Sequence[
 
 
 def draw_pr(axis: Axes, runs: Mapping[str, Sequence[Judged]], colors: Sequence[str] = SERIES) -> None:
-    """Precision-recall curves of labels and scores, (N,) each; the dashed line is the share of abnormal cases."""
+    """Draw precision-recall curves of labels and scores, (N,) each; the dashed line is the share of abnormal cases."""
     from sklearn.metrics import precision_recall_curve
 
     for place, judged in enumerate(runs.values()):
@@ -57,8 +57,8 @@ def _chance(axis: Axes, x: ArrayLike, y: ArrayLike) -> None:
 
 
 def _line(axis: Axes, x: NDArray[np.float64], y: NDArray[np.float64], color: str) -> None:
-    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).round().astype(int))
-    axis.plot(x[kept], y[kept], color=color, linewidth=1.1)
+    points = np.unique(np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).round().astype(int))
+    axis.plot(x[points], y[points], color=color, linewidth=1.1)
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1.005)
 
@@ -66,7 +66,7 @@ def _line(axis: Axes, x: NDArray[np.float64], y: NDArray[np.float64], color: str
 def draw_histogram(
     axis: Axes, labels: NDArray[np.int64], values: NDArray[np.float64], colors: tuple[str, str] = (NORMAL, ABNORMAL)
 ) -> None:
-    """Histograms of normal and abnormal cases; ``values`` (N,) are scaled to 0-1 first, as in the paper of DDAD."""
+    """Draw histograms of normal and abnormal cases; ``values`` (N,) are rescaled to 0-1 as in the DDAD paper."""
     scaled = unit_scale(values)
     for label, color, word in ((0, colors[0], "normal"), (1, colors[1], "abnormal")):
         group = scaled[labels == label]
@@ -80,7 +80,7 @@ def draw_histogram(
 def draw_rates(
     axis: Axes, lines: Mapping[str, Sequence[tuple[float, float, float]]], colors: Sequence[str] = SERIES
 ) -> None:
-    """AUC against the anomaly rate: for each name, (rate, AUC, half its bar) in any order."""
+    """Draw AUC against the anomaly rate: for each name, (rate, AUC, half length of its error bar) in any order."""
     for place, (name, points) in enumerate(lines.items()):
         rates, aucs, bars = zip(*sorted(points), strict=True)
         color = colors[place % len(colors)]
@@ -96,9 +96,9 @@ def draw_alarms(
     flagged: Mapping[str, NDArray[np.float64]],
     colors: Sequence[str] = SERIES,
 ) -> None:
-    """Share of the test normals that is flagged, for each name (A,), against ``alphas`` (A,).
+    """Draw the share of flagged test normals, (A,) for each name, against ``alphas`` (A,).
 
-    ``band`` is where that share lies by chance alone when the promise holds.
+    ``band`` holds the limits, (A,) each, of chance variation if the false-alarm rate is kept.
     """
     _chance(axis, alphas, alphas)
     axis.fill_between(alphas, *band, color=GRAY, alpha=0.18, linewidth=0)
@@ -111,7 +111,7 @@ def draw_alarms(
 def save_histograms(
     path: Path, labels: NDArray[np.int64], scores: Mapping[str, NDArray[np.float64]], title: str
 ) -> None:
-    """Write a PNG with, for each score (N,), the histograms of normal and abnormal cases and their distance."""
+    """Write a PNG with the histograms of normal and abnormal cases, and their distance, for each score (N,)."""
     figure, axes = _row_of_axes(len(scores), (3.2, 2.8), title)
     for axis, (name, values) in zip(axes, scores.items(), strict=True):
         scaled = unit_scale(values)
@@ -125,12 +125,12 @@ def save_histograms(
 
 def save_curves(path: Path, labels: NDArray[np.int64], scores: Mapping[str, NDArray[np.float64]], title: str) -> None:
     """Write a PNG with the ROC and the PR curve of each score (N,)."""
-    figure, (left, right) = _row_of_axes(2, (3.6, 3.2), title)
+    figure, (roc_axis, pr_axis) = _row_of_axes(2, (3.6, 3.2), title)
     runs = {name: [(labels, values)] for name, values in scores.items()}
-    draw_roc(left, runs)
-    draw_pr(right, runs)
-    names = [line for line in left.get_lines() if line.get_linestyle() == "-"]
-    left.legend(names, list(runs), fontsize=7, loc="lower right")
+    draw_roc(roc_axis, runs)
+    draw_pr(pr_axis, runs)
+    names = [line for line in roc_axis.get_lines() if line.get_linestyle() == "-"]
+    roc_axis.legend(names, list(runs), fontsize=7, loc="lower right")
     with writing(path) as part:
         figure.savefig(part, dpi=110)
 
@@ -143,9 +143,9 @@ def save_rate_curves(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     cells = list(dict.fromkeys((row["dataset"], row["method"], row["network"]) for row in rows))
     figure, axes = _row_of_axes(len(cells), (4.2, 3.4), "")
     for axis, cell in zip(axes, cells, strict=True):
-        own = [row for row in rows if (row["dataset"], row["method"], row["network"]) == cell]
+        cell_rows = [row for row in rows if (row["dataset"], row["method"], row["network"]) == cell]
         lines: dict[str, list[tuple[float, float, float]]] = {}
-        for row in own:
+        for row in cell_rows:
             lines.setdefault(row["score"], []).append((row["anomaly_rate"], row["auc"], row["auc_std"] or 0.0))
         draw_rates(axis, lines)
         axis.set_title(" ".join(part for part in cell if part != "-"), fontsize=9)
@@ -155,7 +155,7 @@ def save_rate_curves(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _row_of_axes(count: int, size: tuple[float, float], title: str) -> tuple[Figure, list[Axes]]:
-    """A figure with ``count`` axes of ``size`` (inches) side by side."""
+    """Return a figure with ``count`` axes of ``size`` (inches) side by side."""
     figure = Figure(figsize=(size[0] * count, size[1]), layout="constrained")
     FigureCanvasAgg(figure)
     if title:

@@ -1,6 +1,6 @@
-"""Published figures beside one's own: benchmarks/published.csv holds those that were verified, and their sources.
+"""Show published figures beside measured ones: benchmarks/published.csv holds verified figures with their sources.
 
-A figure with a network and a score belongs to one cell of a table; one without stands for a method as a whole.
+A figure with a network and a score belongs to one cell of a table; a figure without them is about a whole method.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from medad.config import ConfigError, home
 
 COLUMNS = ("dataset", "method", "network", "score", "anomaly_rate", "metric", "value", "source")
 CELL = ("dataset", "method", "network", "score")
-COMPARABLE = ("official", "counts as published")  # the words of data/datasets/_dataset.py
+COMPARABLE = ("official", "counts as published")  # kinds of splits that published figures can be compared with
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One published number, from 0 to 1; ``anomaly_rate`` is None where the figure does not depend on it."""
+    """One published value, from 0 to 1; ``anomaly_rate`` is None if the figure does not depend on it."""
 
     dataset: str
     method: str
@@ -32,13 +32,17 @@ class Figure:
     source: str
 
     def of(self, row: Mapping[str, Any]) -> bool:
-        """Whether this is the figure of a result row's cell."""
-        same = all(getattr(self, key) == row[key] for key in CELL)
-        return same and self.anomaly_rate in (None, row["anomaly_rate"])
+        """Return whether the figure has the dataset, method, network, score and anomaly rate of a result row."""
+        is_cell = all(getattr(self, key) == row[key] for key in CELL)
+        return is_cell and self.anomaly_rate in (None, row["anomaly_rate"])
 
 
 def read_published(path: Path | None = None) -> tuple[Figure, ...]:
-    """The figures of a table in this layout, by default benchmarks/published.csv."""
+    """Read a table of published figures, by default benchmarks/published.csv.
+
+    Raises:
+        ConfigError: the table cannot be read, or has other columns or invalid values.
+    """
     path = path or home("benchmarks") / "published.csv"
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -63,20 +67,20 @@ def _figure(row: dict[str, str], where: str) -> Figure:
 
 
 def sources(rows: Sequence[Mapping[str, Any]], figures: Iterable[Figure]) -> list[str]:
-    """The sources of all figures that belong to a cell of ``rows``: a figure is marked by its place, from 1."""
-    found = [figure for figure in figures if any(figure.of(row) for row in rows)]
-    return list(dict.fromkeys(figure.source for figure in found))
+    """Return the sources of all figures that belong to ``rows``; their positions, from 1, mark the figures."""
+    matching = [figure for figure in figures if any(figure.of(row) for row in rows)]
+    return list(dict.fromkeys(figure.source for figure in matching))
 
 
-def beside(row: Mapping[str, Any], metric: str, figures: Iterable[Figure], known: Sequence[str]) -> str:
-    """The published figures of a row's cell, as in "0.815 [1], 0.832 [2]"; in parentheses for another split."""
-    found = [figure for figure in figures if figure.metric == metric and figure.of(row)]
-    text = ", ".join(f"{figure.value:.3f} [{known.index(figure.source) + 1}]" for figure in found)
+def beside(row: Mapping[str, Any], metric: str, figures: Iterable[Figure], listed_sources: Sequence[str]) -> str:
+    """Return the published figures of a row, as "0.815 [1], 0.832 [2]"; in parentheses if the row's split differs."""
+    matching = [figure for figure in figures if figure.metric == metric and figure.of(row)]
+    text = ", ".join(f"{figure.value:.3f} [{listed_sources.index(figure.source) + 1}]" for figure in matching)
     return text if not text or row["split"] in COMPARABLE else f"({text})"
 
 
 def published_lines(rows: Sequence[Mapping[str, Any]], figures: Sequence[Figure]) -> list[str]:
-    """What the marks of :func:`beside` mean, and what is published of the same datasets for whole methods."""
+    """Return lines that explain the marks of :func:`beside`, and list published figures of whole methods."""
     lines = [f"[{place}] {source}" for place, source in enumerate(sources(rows, figures), 1)]
     if lines:
         lines.append("published figures in parentheses are of the official split, and the row is of another one")

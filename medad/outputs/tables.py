@@ -1,4 +1,4 @@
-"""Result rows -> the table that is printed."""
+"""Format result rows as printed tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 def _value(row: Row, metric: str) -> str:
-    """ "0.812 [0.790, 0.832] ± 0.011": the interval over cases where there is one, the deviation where there is one."""
+    """Format a metric as "0.812 [0.790, 0.832] ± 0.011"; interval and deviation are omitted if absent."""
     parts = [f"{row[metric]:.3f}"]
     if row.get(f"{metric}_low") is not None:
         parts.append(f"[{row[f'{metric}_low']:.3f}, {row[f'{metric}_high']:.3f}]")
@@ -36,58 +36,58 @@ def _value(row: Row, metric: str) -> str:
 
 
 def _unlabeled(row: Row) -> str:
-    """ "1600 + 2400", or "812 unknown" where nobody knows the labels."""
+    """Format the size of the unlabeled set as "1600 + 2400" (normal + abnormal), or "812 unknown" without labels."""
     total, abnormal = row.get("n_unlabeled"), row.get("n_unlabeled_abnormal")
     if total is None or abnormal is None:
         return "-" if total is None else f"{total} unknown"
     return f"{total - abnormal} + {abnormal}"
 
 
-def _what(row: Row) -> tuple[str, str]:
-    """Method, with its variant where there are some, and network."""
+def _method_and_network(row: Row) -> tuple[str, str]:
+    """Return the method, with its variant if it has one, and the network."""
     variant = row.get("variant", "-")
     return row["method"] if variant == "-" else f"{row['method']}, {variant}", row["network"]
 
 
 def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Headings and cells of the printed table; "a + b" are normal and abnormal cases. Means over classes come last.
+    """Return headings and cells of the result table; "a + b" are normal and abnormal cases.
 
-    A score is marked where :func:`warning_lines` says something of it. Where any of ``figures`` belongs to a cell,
-    there is a column of published AUCs.
+    Means over classes come last. A score is marked if it has findings (see :func:`warning_lines`). A column of
+    published AUCs is added if any of ``figures`` belongs to a row.
     """
-    known = sources(rows, figures)
+    listed_sources = sources(rows, figures)
     summaries = over_seeds(rows)
     lines: list[Sequence[str]] = [
         (
             row["dataset"],
             row["split"],
-            *_what(row),
+            *_method_and_network(row),
             _unlabeled(row),
             f"{row['score']} {MARK}" if findings(row) else row["score"],
             _value(row, "auc"),
             _value(row, "ap"),
             row["over"],
             f"{row['n_normal']} + {row['n_abnormal']}",
-            *([beside(row, "auc", figures, known)] if known else []),
+            *([beside(row, "auc", figures, listed_sources)] if listed_sources else []),
         )
         for row in (*summaries, *over_classes(summaries))
     ]
-    return (*HEADINGS, *(["published AUC"] if known else [])), lines
+    return (*HEADINGS, *(["published AUC"] if listed_sources else [])), lines
 
 
 def warning_lines(rows: Sequence[Row]) -> list[str]:
-    """What is found against the marked scores of the printed table, a line for each kind."""
+    """Return a line for each kind of finding about the marked scores of the printed table."""
     return [f"{MARK} {line}" for line in finding_lines(over_seeds(rows))]
 
 
 def localization_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Headings and cells of the printed table of what the maps find, where there are masks: mean ± std over seeds."""
+    """Return headings and cells of the localization table: mean ± std over seeds of rows that have masks or boxes."""
     summaries = over_seeds([row for row in rows if row.get("n_masks") or row.get("n_boxes")])
     named = {key: word for key, word in LOCALIZED.items() if any(row.get(key) is not None for row in summaries)}
     lines: list[Sequence[str]] = [
         (
             row["dataset"],
-            *_what(row),
+            *_method_and_network(row),
             row["score"],
             *("" if row.get(key) is None else _value(row, key) for key in named),
         )
@@ -97,7 +97,7 @@ def localization_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequenc
 
 
 def comparison_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Headings and cells of the printed table of paired tests."""
+    """Return headings and cells of the table of paired tests."""
     lines: list[Sequence[str]] = []
     for row in rows:
         names = [
@@ -116,17 +116,18 @@ def comparison_lines(rows: Sequence[Row]) -> tuple[Sequence[str], list[Sequence[
 
 
 def p_value(p: float | None) -> str:
-    """ "< 0.001" or three digits; nothing where there is no p-value."""
+    """Format a p-value as "< 0.001" or with three digits; None gives an empty string."""
     if p is None:
         return ""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def legend(rows: Sequence[Row]) -> list[str]:
-    """What the scores of each method are, a line for each method."""
+    """Return a line for each method that explains its scores."""
     titles: dict[str, dict[str, str]] = {}
     for row in rows:
         titles.setdefault(row["method"], {})[row["score"]] = row["title"]
     return [
-        f"{method}: {'; '.join(f'{score} = {title}' for score, title in own.items())}" for method, own in titles.items()
+        f"{method}: {'; '.join(f'{score} = {title}' for score, title in scores.items())}"
+        for method, scores in titles.items()
     ]

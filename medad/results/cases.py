@@ -1,7 +1,7 @@
-"""The table of test cases (cases.csv): one row for each scored study, one column or more for each score.
+"""Read the table of test cases (cases.csv): one row for each scored study, one or more columns for each score.
 
-A score of several networks that are judged one by one ("single") has a column NAME with the mean of their scores, and
-NAME.0, NAME.1, ... with the score of each network.
+A score of several networks that are evaluated separately ("single") has a column NAME with the mean of their scores,
+and columns NAME.0, NAME.1, ... with the score of each network.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ FIXED = ("id", "label", "patient")
 
 
 def member_columns(name: str, count: int) -> list[str]:
-    """The columns of the ``count`` networks that the score ``name`` judges one by one."""
+    """Return the column names of the ``count`` networks of the score ``name``."""
     return [f"{name}.{place}" for place in range(count)]
 
 
 def columns_of(name: str, columns: Iterable[str]) -> list[str]:
-    """The columns that hold the score ``name``: one for each network that is judged by itself, else its own."""
+    """Return the columns with the score ``name``: one for each network that is evaluated separately, or ``[name]``."""
     members = [column for column in columns if column.startswith(f"{name}.") and column[len(name) + 1 :].isdigit()]
     return members or [name]
 
 
 def scores_of(cases: pd.DataFrame, name: str) -> Floats:
-    """The scores ``name`` of N cases, (N, M): a column for each network that is judged by itself."""
+    """Return the score ``name`` of N cases, (N, M), with a column for each network that is evaluated separately."""
     values: Floats = cases[columns_of(name, cases.columns)].to_numpy(np.float64)
     return values
 
 
 def read_cases(path: Path, scores: Sequence[str]) -> pd.DataFrame | None:
-    """The table of cases, text as text and ``scores`` as numbers, or None where there is none."""
+    """Return the table of cases with ``scores`` as numbers and all else as text, or None if it cannot be read."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError):
@@ -53,6 +53,6 @@ def read_cases(path: Path, scores: Sequence[str]) -> pd.DataFrame | None:
 
 
 def patients(cases: pd.DataFrame) -> Ints | None:
-    """A number for the patient of each case (N,), or None if no two cases are known to share one."""
+    """Return a patient number for each case, (N,), or None if no two cases are known to share a patient."""
     named = cases["patient"] if "patient" in cases.columns else [""] * len(cases)
     return clusters_of([str(name) or None for name in named])

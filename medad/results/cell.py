@@ -1,4 +1,4 @@
-"""One finished experiment, as its folder tells. Nothing in the folder is trusted: it may be incomplete or damaged."""
+"""Read one finished experiment from its folder, which may be incomplete or damaged."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from medad.results.names import CASES, PICTURE_INDEX, PICTURES, RESULT
 from medad.results.row import ResultRow, checked_row, finite
 
 PNG = b"\x89PNG\r\n\x1a\n"
-PICTURE_BYTES = 2**20  # a picture of a case is far smaller
+PICTURE_BYTES = 2**20  # maximum; pictures of cases are far smaller
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One finished experiment: what was run, its rows, and what else its folder holds.
+    """One finished experiment: its settings, its result rows and the other contents of its folder.
 
     ``cases`` is the table of test cases, ``card`` the model's card, ``pictured`` the index of the case pictures; each
-    is None where there is none, and ``gaps`` says why. ``metrics`` (step, value) and ``facts`` are from the records
-    of its runs. ``evaluation`` is how the result was judged.
+    is None if the file is missing or unreadable, and ``gaps`` has a sentence for it. ``metrics`` (step, value) and
+    ``facts`` come from the records of its runs. ``evaluation`` are the evaluation settings of the result.
     """
 
     folder: Path
@@ -47,31 +47,33 @@ class Cell:
 
     @property
     def source(self) -> dict[str, Any]:
-        """Where the training data came from, as the card says."""
-        found = (self.card or {}).get("trained_on")
-        return found if isinstance(found, dict) else {}
+        """The source of the training data from the model's card; empty if the card has none."""
+        source = (self.card or {}).get("trained_on")
+        return source if isinstance(source, dict) else {}
 
     @property
     def held_out(self) -> dict[str, NDArray[np.float64]]:
-        """Scores of the normals that were held out for calibration, for the scores that were tested."""
-        found = (self.card or {}).get("calibration")
-        scores = {name: _numbers(found.get(name)) for name in self.scores} if isinstance(found, dict) else {}
+        """The scores (n,) of the normals held out for calibration, by the name of each tested score."""
+        calibration = (self.card or {}).get("calibration")
+        scores = (
+            {name: _numbers(calibration.get(name)) for name in self.scores} if isinstance(calibration, dict) else {}
+        )
         return {name: values for name, values in scores.items() if len(values)}
 
     @property
     def confidence(self) -> float:
-        """The confidence of its intervals."""
+        """The confidence level of the intervals."""
         return float(self.rows[0].get("confidence") or CONFIDENCE)
 
     @property
     def scores(self) -> list[str]:
-        """The names of its scores that the table of cases holds too."""
-        known = () if self.cases is None else self.cases.columns
-        return [row["score"] for row in self.rows if row["score"] in known]
+        """The names of the scores that have a column in the table of cases."""
+        columns = () if self.cases is None else self.cases.columns
+        return [row["score"] for row in self.rows if row["score"] in columns]
 
     @property
     def primary(self) -> str:
-        """The score that stands for the method: the one marked in its rows, else the one that chose its pictures."""
+        """The score that represents the method: the one marked in the rows, else the one that chose the pictures."""
         marked = [row["score"] for row in self.rows if row.get("primary")]
         pictured = (self.pictured or {}).get("score")
         names = [row["score"] for row in self.rows]
@@ -79,18 +81,19 @@ class Cell:
 
     @property
     def trivial(self) -> bool:
-        """Whether the method is a baseline that any other one has to beat."""
+        """Whether the method is a trivial baseline."""
         return any(row.get("trivial") for row in self.rows)
 
     def judged(self, score: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Labels and scores (N,) of the cases that have both; of several networks, their mean score."""
+        """Return labels and scores, (N,) each, of the cases that have both; several networks give their mean score."""
         if self.cases is None:
             return np.empty(0, np.int64), np.empty(0)
-        kept = self.cases[self.cases["label"].isin([0, 1]) & np.isfinite(self.cases[score])]
-        return kept["label"].to_numpy(np.int64), kept[score].to_numpy(np.float64)
+        scored = self.cases[self.cases["label"].isin([0, 1]) & np.isfinite(self.cases[score])]
+        return scored["label"].to_numpy(np.int64), scored[score].to_numpy(np.float64)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object in ``path``, or None if it cannot be read or is not an object."""
     try:
         content = parse_json(read_text(path, JSON_BYTES), str(path), finite=False)
     except ParseError:
@@ -99,10 +102,10 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def read_cell(folder: Path) -> tuple[Cell | None, str]:
-    """The cell in ``folder``, or why it cannot be read."""
+    """Return the cell in ``folder`` and "", or None and the reason why it cannot be read."""
     result = read_json(folder / RESULT)
-    found = result.get("rows") if result else None
-    checked = [checked_row(row) for row in found] if isinstance(found, list) else []
+    raw_rows = result.get("rows") if result else None
+    checked = [checked_row(row) for row in raw_rows] if isinstance(raw_rows, list) else []
     rows = [row for row in checked if row is not None]
     if not result or not rows or len(rows) < len(checked):
         return None, "damaged: its result.json cannot be read"
@@ -123,7 +126,7 @@ def _mapping(value: object) -> dict[str, Any]:
 
 
 def _numbers(values: object) -> NDArray[np.float64]:
-    """A list of numbers as an array (n,); anything else is empty."""
+    """Return a list of finite numbers as an array (n,); anything else gives an empty array."""
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -132,7 +135,7 @@ def _numbers(values: object) -> NDArray[np.float64]:
 
 
 def read_records(folder: Path) -> tuple[dict[str, list[tuple[int, float]]], dict[str, str]]:
-    """Metrics by step, and what made the run, as the records in ``folder``/runs tell; a line that is none is left."""
+    """Return the metrics by step and the tags of the runs recorded in ``folder``/runs; damaged lines are skipped."""
     metrics: dict[str, dict[int, float]] = {}
     facts: dict[str, str] = {}
     for path in sorted(folder.glob("runs/*.jsonl")):
@@ -149,7 +152,7 @@ def read_records(folder: Path) -> tuple[dict[str, list[tuple[int, float]]], dict
 
 
 def read_picture(cell: Cell, name: object) -> bytes | None:
-    """A picture that the index of ``cell`` names, or None if it is not a small PNG right in the folder of pictures."""
+    """Return the picture ``name`` of the cell's index, or None unless it is a small PNG inside the picture folder."""
     if not isinstance(name, str) or Path(name).name != name:
         return None
     path = cell.folder / PICTURES / name

@@ -1,4 +1,4 @@
-"""The results of an experiment, read back from its folder without importing what made them."""
+"""Read the result rows of an experiment without heavy imports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHARTED = ("auc", "ap", "pixel_auc", "pixel_ap", "pixel_aupro")
 
 
 def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[str, Any]] | None:
-    """The result rows in ``folder``, or None if the experiment has not finished, or was judged in another way."""
+    """Return the result rows in ``folder``, or None if they are missing or have other ``evaluation`` settings."""
     if not (folder / RESULT).is_file():
         return None
     content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
@@ -25,5 +25,5 @@ def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[st
 
 
 def charted(row: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics of a result row that get a chart each in MLflow; its bounds and the others are in the table."""
+    """Return the metrics of a result row that have a chart in MLflow; all others are in the table only."""
     return {key: float(row[key]) for key in CHARTED if row.get(key) is not None}

@@ -1,5 +1,5 @@
-"""The names of the files in a folder of results: one place for those who write them and those who read them."""
+"""Define the names of the files in a folder of results, for the code that writes and reads them."""
 
-RESULT = "result.json"  # what was run, how it was judged, and the result rows
+RESULT = "result.json"  # settings of the experiment and its evaluation, and the result rows
 CASES = "cases.csv"  # the scores of every test study
-PICTURES, PICTURE_INDEX = "cases", "cases.json"  # pictures of some studies, and what they show
+PICTURES, PICTURE_INDEX = "cases", "cases.json"  # folder with pictures of some studies, and its index

@@ -1,4 +1,4 @@
-"""A folder of results -> groups of finished experiments that differ in nothing but their seed."""
+"""Read a folder of results as groups of finished experiments that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ELSEWHERE = {"data", "inbox", "scores", "runs", "mlflow-artifacts", "mlruns", "r
 
 
 class NoResults(MedadError):
-    """A folder that holds neither results nor a model."""
+    """Raised for a folder that holds neither results nor a model."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The cells that differ in nothing but their seed, by seed; the first one's cases and pictures are shown.
+    """The cells that differ only in their seed, sorted by seed; the report shows cases and pictures of the first.
 
-    ``anchor`` names its place on the page.
+    ``anchor`` is the ID of the group's section on the report page.
     """
 
     title: str
@@ -37,23 +37,23 @@ class Group:
 
     @property
     def dataset(self) -> str:
-        """What it was tested on."""
+        """The dataset that the cells were tested on."""
         return self.first.rows[0]["dataset"]
 
     @property
     def system(self) -> str:
-        """Method and network, as "ddad/ae", with the settings that tell it from others of that name."""
+        """Method and network, as "ddad/ae", with the settings that distinguish it from groups of the same name."""
         return self.title.removeprefix(f"{self.dataset} · ").replace(" · ", "/")
 
     @property
     def place(self) -> dict[str, Any]:
-        """What a CSV file says of rows that are about :attr:`first`."""
+        """The CSV columns that identify rows about :attr:`first`."""
         return {"group": self.title, "seed": self.first.seed}
 
 
 @dataclass(frozen=True)
 class Results:
-    """All that was found in ``folder``: groups of cells, models without a test, and what is not finished or damaged."""
+    """The contents of ``folder``: groups of cells, models without a test, and unfinished or damaged experiments."""
 
     folder: Path
     groups: list[Group]
@@ -64,15 +64,15 @@ class Results:
 def read_results(folder: Path, cells_of: Collection[Path] | None = None) -> Results:
     """Read ``folder``: a bench, a demo, one experiment, an evaluation, a clinical experiment or a trained model.
 
-    ``cells_of`` are the cells of one bench: those of other benches in the same folder are left out.
+    ``cells_of`` are the cell folders of one bench; all other cells in ``folder`` are ignored.
 
     Raises:
-        NoResults: there is nothing of these in it.
+        NoResults: ``folder`` does not exist or contains none of these.
     """
     if not folder.is_dir():
         raise NoResults(f"{folder}: there is no such folder")
     cells, unfinished = [], []
-    places = [place for place in _places(folder) if cells_of is None or place in cells_of]
+    places = [place for place in _candidate_folders(folder) if cells_of is None or place in cells_of]
     for place in places:
         if (place / RESULT).is_file():
             cell, problem = read_cell(place)
@@ -91,10 +91,15 @@ def read_results(folder: Path, cells_of: Collection[Path] | None = None) -> Resu
     return Results(folder, _grouped(cells), models, unfinished)
 
 
-def _places(folder: Path) -> list[Path]:
-    """``folder`` and the folders below it where results can lie, two levels deep."""
-    children = sorted(one for one in folder.iterdir() if one.is_dir() and one.name not in ELSEWHERE)
-    below = [two for one in children for two in sorted(one.iterdir()) if two.is_dir() and two.name not in ELSEWHERE]
+def _candidate_folders(folder: Path) -> list[Path]:
+    """Return ``folder`` and its subfolders that may contain results, two levels deep."""
+    children = sorted(child for child in folder.iterdir() if child.is_dir() and child.name not in ELSEWHERE)
+    below = [
+        grandchild
+        for child in children
+        for grandchild in sorted(child.iterdir())
+        if grandchild.is_dir() and grandchild.name not in ELSEWHERE
+    ]
     return [folder, *children, *below]
 
 
@@ -113,22 +118,24 @@ def _order(cell: Cell) -> tuple[str, str, str, float, int]:
 
 
 def _key(cell: Cell) -> str:
-    """Equal for cells that differ in their seed only."""
-    same = {key: value for key, value in cell.experiment.items() if key != "seed"}
+    """Return a key that is equal for cells that differ only in their seed."""
+    without_seed = {key: value for key, value in cell.experiment.items() if key != "seed"}
     return json.dumps(
-        [same, cell.rows[0]["dataset"], cell.source.get("digest"), cell.source.get("split")], sort_keys=True
+        [without_seed, cell.rows[0]["dataset"], cell.source.get("digest"), cell.source.get("split")], sort_keys=True
     )
 
 
 def _titles(firsts: list[Cell]) -> list[str]:
-    """Dataset, method and network, and whatever setting tells apart those that share them."""
+    """Return a title for each cell: dataset, method, network, and the settings that distinguish equal names."""
     names = [_name(cell) for cell in firsts]
     titles = []
     for cell, name in zip(firsts, names, strict=True):
-        alike = [other.experiment for other, its in zip(firsts, names, strict=True) if its == name]
-        keys = sorted({key for one in alike for key in one} - {"seed"})
-        told = [key for key in keys if len({json.dumps(one.get(key)) for one in alike}) > 1]
-        titles.append(", ".join([name, *(f"{key.replace('_', ' ')} {cell.experiment.get(key)}" for key in told)]))
+        namesakes = [namesake.experiment for namesake, its_name in zip(firsts, names, strict=True) if its_name == name]
+        keys = sorted({key for experiment in namesakes for key in experiment} - {"seed"})
+        differing_keys = [key for key in keys if len({json.dumps(experiment.get(key)) for experiment in namesakes}) > 1]
+        titles.append(
+            ", ".join([name, *(f"{key.replace('_', ' ')} {cell.experiment.get(key)}" for key in differing_keys)])
+        )
     return titles
 
 

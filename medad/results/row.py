@@ -1,4 +1,4 @@
-"""A result row: one score of one experiment, as result.json and results.csv hold it."""
+"""Define the result row of result.json and results.csv: one score of one experiment."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class _What(TypedDict):
 
 
 class ResultRow(_What, total=False):
-    """What is in every row, and what is where it applies; see medad.evaluation for what each key means.
+    """The keys of a result row, required and optional; medad.evaluation explains each key.
 
-    A row may hold more: NAME_threshold, NAME_sensitivity, ... for each operating point, and the pixel metrics. Read
-    those by :func:`number_of`.
+    A row may have further keys: NAME_threshold, NAME_sensitivity, ... for each operating point, and the pixel metrics.
+    Read these with :func:`number_of`.
     """
 
     split: str
@@ -52,22 +52,22 @@ class ResultRow(_What, total=False):
 
 
 def number_of(row: object, key: str) -> float | None:
-    """The finite number that a row holds under ``key``, or None."""
+    """Return the value of ``key`` if it is a finite number, else None."""
     return finite(cast("dict[str, object]", row).get(key))
 
 
 def finite(value: object) -> float | int | None:
-    """``value`` if it is a finite number, else None."""
+    """Return ``value`` if it is a finite number, else None."""
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return cast("float | int", value) if numeric else None
 
 
 def checked_row(row: object) -> ResultRow | None:
-    """A row in which text is text, a flag a flag and a number a finite number or None; None if it is no row."""
+    """Return the row with text, flags and numbers (finite or None) converted, or None if required keys are missing."""
     if not isinstance(row, dict) or not {"dataset", "method", "score", "auc", "ap"} <= row.keys():
         return None
-    known = {**dict.fromkeys(TEXTS, "-"), "findings": "", **row}
-    return cast("ResultRow", {str(key): _checked(str(key), value) for key, value in known.items()})
+    with_defaults = {**dict.fromkeys(TEXTS, "-"), "findings": "", **row}
+    return cast("ResultRow", {str(key): _checked(str(key), value) for key, value in with_defaults.items()})
 
 
 def _checked(key: str, value: object) -> object:

@@ -12,7 +12,7 @@ from helpers.making import gray_image
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from medad.cli import _common as common
+from medad.cli import _tracking as tracking
 from medad.cli import app
 from medad.tracking import Tracker
 
@@ -58,11 +58,11 @@ def test_init_check_and_train_print_commands_that_can_be_pasted(place: Path) -> 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_way_to_the_runs_can_be_pasted(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     out, uri = Path("/data") / name, f"sqlite:////data/{name}/mlflow.db"
-    common.Tracked(Tracker(), uri, name).close(out)
+    tracking.Tracked(Tracker(), uri, name).close(out)
     shown = capsys.readouterr().out.removeprefix("runs:").strip()
     assert shlex.split(shown) == ["mlflow", "ui", "--backend-store-uri", uri]
     with pytest.raises(Exception, match="1"):
-        common.Tracked(Tracker(trouble="away"), uri, name).close(out)
+        tracking.Tracked(Tracker(trouble="away"), uri, name).close(out)
     again = capsys.readouterr().err.splitlines()[-1]
     assert shlex.split(again) == ["medad", "track", str(out), "--tracking-uri", uri, "--experiment", name]
 

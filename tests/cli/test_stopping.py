@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from medad.cli import _common as common
-from medad.cli import _handled
+from medad.cli import _with_exit_codes
 from medad.cli._stopping import TERMINATED, Terminated, terminable
 from medad.types import MedadError
 
@@ -78,7 +78,7 @@ def ends(error: BaseException | None) -> tuple[int, str]:
         else:
             raise error
 
-    app.command()(_handled(work))
+    app.command()(_with_exit_codes(work))
     done = CliRunner().invoke(app, [])
     return done.exit_code, done.output
 
@@ -107,7 +107,7 @@ def test_a_defect_is_still_a_traceback() -> None:
     def work() -> None:
         raise ValueError("a defect")
 
-    app.command()(_handled(work))
+    app.command()(_with_exit_codes(work))
     assert isinstance(CliRunner().invoke(app, []).exception, ValueError)
 
 

@@ -1,1 +1,1 @@
-"""A grid of experiments: data sets x methods x networks x seeds."""
+"""Run a grid of experiments: the product of data sets, methods, networks and seeds."""

@@ -1,7 +1,7 @@
-"""The cells of a grid, each an experiment in its own folder, and how they are run on one machine: one after the other.
+"""Run the cells of a grid on one machine, one after the other; each cell is an experiment in its own folder.
 
-An engine is given the cells that are not finished, with the journal of the bench that they are part of. It yields each
-cell as it ends, with the reason if it failed.
+An engine receives the unfinished cells and the journal of their bench. It yields each cell when it ends, with the
+reason if it failed, else None.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ Engine = Callable[[Sequence[Cell], Path], Iterator[Ended]]
 
 
 class Loaders:
-    """One loader for all experiments that see images alike, so that each file is decoded once."""
+    """Share one loader among all experiments with the same image settings, so that each file is decoded once."""
 
     def __init__(self, device: str, keep_bytes: int = KEPT_BYTES) -> None:
         self.device = device
         self.keep_bytes = keep_bytes
-        self._made: dict[tuple[object, ...], Loader] = {}
+        self._loaders: dict[tuple[object, ...], Loader] = {}
 
     def __call__(self, settings: Settings) -> Loader:
-        """The loader for these settings."""
-        sees = (settings.size, settings.channels, settings.preset, settings.resampling)
-        return self._made.setdefault(sees, Loader(settings, self.device, keep_bytes=self.keep_bytes))
+        """Return the loader for these settings."""
+        key = (settings.size, settings.channels, settings.preset, settings.resampling)
+        return self._loaders.setdefault(key, Loader(settings, self.device, keep_bytes=self.keep_bytes))
 
 
 class OneByOne:
-    """The engine of one machine."""
+    """The engine for one machine, which runs the cells one after the other."""
 
     def __init__(self, loaders: Loaders, tracker: Tracker) -> None:
         self.loaders = loaders
         self.tracker = tracker
 
     def __call__(self, cells: Sequence[Cell], bench: Path) -> Iterator[Ended]:
-        """Each cell, once it has ended."""
+        """Run the cells and yield each when it has ended."""
         for cell in cells:
             yield cell, run_cell(cell, self.loaders, self.tracker, bench)
 
 
 def run_cell(cell: Cell, loaders: Loaders, tracker: Tracker, bench: Path) -> str | None:
-    """Train, score and judge; all of it lies in the cell's folder then. The reason, if it failed.
+    """Train, score and evaluate a cell in its folder; return the reason if it failed, else None.
 
     Raises:
-        TrackingError: another process is at work on this cell.
+        TrackingError: another process is working on this cell.
     """
     name = cell.folder.name
     cell.folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def run_cell(cell: Cell, loaders: Loaders, tracker: Tracker, bench: Path) -> str
     except MedadError as error:
         log.error("failed: %s: %s", name, error)
         return str(error)
-    except Exception as error:  # too little memory, or a defect in one experiment must not cost the night's others
+    except Exception as error:  # a lack of memory or a defect in one experiment must not stop the others
         if shortage := shortage_of(error):
             log.error("failed: %s: %s", name, shortage)
             return str(shortage)

@@ -1,4 +1,4 @@
-"""What a bench is to do: its cells, which of them are finished, and the table of their rows, theirs alone."""
+"""Define the grid of a bench: its cells, which of them are finished, and the table of their rows."""
 
 from __future__ import annotations
 
@@ -6,49 +6,46 @@ import csv
 import hashlib
 import io
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medad.datasets.base import MissingDataset
 from medad.experiments.plan import Experiment
 from medad.files import write_text
 from medad.locks import open_locked
-from medad.registry import datasets
 from medad.results.finished import RESULT, finished
-from medad.splits import Pools, SplitError, compose, default_count
+from medad.splits import Pools
 from medad.text import cell
 from medad.types import MedadError
 
-log = logging.getLogger(__name__)
 RESULTS, CELLS, REPORT, LOCK = "results.csv", "cells", "report.html", "bench.lock"
 
 
 class BenchError(MedadError):
-    """A bench that has nothing to run, or whose folder is in use."""
+    """Raised for a bench that has nothing to run, or whose folder is in use."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """An experiment, its data, and the folder that its results go to."""
+    """An experiment, its data, and the folder for its results."""
 
     experiment: Experiment
     pools: Pools
     folder: Path
 
     def finished(self) -> list[dict[str, Any]] | None:
-        """Its rows, or None where it has none, or was judged in another way."""
+        """Return the result rows, or None if they are missing or have other evaluation settings."""
         return finished(self.folder, self.experiment.evaluation)
 
 
 @dataclass
 class Outcome:
-    """What a bench did: rows and folders of all that is finished, and what is not, each with its reason.
+    """The outcome of a bench: rows and folders of finished cells, and missing data and failures with their reasons.
 
-    ``others`` are the finished experiments of other benches in the same folder, which are no part of ``rows``.
+    ``kept`` counts the cells that were finished before, ``run`` those that were run now, and ``others`` the finished
+    experiments of other benches in the same folder, which are not in ``rows``.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -62,7 +59,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Grid:
-    """The cells of one bench in ``out``; data sets that are missing or broken have none, and are named."""
+    """The cells of one bench in ``out``; ``missing`` and ``broken`` list data sets without cells, with reasons."""
 
     out: Path
     experiments: Sequence[Experiment]
@@ -72,33 +69,40 @@ class Grid:
 
     @property
     def digest(self) -> str:
-        """8 hex digits that are the same for the same experiments, whichever of their data sets are there."""
-        described = json.dumps([one.describe() for one in self.experiments], sort_keys=True)
+        """8 hex digits that identify the experiments, independent of which data sets are available."""
+        described = json.dumps([experiment.describe() for experiment in self.experiments], sort_keys=True)
         return hashlib.sha256(described.encode()).hexdigest()[:8]
 
     def unfinished(self) -> list[Cell]:
-        """The cells that are to be run, or to be judged anew."""
+        """Return the cells that must be run or evaluated again."""
         return [cell for cell in self.cells if cell.finished() is None]
 
     def outcome(self) -> Outcome:
-        """What there is before anything is run."""
-        kept = [cell.folder for cell in self.cells if cell.finished() is not None]
+        """Return the outcome before any cell is run."""
+        finished_folders = [cell.folder for cell in self.cells if cell.finished() is not None]
         of_this_bench = {cell.folder for cell in self.cells}
-        others = [path for path in (self.out / CELLS).glob(f"*/{RESULT}") if path.parent not in of_this_bench]
-        return Outcome(self.rows(), kept, dict(self.missing), dict(self.broken), len(kept), others=len(others))
+        other_results = [path for path in (self.out / CELLS).glob(f"*/{RESULT}") if path.parent not in of_this_bench]
+        return Outcome(
+            self.rows(),
+            finished_folders,
+            dict(self.missing),
+            dict(self.broken),
+            len(finished_folders),
+            others=len(other_results),
+        )
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of all finished cells, in the order of the grid."""
+        """Return the rows of all finished cells in the order of the grid."""
         return [row for cell in self.cells for row in finished(cell.folder) or ()]
 
     def write_table(self) -> list[dict[str, Any]]:
-        """Write the rows to ``out``/results.csv; return them."""
+        """Write the rows to ``out``/results.csv and return them."""
         rows = self.rows()
         write_text(self.out / RESULTS, _table(rows))
         return rows
 
     def settled(self) -> bool:
-        """Whether every cell is finished, and table and report are of these cells as they are."""
+        """Return whether every cell is finished, and table and report are up to date."""
         if self.unfinished() or not (self.out / REPORT).is_file() or not (self.out / RESULTS).is_file():
             return False
         written = (self.out / REPORT).stat().st_mtime
@@ -107,7 +111,7 @@ class Grid:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV; a value that a row does not have is an empty cell."""
+    """Format rows as CSV; a missing value gives an empty cell."""
     text = io.StringIO()
     headings = list(dict.fromkeys(key for row in rows for key in row))
     table = csv.writer(text, lineterminator="\n")
@@ -116,92 +120,17 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def find_grid(
-    experiments: Sequence[Experiment], out: Path, *, data_root: Path | None, own: Mapping[str, Pools]
-) -> Grid:
-    """The grid of ``experiments`` on the data sets that are there; ``own`` are data sets by manifest.
-
-    Raises:
-        MedadError: every data set is broken; or a rate of anomalies cannot be composed.
-    """
-    missing: dict[str, str] = {}
-    broken: dict[str, str] = {}
-    pools = _find(experiments, own, data_root, out, missing, broken)
-    todo = _same_size([one for one in experiments if one.dataset in pools], pools)
-    _check_rates(todo, pools)
-    cells = [Cell(one, pools[one.dataset], out / CELLS / one.name(pools[one.dataset].digest())) for one in todo]
-    return Grid(out, experiments, cells, missing, broken)
-
-
 @contextmanager
 def alone(out: Path) -> Iterator[None]:
-    """Hold ``out`` for one bench: two would write one table.
+    """Lock ``out`` for one bench, since two benches would write the same table.
 
     Raises:
-        BenchError: another one is at work there.
+        BenchError: another bench is working in ``out``.
     """
-    place = out / "runs" / LOCK
-    place.parent.mkdir(parents=True, exist_ok=True)
-    lock = open_locked(place)
+    lock_file = out / "runs" / LOCK
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    lock = open_locked(lock_file)
     if lock is None:
         raise BenchError(f"{out}: another medad is at work here; wait for it, or choose a new --out")
     with lock:
         yield
-
-
-def _find(
-    experiments: Sequence[Experiment],
-    own: Mapping[str, Pools],
-    data_root: Path | None,
-    out: Path,
-    missing: dict[str, str],
-    broken: dict[str, str],
-) -> dict[str, Pools]:
-    pools, errors = {}, []
-    for name in dict.fromkeys(one.dataset for one in experiments):
-        try:
-            candidate = own[name] if name in own else datasets.get(name).pools(data_root, out)
-            _check(name, candidate)
-        except MissingDataset as error:
-            missing[name] = str(error)
-        except MedadError as error:
-            errors.append(error)
-            broken[name] = str(error)
-        else:
-            pools[name] = candidate
-    if errors and not pools:
-        raise errors[0]
-    return pools
-
-
-def _check(name: str, pools: Pools) -> None:
-    """Raise now what would end every experiment on a dataset, most of them after their training."""
-    if not pools.normal:
-        raise SplitError(f"{name}: a benchmark needs known normal studies, and there are none")
-    if why := pools.untestable():
-        raise SplitError(f"{name}: {why}")
-
-
-def _check_rates(experiments: Sequence[Experiment], pools: Mapping[str, Pools]) -> None:
-    """Raise now that a share of anomalies cannot be composed."""
-    for name in {one.dataset for one in experiments}:
-        rates = {one.settings.anomaly_rate for one in experiments if one.dataset == name}
-        if pools[name].unknown and len(rates) > 1:
-            raise SplitError(f"{name}: no anomaly rates can be composed, for not every unlabeled study has a label")
-    for dataset, rate, count in {(e.dataset, e.settings.anomaly_rate, e.settings.unlabeled) for e in experiments}:
-        compose(pools[dataset], rate, count)
-
-
-def _same_size(experiments: list[Experiment], pools: Mapping[str, Pools]) -> list[Experiment]:
-    """The experiments with one size of the unlabeled set for all anomaly rates of a dataset, where none is given."""
-    rates: dict[str, set[float]] = {}
-    for one in experiments:
-        rates.setdefault(one.dataset, set()).add(one.settings.anomaly_rate)
-
-    def sized(one: Experiment) -> Experiment:
-        if len(rates[one.dataset]) == 1:
-            return one
-        count = one.settings.unlabeled or default_count(pools[one.dataset], sorted(rates[one.dataset]))
-        return replace(one, settings=one.settings.model_copy(update={"unlabeled": count}))
-
-    return [sized(one) for one in experiments]

@@ -1,8 +1,8 @@
-"""The cells of a grid on a Ray cluster: a task each, which waits there until a machine has room for it.
+"""Run the cells of a grid on a Ray cluster; each cell is a task that waits until a machine has room for it.
 
-The folder of the results, those of the data and files of weights have to be reachable under the same paths from all its
-machines, and medad has to be installed on them. A cell records itself in its journal, which this process sends once the
-cell has ended. A cell whose process is lost is tried once more, and goes on from its last checkpoint.
+The folders of results and data and the weight files must be reachable under the same paths from all machines, and medad
+must be installed on them. A cell records itself in its journal, which this process sends when the cell has ended. If
+the process of a cell is lost, the cell is tried once more and continues from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from medad.types import MedadError
 
 log = logging.getLogger(__name__)
 TRIES = 2
-SECONDS_BETWEEN_LOOKS = 30.0  # at the machines, while no cell ends
-PATIENCE = 10.0  # seconds for processes to end
+SECONDS_BETWEEN_LOOKS = 30.0  # between checks of the machines while no cell ends
+PATIENCE = 10.0  # seconds to wait for processes to end
 
 
 class OnRay:
-    """The engine of a cluster: a GPU for each cell, where there are any, else some cores.
+    """The engine for a cluster: each cell gets a GPU if there are any, else some cores.
 
-    ``threads`` are the cores of a cell; 0 shares them out among the cells.
+    ``threads`` is the number of cores of a cell; 0 divides the cores among the cells.
     """
 
     def __init__(self, cluster: Cluster, device: str, threads: int, tracker: Tracker) -> None:
@@ -41,7 +41,7 @@ class OnRay:
         self.gpus = cluster.gpus_for(device)
 
     def __call__(self, cells: Sequence[Cell], bench: Path) -> Iterator[Ended]:
-        """Each cell, once it has ended; the first that is done is the first."""
+        """Run the cells and yield each when it has ended, in order of completion."""
         if not cells:
             return
         ray, threads = self.cluster.ray, self._share(len(cells))
@@ -62,8 +62,8 @@ class OnRay:
                 try:
                     trouble = ray.get(ready)
                 except ray.exceptions.RayTaskError as error:
-                    raise _told(error.cause) from None
-                except ray.exceptions.RayError as error:  # no memory left, the process killed, the machine gone
+                    raise _bench_error(error.cause) from None
+                except ray.exceptions.RayError as error:  # out of memory, process killed or machine lost
                     trouble = f"its process on the cluster was lost {TRIES} times: {str(error).splitlines()[0]}"
                     log.warning("%s: its process on the cluster was lost", cell.folder.name)
                     if tries < TRIES:
@@ -75,7 +75,7 @@ class OnRay:
             self._stop(at_work)
 
     def _stop(self, at_work: Mapping[Any, tuple[Cell, int]]) -> None:
-        """End what is at work, and its runs in MLflow."""
+        """Cancel the running cells and send their journals to MLflow."""
         ray = self.cluster.ray
         for call in at_work:
             ray.cancel(call, force=True)
@@ -85,12 +85,12 @@ class OnRay:
             self.tracker.catch_up(cell.folder)
 
     def _usable(self) -> list[Machine]:
-        """The machines that cells can run on.
+        """Return the machines that cells can run on.
 
         Raises:
-            ClusterError: there are none, or none any more.
+            ClusterError: the cluster has no such machine.
         """
-        machines = [one for one in self.cluster.machines if one.gpus or not self.gpus]
+        machines = [machine for machine in self.cluster.machines if machine.gpus or not self.gpus]
         if not machines:
             raise ClusterError(
                 "the Ray cluster has no machine with a GPU any more: wait until it is back, or use --device cpu; the "
@@ -99,49 +99,53 @@ class OnRay:
         return machines
 
     def _check_room(self, threads: int) -> None:
-        """Cells that no machine has room for would wait forever.
+        """Check that a machine has enough cores for a cell, which would otherwise wait forever.
 
         Raises:
-            ClusterError: the machines that are left are too small.
+            ClusterError: all remaining machines are too small.
         """
-        most = max(one.cores for one in self._usable())
-        if threads > most:
+        most_cores = max(machine.cores for machine in self._usable())
+        if threads > most_cores:
             raise ClusterError(
-                f"the Ray cluster has lost machines, and the largest that is left has {most} cores of the {threads} "
-                "that a cell was given: give the same command again, or a smaller --threads"
+                f"the Ray cluster has lost machines, and the largest that is left has {most_cores} cores of the "
+                f"{threads} that a cell was given: give the same command again, or a smaller --threads"
             )
 
     def _share(self, cells: int) -> int:
-        """The threads of a cell."""
+        """Return the number of threads of each of ``cells`` cells.
+
+        Raises:
+            ClusterError: no machine has the requested number of cores.
+        """
         machines = self._usable()
-        most = max(one.cores for one in machines)
-        if self.threads > most:
-            raise ClusterError(f"--threads {self.threads}: the largest machine that can be used has {most} cores")
+        most_cores = max(machine.cores for machine in machines)
+        if self.threads > most_cores:
+            raise ClusterError(f"--threads {self.threads}: the largest machine that can be used has {most_cores} cores")
         if self.gpus:
-            return self.threads or max(1, min(one.cores // one.gpus for one in machines))
-        return self.threads or max(1, min(*(one.cores for one in machines), self.cluster.cpus // cells))
+            return self.threads or max(1, min(machine.cores // machine.gpus for machine in machines))
+        return self.threads or max(1, min(*(machine.cores for machine in machines), self.cluster.cpus // cells))
 
 
-def _told(cause: BaseException) -> MedadError:
-    """What ends the bench here as well, or that medad does not run there."""
+def _bench_error(cause: BaseException) -> MedadError:
+    """Return a medad error as it is, and any other cause as the error that medad does not run on the machine."""
     if isinstance(cause, MedadError):
         return cause
-    said = f"{type(cause).__name__}: {cause}"
-    return ClusterError(f"a machine of the cluster cannot run medad ({said}): install this version of it on all")
+    cause_text = f"{type(cause).__name__}: {cause}"
+    return ClusterError(f"a machine of the cluster cannot run medad ({cause_text}): install this version of it on all")
 
 
 def _run(cell: Cell, bench: Path, home: Path, device: str, threads: int) -> str | None:
-    """On a machine of the cluster: why the cell failed, or None."""
+    """Run a cell on a machine of the cluster; return the reason if it failed, else None."""
     import torch
 
     torch.set_num_threads(threads)
     with contextlib.suppress(OSError):
-        os.chdir(home)  # what the settings name relative to it
+        os.chdir(home)  # relative paths in the settings refer to it
     keep_bytes = KEPT_BYTES * threads // len(os.sched_getaffinity(0))
     return run_cell(cell, _loaders(device, min(keep_bytes, KEPT_BYTES)), Tracker(), bench)
 
 
 @lru_cache(maxsize=1)
 def _loaders(device: str, keep_bytes: int) -> Loaders:
-    """What a process has decoded it keeps for its next cell."""
+    """Return the loaders of this process, which reuse decoded files for its next cell."""
     return Loaders(device, keep_bytes)

@@ -1,8 +1,7 @@
-"""A grid is run: its unfinished cells by an engine, then the table, the report and what MLflow is told."""
+"""Run a grid: its unfinished cells by an engine, then write the table and the report and record them in MLflow."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,28 +16,27 @@ from medad.registry import methods
 from medad.results.finished import charted, finished
 from medad.tracking import Run, Tracker
 
-log = logging.getLogger(__name__)
 RATES = "anomaly_rates.png"
-CHARTED = ("auc", "ap")  # of each cell: what is compared over seeds and rates
+CHARTED = ("auc", "ap")  # metrics of each cell that MLflow compares over seeds and rates
 
 
 def run_bench(
     grid: Grid, tracker: Tracker, loaders: Loaders, engine: Engine, title: str = "bench", allow_download: bool = False
 ) -> Outcome:
-    """Run what is not finished; write ``out``/results.csv after each experiment.
+    """Run the unfinished cells; write ``out``/results.csv after each experiment.
 
-    ``engine`` runs the experiments; ``loaders`` are for the rehearsal of all of them that comes first. With
-    ``allow_download``, what a method needs from the network, such as weights, is fetched before the first one. An
-    experiment that fails is reported in the outcome and does not stop the others.
+    ``engine`` runs the experiments; ``loaders`` are used to check all settings first. With ``allow_download``, files
+    that a method needs from the network, such as weights, are fetched before the first experiment. A failed experiment
+    is reported in the outcome and does not stop the others.
 
     Raises:
-        MedadError: settings that cannot be run; or another bench is at work in the folder.
+        MedadError: settings are not valid, or another bench is working in the folder.
     """
     with alone(grid.out):
         outcome = grid.outcome()
         _rehearse(grid.unfinished(), loaders, allow_download)
         with tracker.run("bench", grid.out, name=title, part=grid.digest) as parent:
-            names = ",".join(sorted({one.dataset for one in grid.experiments}))
+            names = ",".join(sorted({experiment.dataset for experiment in grid.experiments}))
             parent.params({"datasets": names, "cells": len(grid.experiments)})
             _run_cells(grid, outcome, engine, parent, title)
             outcome.folders = [cell.folder for cell in grid.cells if finished(cell.folder) is not None]
@@ -64,7 +62,7 @@ def _run_cells(grid: Grid, outcome: Outcome, engine: Engine, parent: Run, title:
 
 
 def _record(parent: Run, grid: Grid, rows: list[dict[str, Any]]) -> None:
-    """The table of all cells and its figures; the main ones also as metrics, with the seed as their step."""
+    """Record table, plots and report in MLflow, and the main metrics of each row with the seed as their step."""
     if not rows:
         return
     parent.table(grid.out / RESULTS)
@@ -83,7 +81,7 @@ def _record(parent: Run, grid: Grid, rows: list[dict[str, Any]]) -> None:
 
 
 def _rehearse(cells: Sequence[Cell], loaders: Loaders, allow_download: bool) -> None:
-    """Raise now what would end an experiment at its start: a wrong score or preset."""
+    """Raise early the errors that would stop an experiment at its start, such as a wrong score or preset."""
     built = []
     for method, settings in {(cell.experiment.method, cell.experiment.settings) for cell in cells}:
         built.append(methods.get(method)(settings))

@@ -1,4 +1,4 @@
-"""Does the false-alarm rate hold that was asked for? Where a model has scores of held-out normals, and only there."""
+"""Compare false-alarm rates on the test normals with the requested rates, for models with held-out normal scores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 def alarm_figure(group: Group, drawing: Drawing) -> Figure | None:
-    """Share of test normals that is flagged against alpha, with the band of chance."""
+    """Plot the share of flagged test normals against alpha, with the band of chance; None without held-out scores."""
     flagged: dict[str, Floats] = {}
     sizes = (0, 0)
     for name, calibration in group.first.held_out.items():
@@ -40,30 +40,31 @@ def alarm_figure(group: Group, drawing: Drawing) -> Figure | None:
     low, high = chance_band(*sizes)
     with drawing.axes() as (axis, drawn):
         plots.draw_alarms(axis, GRID, (low, high), flagged, SERIES)
-    said = "; ".join(
+    shares_text = "; ".join(
         f"{name} {', '.join(f'{shares[alpha == GRID][0]:.1%} at {alpha:.0%}' for alpha in ALPHAS)}"
         for name, shares in flagged.items()
     )
     caption = "Calibration of the false-alarm rate; the band holds 95% of models whose promise holds"
-    alt = f"Share of {sizes[1]} test normals flagged, against the false-alarm rate asked for. {said}."
+    alt = f"Share of {sizes[1]} test normals flagged, against the false-alarm rate asked for. {shares_text}."
     return Figure(Markup(drawn[0]), caption, alt, list(flagged))
 
 
 def chance_band(n: int, tested: int) -> tuple[Floats, Floats]:
-    """Where the flagged share of ``tested`` normals lies over ``GRID``, for ``n`` held-out normals without ties.
+    """Return the limits, (A,) each, of the flagged share of ``tested`` normals for each of the A alphas in ``GRID``.
 
-    Beta-binomial: the rate of one model varies around alpha (Vovk, 2012), and the share in the test around the rate.
+    The share is beta-binomial for ``n`` held-out normals without ties: the false-alarm rate of one model varies around
+    alpha (Vovk, 2012), and the share in the test set varies around that rate.
     """
     ranks = np.floor(GRID * (n + 1) + 1e-9)
     ends = [np.zeros(len(GRID)), np.zeros(len(GRID))]
-    some = ranks >= 1
+    attainable = ranks >= 1
     for end, share in zip(ends, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2), strict=True):
-        end[some] = stats.betabinom.ppf(share, tested, ranks[some], n + 1 - ranks[some]) / tested
+        end[attainable] = stats.betabinom.ppf(share, tested, ranks[attainable], n + 1 - ranks[attainable]) / tested
     return ends[0], ends[1]
 
 
 def alarm_table(group: Group) -> Table | None:
-    """Flagged normals and abnormals at some alphas, with Wilson's intervals."""
+    """Return a table of flagged normals and abnormals at some alphas, with Wilson intervals, or None without rows."""
     rows = []
     least = calibration_count(group.first)
     for name, calibration in group.first.held_out.items():
@@ -92,5 +93,5 @@ def alarm_table(group: Group) -> Table | None:
 def _share(name: str, flagged: NDArray[np.bool_]) -> dict[str, float]:
     if not len(flagged):
         return {}
-    found = proportion(flagged)
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    share = proportion(flagged)
+    return {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}

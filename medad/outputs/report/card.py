@@ -1,4 +1,4 @@
-"""The model card: what the model is, what it was made from, and what it is no good for."""
+"""Build the model card: settings, training data and limits of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from medad.outputs.report.table import Block, Column, Table, text
 from medad.results.cell import Cell
 from medad.results.read import Group
 
-FEW = 100  # cases of a class below which the intervals are wide
+FEW = 100  # cases of a class; with fewer, the intervals are wide
 DATA = {
     "dataset": "dataset",
     "split": "split",
@@ -24,7 +24,7 @@ RESEARCH = "For research only: no medical device, not for diagnosis and not for 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """``settings`` and ``data`` are tables; ``limits`` are sentences."""
+    """The model card as shown in the report; ``limits`` are sentences."""
 
     settings: Table
     data: Table
@@ -32,7 +32,7 @@ class ModelCard:
 
 
 def model_card(title: str, card: Mapping[str, Any], limits: Sequence[str]) -> ModelCard:
-    """The card of a model from its model.json."""
+    """Return the model card for the content ``card`` of a model.json."""
     settings, source = card.get("settings"), card.get("trained_on")
     settings = settings if isinstance(settings, dict) else {}
     source = source if isinstance(source, dict) else {}
@@ -40,17 +40,17 @@ def model_card(title: str, card: Mapping[str, Any], limits: Sequence[str]) -> Mo
         used = source.get("unlabeled")
         settings = {**settings, "unlabeled": "all" if used is None else f"all: {used}"}
     about: dict[str, Any] = {"method": card.get("method"), "seed": card.get("seed"), "medad": card.get("medad")}
-    about |= _chosen(card)
-    known = {DATA.get(str(key), str(key)): value for key, value in source.items()}
+    about |= _ranking_and_map(card)
+    data = {DATA.get(str(key), str(key)): value for key, value in source.items()}
     return ModelCard(
         pairs_table("settings", "Settings", title, {**about, **settings}),
-        pairs_table("data", "Trained on", title, {**known, **_profile(card)}),
+        pairs_table("data", "Trained on", title, {**data, **_profile(card)}),
         limits,
     )
 
 
-def _chosen(card: Mapping[str, Any]) -> dict[str, str]:
-    """Which score ranks, which map is drawn, and by which figures it was chosen; nothing for an earlier card."""
+def _ranking_and_map(card: Mapping[str, Any]) -> dict[str, str]:
+    """Return the ranking score, the drawn map and the map's selection values; empty for cards without them."""
     marks = card.get("map_check")
     areas = [f"{name} {value}" for name, value in marks.items()] if isinstance(marks, dict) else []
     named = {
@@ -62,15 +62,15 @@ def _chosen(card: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _profile(card: Mapping[str, Any]) -> dict[str, str]:
-    """What the training images were like, where the card says so in single values."""
-    found = card.get("profile")
-    if not isinstance(found, dict):
+    """Return the single-valued entries of the training images' profile."""
+    profile = card.get("profile")
+    if not isinstance(profile, dict):
         return {}
-    return {f"images: {key}": str(value) for key, value in found.items() if isinstance(value, (str, int, float))}
+    return {f"images: {key}": str(value) for key, value in profile.items() if isinstance(value, (str, int, float))}
 
 
 def pairs_table(name: str, caption: str, title: str, values: Mapping[str, Any]) -> Table:
-    """Keys and values; ``title`` says in the CSV file what they are of."""
+    """Return a table of keys and values; ``title`` identifies their model in the CSV file."""
     columns = [
         Column("key", text("key"), number=False),
         Column("value", text("value"), number=False),
@@ -86,7 +86,7 @@ def _plain(value: object) -> str:
 
 
 def cell_limits(group: Group) -> list[str]:
-    """What the facts of this group say against trusting its numbers."""
+    """Return sentences that limit the conclusions from the results of ``group``."""
     return [RESEARCH, *_limits(group, group.first)]
 
 
@@ -106,7 +106,7 @@ def _limits(group: Group, cell: Cell) -> Iterator[str]:
         yield "One seed: how much another training run would differ is not known."
     if not calibration_count(cell):
         yield "No normals were held out for calibration: no false-alarm rate is promised for any threshold."
-    if all(one.get("pixel_auc") is None and one.get("pointing") is None for one in cell.rows):
+    if all(score_row.get("pixel_auc") is None and score_row.get("pointing") is None for score_row in cell.rows):
         yield "Localization was not measured: the maps are illustrations."
     if row.get("auc_low") is None:
         yield "This result has no intervals: it was made by a medad that did not compute them."

@@ -1,4 +1,4 @@
-"""The paired tests of a folder as tables: those of ``medad compare``, with the same numbers."""
+"""Build tables of the paired tests of a folder, with the same values as ``medad compare``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from medad.evaluation.comparisons import Comparisons
 from medad.outputs.report.table import Block, Column, Row, Table, interval, number, text
 from medad.outputs.tables import p_value
 
-SHOWN = 20  # rows of a table on the page; all are in the CSV file
+SHOWN = 20  # rows of a table on the page; the CSV file has all rows
 LEVEL = 0.05
 CAPTIONS = {"method": "methods, each by the score that stands for it", "score": "scores of one method"}
 
 
 def comparison_tables(questions: Sequence[Comparisons]) -> list[Table]:
-    """A table for each question and dataset: a family of tests."""
+    """Return a table for each question and dataset, which form a family of tests."""
     return [table for comparisons in questions for table in _tables(comparisons)]
 
 

@@ -1,4 +1,4 @@
-"""The figures of the report, each with alternative text that states its content in numbers."""
+"""Draw the figures of the report, each with an alternative text that states its content in numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Judged = plots.Judged
 
 @dataclass(frozen=True)
 class Figure:
-    """``legend`` are the names of its series, in the order of the page's colors."""
+    """A figure of the report; ``legend`` has the names of its series in the order of the page's colors."""
 
     svg: Markup
     caption: str
@@ -28,11 +28,11 @@ class Figure:
 
 
 def curves(group: Group, drawing: Drawing) -> list[Figure]:
-    """ROC and PR curves of all scores, a line for each seed; nothing where a class is missing."""
+    """Draw ROC and PR curves of all scores, a line for each seed; runs without both classes are skipped."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     runs = {name: [cell.judged(name) for cell in group.cells if name in cell.scores] for name in group.first.scores}
-    runs = {name: both for name, judged in runs.items() if (both := [one for one in judged if _has_both(one)])}
+    runs = {name: usable for name, judged in runs.items() if (usable := [run for run in judged if _has_both(run)])}
     if not runs:
         return []
     lines = "a line for each seed" if len(group.cells) > 1 else f"seed {group.first.seed}"
@@ -44,7 +44,7 @@ def curves(group: Group, drawing: Drawing) -> list[Figure]:
         with drawing.axes() as (axis, drawn):
             draw(axis, runs, SERIES)
         areas = "; ".join(
-            f"{name} {', '.join(f'{judge(*one):.3f}' for one in judged)}" for name, judged in runs.items()
+            f"{name} {', '.join(f'{judge(*run):.3f}' for run in judged)}" for name, judged in runs.items()
         )
         counts = f"{_count(runs, 0)} normal and {_count(runs, 1)} abnormal cases"
         alt = f"{title} curves of {group.title}, {counts}, {lines}. {area} under each line: {areas}."
@@ -61,7 +61,7 @@ def _count(runs: Mapping[str, Sequence[Judged]], label: int) -> int:
 
 
 def histograms(group: Group, drawing: Drawing) -> list[Figure]:
-    """The scores of normal and abnormal cases, one figure for each score, of the lowest seed."""
+    """Draw the histograms of normal and abnormal cases for each score of the lowest seed."""
     figures = []
     for name in group.first.scores:
         labels, values = group.first.judged(name)
@@ -73,7 +73,7 @@ def histograms(group: Group, drawing: Drawing) -> list[Figure]:
             axis.spines["left"].set_visible(False)
             axis.set_position((0.03, 0.22, 0.94, 0.75))
         groups = [(word, values[labels == label]) for label, word in ((0, "normal"), (1, "abnormal"))]
-        parts = "; ".join(_quartiles(word, own) for word, own in groups if len(own))
+        parts = "; ".join(_quartiles(word, group_values) for word, group_values in groups if len(group_values))
         distance = ""
         if _has_both((labels, values)):
             scaled = unit_scale(values)
@@ -90,7 +90,7 @@ def _quartiles(word: str, values: NDArray[np.float64]) -> str:
 
 
 def rates(groups: Sequence[Group], drawing: Drawing) -> list[Figure]:
-    """AUC against the anomaly rate: a figure for each dataset, method and network that was run at several rates."""
+    """Draw AUC against the anomaly rate for each dataset, method and network that was run at several rates."""
     sweeps: dict[tuple[str, ...], dict[str, dict[float, list[float]]]] = {}
     for group in groups:
         for row in (row for cell in group.cells for row in cell.rows):
@@ -114,16 +114,16 @@ def _rate_figure(
     with drawing.axes() as (axis, drawn):
         plots.draw_rates(axis, points, SERIES)
     title = " · ".join(part for part in cell if part != "-")
-    said = "; ".join(
+    aucs_text = "; ".join(
         f"{name} {', '.join(f'{auc:.3f} at {rate:g}' for rate, auc, _ in sorted(line))}"
         for name, line in points.items()
     )
     caption = f"{title}: mean over seeds, bars ± standard deviation where there are several"
-    return Figure(Markup(drawn[0]), caption, f"AUC of {title} by anomaly rate. {said}.", list(points))
+    return Figure(Markup(drawn[0]), caption, f"AUC of {title} by anomaly rate. {aucs_text}.", list(points))
 
 
 def losses(metrics: Mapping[str, Sequence[tuple[int, float]]], drawing: Drawing) -> list[Figure]:
-    """Training curves, (epoch, loss) by the metric's name: a figure for each family of networks."""
+    """Draw training curves from (epoch, loss) by metric name: a figure for each family of networks."""
     families: dict[str, dict[str, Sequence[tuple[int, float]]]] = {}
     for name, line in metrics.items():
         network, _, what = name.rpartition("/")
@@ -138,10 +138,10 @@ def _loss_figure(lines: Mapping[str, Sequence[tuple[int, float]]], drawing: Draw
             axis.plot(*zip(*line, strict=True), color=SERIES[place % len(SERIES)], linewidth=1)
         axis.set_xlabel("epoch")
         axis.set_position((0.2, 0.22, 0.77, 0.73))
-    said = "; ".join(f"{name} from {line[0][1]:.3g} to {line[-1][1]:.3g}" for name, line in lines.items())
+    losses_text = "; ".join(f"{name} from {line[0][1]:.3g} to {line[-1][1]:.3g}" for name, line in lines.items())
     epochs = max(line[-1][0] for line in lines.values())
     return Figure(
         Markup(drawn[0]),
         f"Training loss of {', '.join(lines)}",
-        f"Training loss over {epochs} epochs. {said}.",
+        f"Training loss over {epochs} epochs. {losses_text}.",
     )

@@ -1,4 +1,4 @@
-"""Tables of single groups: operating points, and how well maps mark what is abnormal."""
+"""Build the tables of operating points and localization metrics of a group."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PIXELS = {
 
 
 def points_table(group: Group) -> Table | None:
-    """Operating points whose thresholds are stored in the model, or None."""
+    """Return a table of the operating points whose thresholds are stored in the model, or None without any."""
     rows = [
         {**_point(row, name), "score": row["score"], "point": name, "prevalence": row.get("prevalence")}
         for row in group.first.rows
@@ -55,20 +55,20 @@ def _points(row: Row) -> list[str]:
 
 
 def _point(row: Row, name: str) -> dict[str, Any]:
-    own = {key.removeprefix(f"{name}_"): value for key, value in row.items() if key.startswith(f"{name}_")}
-    return {key: value for key, value in own.items() if value is not None}
+    values = {key.removeprefix(f"{name}_"): value for key, value in row.items() if key.startswith(f"{name}_")}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def pixels_table(group: Group) -> Table | None:
-    """How well the maps mark the abnormal pixels, or None where nothing was measured."""
+    """Return a table of localization metrics, or None if localization was not measured."""
     measured: list[Row] = [
         row for row in group.first.rows if any(row.get(key) is not None for key in (*PIXELS, "pointing"))
     ]
     if not measured:
         return None
-    shown = {key: heading for key, heading in PIXELS.items() if any(row.get(key) is not None for row in measured)}
+    headings = {key: heading for key, heading in PIXELS.items() if any(row.get(key) is not None for row in measured)}
     columns = [Column("score", text("score"), number=False)]
-    columns += [Column(heading, number(key)) for key, heading in shown.items()]
+    columns += [Column(heading, number(key)) for key, heading in headings.items()]
     if any(row.get("pointing") is not None for row in measured):
         columns += [
             Column(
@@ -93,6 +93,6 @@ def pixels_table(group: Group) -> Table | None:
         "n_boxes",
     )
     rows = [{key: row[key] for key in keys if key in row} for row in measured]
-    note = _ORACLE if shown else ""
+    note = _ORACLE if headings else ""
     caption = f"Localization: {counted}" if counted else "Localization"
     return Table("localization", caption, columns, [Block("", rows)], group.place, note)

@@ -1,4 +1,4 @@
-"""The most confidently right and wrong cases, with image, mask and maps."""
+"""Collect the pictures of the most confidently right and wrong cases: image, mask and maps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class ShownCase:
-    """One case: what is said of it, and its pictures."""
+    """One case with its title and its pictures."""
 
     title: str
     tiles: Sequence[Tile]
@@ -39,20 +39,20 @@ class ShownCase:
 
 @dataclass(frozen=True)
 class Pictured:
-    """The cases by kind; ``note`` says how they were chosen, and how many are left out to bound the page's size."""
+    """The cases by kind; ``note`` says how they were chosen, and how many are omitted to limit the page's size."""
 
     note: str
     kinds: Mapping[str, Sequence[ShownCase]]
 
 
 def pictured(cell: Cell, budget: int) -> Pictured | None:
-    """The cases whose pictures were written when ``cell`` ran, as long as ``budget`` bytes last; None without any.
+    """Return the cases whose pictures lie in the folder of ``cell``, up to ``budget`` bytes, or None without any.
 
-    The first of each kind come first.
+    Cases are taken in order of their rank within their kind.
     """
     entries = (cell.pictured or {}).get("cases")
-    listed = [one for one in entries if _is_entry(one)] if isinstance(entries, list) else []
-    shown: dict[str, list[ShownCase]] = {title: [] for title in KINDS.values()}
+    listed = [entry for entry in entries if _is_entry(entry)] if isinstance(entries, list) else []
+    cases_by_kind: dict[str, list[ShownCase]] = {title: [] for title in KINDS.values()}
     left_out = 0
     for entry in sorted(listed, key=lambda entry: entry["rank"]):
         tiles = list(_tiles(cell, entry))
@@ -61,8 +61,8 @@ def pictured(cell: Cell, budget: int) -> Pictured | None:
             left_out += 1
         elif tiles:
             budget -= size
-            shown[KINDS[entry["label"], entry["right"]]].append(ShownCase(_title(cell, entry), tiles))
-    kinds = {title: cases for title, cases in shown.items() if cases}
+            cases_by_kind[KINDS[entry["label"], entry["right"]]].append(ShownCase(_title(cell, entry), tiles))
+    kinds = {title: cases for title, cases in cases_by_kind.items() if cases}
     if not kinds:
         return None
     note = f"{(cell.pictured or {}).get('rule', '')} Seed {cell.seed}.{_colors(cell, listed)}"
@@ -72,8 +72,10 @@ def pictured(cell: Cell, budget: int) -> Pictured | None:
 
 
 def _colors(cell: Cell, entries: Sequence[Mapping[str, Any]]) -> str:
-    """What the colors mean, and which map other pictures show; nothing for pictures that have no color bar."""
-    if not any(isinstance(one, dict) and "low" in one for entry in entries for one in entry["maps"].values()):
+    """Return sentences that explain the colors and the map in other pictures, or "" for pictures without color bar."""
+    if not any(
+        isinstance(map_entry, dict) and "low" in map_entry for entry in entries for map_entry in entry["maps"].values()
+    ):
         return ""
     drawn = (cell.pictured or {}).get("map")
     return (
@@ -110,18 +112,19 @@ def _tiles(cell: Cell, entry: Mapping[str, Any]) -> Iterator[Tile]:
         share = fixed(100 * entry["mask_share"], 1) if isinstance(entry.get("mask_share"), (int, float)) else "?"
         yield Tile(source, "mask", f"The same image with its mask's outline; the mask covers {share} % of it.", True)
     drawn = (cell.pictured or {}).get("map")
-    for name, found in sorted(entry["maps"].items(), key=lambda item: item[0] != drawn):
-        if isinstance(found, dict) and (source := _data_uri(cell, found.get("file"))):
-            yield Tile(source, str(name), f"Map of {name}, {case}: {_of_map(found)}.")
+    for name, map_entry in sorted(entry["maps"].items(), key=lambda item: item[0] != drawn):
+        if isinstance(map_entry, dict) and (source := _data_uri(cell, map_entry.get("file"))):
+            yield Tile(source, str(name), f"Map of {name}, {case}: {_map_text(map_entry)}.")
 
 
-def _of_map(found: Mapping[str, Any]) -> str:
-    start = f"from {_significant(found['low'])} " if "low" in found else ""
-    said = f"highest value {_significant(found.get('highest'))}, color scale {start}to {_significant(found.get('top'))}"
-    if found.get("inside") is not None:
-        inside, outside = _significant(found["inside"]), _significant(found.get("outside"))
-        said += f", mean inside the mask {inside} and outside {outside}"
-    return said
+def _map_text(map_entry: Mapping[str, Any]) -> str:
+    start = f"from {_significant(map_entry['low'])} " if "low" in map_entry else ""
+    highest, top = _significant(map_entry.get("highest")), _significant(map_entry.get("top"))
+    sentence = f"highest value {highest}, color scale {start}to {top}"
+    if map_entry.get("inside") is not None:
+        inside, outside = _significant(map_entry["inside"]), _significant(map_entry.get("outside"))
+        sentence += f", mean inside the mask {inside} and outside {outside}"
+    return sentence
 
 
 def _significant(value: object) -> str:

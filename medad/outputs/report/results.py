@@ -1,4 +1,4 @@
-"""Tables of what was run and what came of it, from the rows of the cells."""
+"""Build the tables of experiments and their results from the rows of the cells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STUDIES = "normal + abnormal"
 
 
 def runs_table(results: Results) -> Table:
-    """What was run on what: a row for each group."""
+    """Return a table of the experiments and their data, with a row for each group."""
     columns = [
         Column("model", text("group"), number=False),
         Column("split", text("split"), number=False),
@@ -42,7 +42,9 @@ def _run(group: Group) -> dict[str, Any]:
     row, source = cell.rows[0], cell.source
     unlabeled, abnormal = row.get("n_unlabeled"), row.get("n_unlabeled_abnormal")
     seconds = [
-        float(one.rows[0]["seconds"]) for one in group.cells if isinstance(one.rows[0].get("seconds"), (int, float))
+        float(seed_cell.rows[0]["seconds"])
+        for seed_cell in group.cells
+        if isinstance(seed_cell.rows[0].get("seconds"), (int, float))
     ]
     return {
         "group": group.title,
@@ -63,19 +65,19 @@ def _run(group: Group) -> dict[str, Any]:
 
 
 def seeds_text(group: Group) -> str:
-    """ "0, 1, 2"."""
+    """Return the seeds of a group, as "0, 1, 2"."""
     return ", ".join(str(cell.seed) for cell in group.cells)
 
 
 def calibration_count(cell: Cell) -> int:
-    """How many held-out normals the model was calibrated on."""
+    """Return the number of held-out normals that the model was calibrated on."""
     return max((len(values) for values in cell.held_out.values()), default=0)
 
 
 def _unlabeled(row: Row) -> str:
-    """ "32 + 48", or "80 unknown" where nobody knows the labels."""
-    known = _sum("n_unlabeled_normal", "n_unlabeled_abnormal")(row)
-    return f"{row['n_unlabeled']} unknown" if known == ABSENT and row["n_unlabeled"] is not None else str(known)
+    """Format the size of the unlabeled set as "32 + 48" (normal + abnormal), or "80 unknown" without labels."""
+    counts = _sum("n_unlabeled_normal", "n_unlabeled_abnormal")(row)
+    return f"{row['n_unlabeled']} unknown" if counts == ABSENT and row["n_unlabeled"] is not None else str(counts)
 
 
 def _sum(first: str, second: str) -> Any:
@@ -86,10 +88,10 @@ def _sum(first: str, second: str) -> Any:
 
 
 def summary_tables(results: Results) -> list[Table]:
-    """The main table: for each dataset, a block for each group and a row for each of its scores."""
+    """Return the main table of each dataset: a block for each group, and a row for each of its scores."""
     datasets = dict.fromkeys(str(group.first.rows[0]["dataset"]) for group in results.groups)
     return [
-        _summary(name, [one for one in results.groups if str(one.first.rows[0]["dataset"]) == name])
+        _summary(name, [group for group in results.groups if str(group.first.rows[0]["dataset"]) == name])
         for name in datasets
     ]
 
@@ -113,7 +115,7 @@ def _summary(dataset: str, groups: Sequence[Group]) -> Table:
 
 
 def _over_seeds(group: Group, name: str) -> dict[str, Any]:
-    """The summary of a score over all seeds, marked where something is found against it."""
+    """Return the summary of a score over all seeds, with a mark if it has findings."""
     summary = seed_summary([row for cell in group.cells for row in cell.rows if row["score"] == name])
     marked = f"{name} {MARK}" if findings(summary) else name
     return {"group": group.title, **summary, "shown": marked, "seeds": len(group.cells)}
@@ -128,7 +130,7 @@ def _spread(key: str) -> Any:
 
 
 def seeds_table(group: Group) -> Table | None:
-    """Every seed of a group with its own intervals, or None for a single one."""
+    """Return a table of every seed of a group with its own intervals, or None for a single seed."""
     if len(group.cells) < 2:
         return None
     sure = f"{group.first.confidence:.0%} interval"
@@ -138,9 +140,11 @@ def seeds_table(group: Group) -> Table | None:
         Column(f"AUC ({sure})", interval("auc", "auc_low", "auc_high")),
         Column(f"AP ({sure})", interval("ap", "ap_low", "ap_high")),
     ]
-    rows = [row for name in dict.fromkeys(row["score"] for row in group.first.rows) for row in _each(group, name)]
+    rows = [
+        row for name in dict.fromkeys(row["score"] for row in group.first.rows) for row in _rows_of_score(group, name)
+    ]
     return Table("seeds", "Each seed by itself", columns, [Block("", rows)], {"group": group.title})
 
 
-def _each(group: Group, score: str) -> list[Row]:
+def _rows_of_score(group: Group, score: str) -> list[Row]:
     return [row for cell in group.cells for row in cell.rows if row["score"] == score]

@@ -1,4 +1,4 @@
-"""AUC within the subgroups that the attributes of the test studies make."""
+"""Build the table of AUCs within the subgroups defined by the attributes of the test studies."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from medad.results.cases import ATTRIBUTE, patients, scores_of
 from medad.results.cell import Cell
 from medad.results.read import Group
 
-VALUES = 12  # subgroups of an attribute; the rest are put together
-QUARTERED = 8  # a numeric attribute with more values is cut at its quartiles
-LIKE_NAMES = 0.5  # an attribute with this many values for each case may name a person: it is not shown
+VALUES = 12  # subgroups of an attribute; all other values form one subgroup
+QUARTERED = 8  # a numeric attribute with more values is divided at its quartiles
+LIKE_NAMES = 0.5  # values per case; an attribute with more may identify persons and is not shown
 UNKNOWN, OTHER = "(unknown)", "(other values)"
 
 
 def subgroup_table(group: Group) -> Table | None:
-    """A block for each attribute: its subgroups, how many cases they have, and the AUC of each score in them."""
-    cell, kept = group.first, []
+    """Return a table with a block for each attribute: its subgroups, their numbers of cases and AUCs; None if empty."""
+    cell, hidden = group.first, []
     blocks = []
     for column, values in attributes(cell):
         if values is None:
-            kept.append(f"{column} is not shown: nearly every case has a value of its own.")
+            hidden.append(f"{column} is not shown: nearly every case has a value of its own.")
         else:
             rows = [_row(cell, column, name, (values == name).to_numpy()) for name in _in_order(values)]
             blocks.append(Block(column, rows))
-    if not blocks and not kept:
+    if not blocks and not hidden:
         return None
     sure = f"{cell.confidence:.0%}"
     columns = [
@@ -41,33 +41,33 @@ def subgroup_table(group: Group) -> Table | None:
     ]
     note = (
         "A dash: fewer than two cases of a class. Many subgroups were looked at; small ones differ by chance. "
-        f"{' '.join(kept)}"
+        f"{' '.join(hidden)}"
     )
     return Table("subgroups", "AUC by subgroup", columns, blocks, group.place, note.strip())
 
 
 def attributes(cell: Cell) -> Iterator[tuple[str, pd.Series[str] | None]]:
-    """Each attribute with the subgroup of each case, or with None if its values are as many as names would be."""
+    """Yield each attribute with the subgroup of each case, or with None if its values may identify persons."""
     for column in [] if cell.cases is None else cell.cases.columns:
         if column.startswith(ATTRIBUTE) and cell.cases is not None:
             yield column.removeprefix(ATTRIBUTE), _subgroups(cell.cases[column])
 
 
 def _subgroups(values: pd.Series[str]) -> pd.Series[str] | None:
-    known = values[values != ""]
-    if known.nunique() > QUARTERED:
-        numeric = pd.to_numeric(known, errors="coerce")
+    present = values[values != ""]
+    if present.nunique() > QUARTERED:
+        numeric = pd.to_numeric(present, errors="coerce")
         if numeric.notna().all() and np.isfinite(numeric).all():
             return _quarters(values, numeric)
-        if known.nunique() > LIKE_NAMES * len(known):
+        if present.nunique() > LIKE_NAMES * len(present):
             return None
-    common = known.value_counts(sort=True).index[:VALUES]
+    common = present.value_counts(sort=True).index[:VALUES]
     named = values.where(values.isin(common) | (values == ""), OTHER)
     return named.where(named != "", UNKNOWN)
 
 
 def _quarters(values: pd.Series[str], numeric: pd.Series[float]) -> pd.Series[str]:
-    """Ranges between the quartiles; a value on a border belongs to the upper one."""
+    """Return the range between quartiles that each value lies in; a value on a border belongs to the upper range."""
     edges = np.unique(np.quantile(numeric, (0, 0.25, 0.5, 0.75, 1)))
     place = np.clip(np.searchsorted(edges, numeric, side="right") - 1, 0, len(edges) - 2)
     ranges = [f"{edges[index]:g} to {edges[index + 1]:g}" for index in place]
@@ -75,7 +75,7 @@ def _quarters(values: pd.Series[str], numeric: pd.Series[float]) -> pd.Series[st
 
 
 def _in_order(values: pd.Series[str]) -> list[str]:
-    """Numbers and ranges by their lower end, other subgroups by their size; what is unknown comes last."""
+    """Sort numbers and ranges by their lower end, other subgroups by their size; unknown values come last."""
 
     def place(name: str) -> tuple[bool, float]:
         try:
@@ -90,8 +90,8 @@ def _row(cell: Cell, attribute: str, subgroup: str, members: np.ndarray[tuple[in
     cases = cell.cases
     if cases is None:
         return {}
-    own = cases[members & cases["label"].isin([0, 1]).to_numpy()]
-    labels = own["label"].to_numpy(np.int64)
+    subgroup_cases = cases[members & cases["label"].isin([0, 1]).to_numpy()]
+    labels = subgroup_cases["label"].to_numpy(np.int64)
     row: dict[str, object] = {
         "attribute": attribute,
         "subgroup": subgroup,
@@ -100,9 +100,9 @@ def _row(cell: Cell, attribute: str, subgroup: str, members: np.ndarray[tuple[in
     }
     for name in cell.scores:
         try:
-            found = auc_interval(labels, scores_of(own, name), patients(own), cell.confidence)
+            auc = auc_interval(labels, scores_of(subgroup_cases, name), patients(subgroup_cases), cell.confidence)
         except UndefinedMetric:
             row |= {name: None, f"{name}_low": None, f"{name}_high": None}
         else:
-            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+            row |= {name: auc.value, f"{name}_low": auc.low, f"{name}_high": auc.high}
     return row

@@ -1,4 +1,4 @@
-"""matplotlib figures as SVG that lies inside a page: small, in the page's font, light or dark with the page."""
+"""Convert matplotlib figures to inline SVG: compact, in the page's font, in the page's light or dark colors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-# What is drawn in these colors takes the page's: the style sheet has one set for light and one for dark.
+# Placeholder colors that are replaced by CSS variables; the style sheet defines them for light and dark pages.
 INK, SERIES = "#010101", tuple(f"#0202{number:02x}" for number in range(1, 9))
 VARIABLES = {INK: "var(--ink)", **{color: f"var(--s{number})" for number, color in enumerate(SERIES, 1)}}
 STYLE = {
@@ -35,18 +35,18 @@ STYLE = {
 SIZE = (3.3, 2.75)  # inches
 NAMESPACE = re.compile(r"\{[^}]*\}")
 LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}")
-FONT = re.compile(r"font-family:[^;]*; ")  # the page's font is inherited
+FONT = re.compile(r"font-family:[^;]*; ")  # removed so that the page's font is inherited
 
 
 class Drawing:
-    """Draws figures of one page; no two share an ID."""
+    """Draws the figures of one page with unique element IDs."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
 
     @contextmanager
     def axes(self, size: tuple[float, float] = SIZE) -> Iterator[tuple[Axes, list[str]]]:
-        """Empty axes; when they have been drawn on, the list holds their SVG."""
+        """Yield empty axes and a list; after the block, the list contains the SVG of the drawn axes."""
         drawn: list[str] = []
         with matplotlib.rc_context(STYLE):
             figure = Figure(figsize=size)
@@ -59,15 +59,15 @@ class Drawing:
 
 
 def inline(text: str, prefix: str) -> str:
-    """An SVG document as an element for HTML: no metadata, no comment, IDs with ``prefix``, short numbers."""
+    """Return an SVG document as an HTML element without metadata and comments, with prefixed IDs and short numbers."""
     root = ElementTree.fromstring(text)
     for parent in list(root.iter()):
-        for child in [one for one in parent if _plain(one.tag) in ("metadata", "style")]:
+        for child in [node for node in parent if _plain(node.tag) in ("metadata", "style")]:
             parent.remove(child)
     for element in root.iter():
         element.tag = _plain(element.tag)
         element.attrib = {_plain(key): value for key, value in element.attrib.items()}
-    used = set(re.findall(r"#([\w-]+)", " ".join(value for one in root.iter() for value in one.attrib.values())))
+    used = set(re.findall(r"#([\w-]+)", " ".join(value for node in root.iter() for value in node.attrib.values())))
     for element in root.iter():
         if "id" in element.attrib and element.attrib["id"] not in used:
             del element.attrib["id"]
@@ -93,7 +93,7 @@ def _short(key: str, value: str, prefix: str) -> str:
     if key == "href" and value.startswith("#"):
         return f"#{prefix}{value[1:]}"
     if key in ("d", "x", "y", "transform", "width", "height"):
-        return " ".join(LONG_NUMBER.sub(lambda found: f"{float(found.group()):.1f}", value).split())
+        return " ".join(LONG_NUMBER.sub(lambda match: f"{float(match.group()):.1f}", value).split())
     for color, variable in VARIABLES.items():
         value = value.replace(color, variable)
     return FONT.sub("", value)

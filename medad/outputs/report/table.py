@@ -1,4 +1,4 @@
-"""A table of the report: shown on the page, and written whole as CSV."""
+"""Define the tables of the report, which are shown on the page and written in full as CSV."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MINUS = "\u2212"
 
 @dataclass(frozen=True)
 class Column:
-    """``show`` turns a row into the cell's text; numbers stand right."""
+    """A column of a table; ``show`` formats a row as the cell's text, and numbers are aligned right."""
 
     heading: str
     show: Callable[[Row], str]
@@ -27,7 +27,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows that belong together, under a title of their own ("" for none) that leads to ``anchor``."""
+    """A group of rows under a title ("" for none) that links to ``anchor``."""
 
     title: str
     rows: Sequence[Row]
@@ -36,10 +36,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
-    """``name`` is that of the CSV file, which tables of several sections share; the first column names its row.
+    """A table of the report.
 
-    ``place`` are the columns that say in the CSV file which section a row is from; ``bars`` are the keys of a value
-    and its interval that the page also draws. ``left_out`` rows are in the CSV file only.
+    ``name`` is the name of the CSV file, which tables of several sections share. ``place`` has the CSV columns that
+    identify the section of a row. ``bars`` are the keys of a value and its interval that the page draws as bars. The
+    rows in ``left_out`` are only in the CSV file.
     """
 
     name: str
@@ -53,32 +54,32 @@ class Table:
 
     @property
     def rows(self) -> list[Row]:
-        """All rows, those that the page leaves out too."""
+        """All rows, including those that the page omits."""
         return [*(row for block in self.blocks for row in block.rows), *self.left_out]
 
     @property
     def start(self) -> float:
-        """Where the scale of the bars starts; it ends at 1."""
+        """The lower end of the scale of the bars; the upper end is 1."""
         ends: list[float] = [row[key] for row in self.rows for key in self.bars or () if row.get(key) is not None]
         return math.floor(10 * min([0.5, *ends])) / 10
 
     def along(self, value: float) -> float:
-        """The place of ``value`` on the scale of the bars, of 128 units."""
+        """Return the position of ``value`` on the scale of the bars, which is 128 units long."""
         return round(3 + 122 * (value - self.start) / (1 - self.start), 1)
 
 
 def text(key: str) -> Callable[[Row], str]:
-    """The value of ``key`` as it is."""
+    """Return a function that formats the value of ``key`` as text."""
     return lambda row: ABSENT if row.get(key) is None else str(row[key])
 
 
 def number(key: str, digits: int = 3) -> Callable[[Row], str]:
-    """The value of ``key`` with ``digits`` after the point."""
+    """Return a function that formats the value of ``key`` with ``digits`` decimals."""
     return lambda row: fixed(row.get(key), digits)
 
 
 def interval(key: str, low: str, high: str, digits: int = 3, joint: str = DASH) -> Callable[[Row], str]:
-    """ "0.812 (0.790-0.834)", with a dash, or without the interval where there is none."""
+    """Return a function that formats value and interval as "0.812 (0.790-0.834)"; an absent interval is omitted."""
 
     def show(row: Row) -> str:
         value = fixed(row.get(key), digits)
@@ -90,18 +91,21 @@ def interval(key: str, low: str, high: str, digits: int = 3, joint: str = DASH) 
 
 
 def fixed(value: object, digits: int = 3) -> str:
-    """A number with ``digits`` after the point; what is no finite number is absent."""
+    """Format a number with ``digits`` decimals; anything but a finite number gives a dash."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return ABSENT
     return f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def write_csv(tables: Sequence[Table], folder: Path) -> list[Path]:
-    """One file for each name; text that a spreadsheet would take for a formula begins with an apostrophe."""
+    """Write one CSV file for each table name and return the paths.
+
+    Text that a spreadsheet would take for a formula gets a leading apostrophe.
+    """
     paths = []
     for name in dict.fromkeys(table.name for table in tables):
-        own = [table for table in tables if table.name == name]
-        rows = [{**table.place, **row} for table in own for row in table.rows]
+        same_file = [table for table in tables if table.name == name]
+        rows = [{**table.place, **row} for table in same_file for row in table.rows]
         path = folder / f"{name}.csv"
         write_records(path, rows)
         paths.append(path)

@@ -1,0 +1,56 @@
+"""Build the result rows of an experiment from the scores of its test set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from medad.evaluation.findings import finding_kinds
+from medad.evaluation.ranking import judge
+from medad.experiments.plan import Experiment
+from medad.experiments.spread import score_spread
+from medad.experiments.test_scores import TestScores
+from medad.methods.base import Method
+from medad.model import Card
+
+
+def result_rows(
+    experiment: Experiment, method: Method, card: Card, test: TestScores, about: Mapping[str, Any], seconds: float
+) -> list[dict[str, Any]]:
+    """Return a result row for each score of ``test``; ``seconds`` is the duration of the experiment."""
+    return [
+        _row(experiment, method, card, test, name, {**about, "seconds": round(seconds, 1)}) for name in test.members
+    ]
+
+
+def _row(
+    experiment: Experiment, method: Method, card: Card, test: TestScores, name: str, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    settings, evaluation = experiment.settings, experiment.evaluation
+    patients = [study.patient for study in test.studies]
+    row = {
+        "dataset": experiment.dataset,
+        "method": experiment.method,
+        "variant": experiment.variant,
+        "network": experiment.network,
+        "score": name,
+        "seed": experiment.seed,
+        **judge(test.labels, test.members[name], patients, card.thresholds.get(name, {}), evaluation),
+        **test.localization.row(name, evaluation.confidence),
+        "anomaly_rate": settings.anomaly_rate,
+        **about,
+        "epochs": getattr(settings, "epochs", 0),
+        "title": method.scores[name],
+        "primary": name == card.ranking_score(method.primary),
+        "trivial": method.trivial,
+        "normal_spread": score_spread(test.scores[name][test.labels == 0]),
+        "map_contrast": test.map_contrast[name],
+        "loss_fall": _loss_fall(card, name),
+    }
+    return {**row, "findings": finding_kinds(row)}
+
+
+def _loss_fall(card: Card, score: str) -> float | None:
+    """Return the largest loss fall of the networks; a network named like a score (a refiner) counts for that score."""
+    falls = [fall for network, fall in card.loss_fall.items() if network == score or network not in card.map_scale]
+    return max(falls, default=None)
