@@ -1,4 +1,4 @@
-"""A Ray cluster: the user's own, or one on this machine that nobody else can reach. Needs the extra ``medad[ray]``."""
+"""Connect to a Ray cluster: the user's own, or a private one on this machine. Needs the extra ``medad[ray]``."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 
 class ClusterError(MedadError):
-    """A cluster that is not there, or lacks what was asked for."""
+    """The cluster cannot be reached, or it lacks the requested machines or GPUs."""
 
 
 class Machine(NamedTuple):
-    """What a machine of a cluster lends."""
+    """The CPU cores and GPUs of one machine of a cluster."""
 
     cores: int
     gpus: int = 0
 
 
 class Cluster:
-    """An open connection. ``ray`` is the package, which is not imported before it is needed."""
+    """An open connection to a cluster. ``ray`` is the package, imported when the connection is opened."""
 
     def __init__(self, address: str | None, cores: int, gpus: int) -> None:
         """Connect to ``address``; without one, start a cluster that counts ``cores`` and ``gpus`` on this machine.
@@ -49,7 +49,7 @@ class Cluster:
         if self._ours:
             with _own_handler():
                 self._connect(address, cores, gpus)
-        _ = self.machines  # so that a cluster without any is refused
+        _ = self.machines  # raises ClusterError if the cluster has no machine
 
     def _connect(self, address: str | None, cores: int, gpus: int) -> None:
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -64,14 +64,14 @@ class Cluster:
 
     @property
     def machines(self) -> list[Machine]:
-        """The machines that are alive and have any core.
+        """Return the machines that are alive and have at least one core.
 
         Raises:
-            ClusterError: there is none, or the cluster does not answer.
+            ClusterError: there is no such machine, or the cluster does not answer.
         """
         with self.explained():
             resources = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
-        machines = [Machine(int(one["CPU"]), int(one.get("GPU", 0))) for one in resources if one.get("CPU", 0) >= 1]
+        machines = [Machine(int(node["CPU"]), int(node.get("GPU", 0))) for node in resources if node.get("CPU", 0) >= 1]
         if not machines:
             raise ClusterError(
                 "the Ray cluster has no machine with a core to lend: start some with 'ray start', or wait until those "
@@ -81,7 +81,7 @@ class Cluster:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turn what Ray raises in the block when the cluster is gone into an error of ours.
+        """Turn the errors that Ray raises in the block when the cluster is lost into ClusterError.
 
         Raises:
             ClusterError: the cluster does not answer.
@@ -89,41 +89,42 @@ class Cluster:
         try:
             yield
         except (self.ray.exceptions.RayError, ConnectionError) as error:
-            said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise ClusterError(
-                f"the Ray cluster does not answer ({said[:300]}): see 'ray status'; the same command goes on from here"
+                f"the Ray cluster does not answer ({first_line[:300]}): see 'ray status'; "
+                "the same command goes on from here"
             ) from None
 
     @property
     def cpus(self) -> int:
-        """Cores of all machines."""
-        return sum(one.cores for one in self.machines)
+        """Return the number of cores of all machines."""
+        return sum(machine.cores for machine in self.machines)
 
     @property
     def gpus(self) -> int:
-        """GPUs of all machines."""
-        return sum(one.gpus for one in self.machines)
+        """Return the number of GPUs of all machines."""
+        return sum(machine.gpus for machine in self.machines)
 
     def gpus_for(self, device: str) -> int:
-        """How many GPUs there are for ``--device``: "cpu" asks for none, "auto" takes those that there are.
+        """Return how many GPUs to use for ``--device``: 0 for "cpu", else all GPUs of the cluster.
 
         Raises:
-            ClusterError: a GPU is asked for, and there is none.
+            ClusterError: ``device`` names a GPU, and the cluster has none.
         """
-        found = 0 if device == "cpu" else self.gpus
-        if device not in ("auto", "cpu") and not found:
+        gpu_count = 0 if device == "cpu" else self.gpus
+        if device not in ("auto", "cpu") and not gpu_count:
             raise ClusterError(f"--device {device}: the cluster has no GPU; use --device auto or cpu")
-        return found
+        return gpu_count
 
     def close(self) -> None:
-        """Leave the cluster; end it, if it is our own."""
+        """Disconnect from the cluster; shut it down if this process started it."""
         if self._ours:
             self.ray.shutdown()
 
 
 @contextmanager
 def _own_handler() -> Iterator[None]:
-    """Keep the handler of SIGTERM: Ray puts one in its place that ends the process without a word."""
+    """Restore the handler of SIGTERM after the block: Ray installs one that ends the process silently."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield

@@ -108,11 +108,11 @@ class AnyTimm(Backbone):
             torch.set_rng_state(state)
             overlay = {"state_dict": dict(tensors)}
             network = self._create(places, pretrained=True, pretrained_cfg_overlay=overlay)
-        kept = [name for name, value in network.named_parameters() if value.std() > 0 and value.equal(start[name])]
-        if kept:
+        unchanged = [name for name, value in network.named_parameters() if value.std() > 0 and value.equal(start[name])]
+        if unchanged:
             raise BackboneError(
-                f"these are not the weights of {self.title}: {len(kept)} of its tensors are not among them, first "
-                f"{kept[0]!r}"
+                f"these are not the weights of {self.title}: {len(unchanged)} of its tensors are not among them, first "
+                f"{unchanged[0]!r}"
             )
         return network
 

@@ -82,17 +82,17 @@ def fill(network: nn.Module, tensors: Tensors, title: str, unused: tuple[str, ..
     Raises:
         BackboneError: a tensor is missing, has another shape or belongs to another architecture.
     """
-    own = network.state_dict()
-    counters = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")}
-    given = {**counters, **{name: value for name, value in tensors.items() if not name.startswith(unused)}}
-    expected = {name: tuple(value.shape) for name, value in own.items()}
-    found = {name: tuple(value.shape) for name, value in given.items()}
-    wrong = [name for name in sorted(expected.keys() | found.keys()) if expected.get(name) != found.get(name)]
+    state = network.state_dict()
+    counters = {name: value for name, value in state.items() if name.endswith("num_batches_tracked")}
+    weights = {**counters, **{name: value for name, value in tensors.items() if not name.startswith(unused)}}
+    expected = {name: tuple(value.shape) for name, value in state.items()}
+    shapes = {name: tuple(value.shape) for name, value in weights.items()}
+    wrong = [name for name in sorted(expected.keys() | shapes.keys()) if expected.get(name) != shapes.get(name)]
     if wrong:
         name = wrong[0]
         raise BackboneError(
             f"these are not the weights of {title}: {len(wrong)} tensors do not fit; the first is {name!r}: expected "
-            f"{expected.get(name, 'none')}, found {found.get(name, 'none')}"
+            f"{expected.get(name, 'none')}, found {shapes.get(name, 'none')}"
         )
-    network.load_state_dict(given)
+    network.load_state_dict(weights)
     return network

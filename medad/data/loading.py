@@ -163,22 +163,22 @@ class Loader:
 
     def _read_once(self, studies: Sequence[Study]) -> list[Tensor]:
         read = self._read_new(studies)
-        found = [read[_key(study)].slices for study in studies if _key(study) in read]
-        if not found:
+        slices = [read[_key(study)].slices for study in studies if _key(study) in read]
+        if not slices:
             raise UnreadableStudies("no study can be read")
-        return found
+        return slices
 
     def _read_new(self, studies: Sequence[Study]) -> dict[_Key, _Read]:
         """The studies that can be read, and all that are kept."""
         new = [study for study in studies if _key(study) not in self._kept]
         read = dict(zip([_key(study) for study in new], self._read(new), strict=True)) if new else {}
-        errors = [one for one in read.values() if isinstance(one, UnreadableImage)]
+        errors = [result for result in read.values() if isinstance(result, UnreadableImage)]
         if errors:
             self._report(errors, len(studies))
-        fresh = {key: one for key, one in read.items() if not isinstance(one, UnreadableImage)}
-        self._facts |= {files: one.facts for (files, _), one in fresh.items()}
-        self._pixels |= {files: one.pixels for (files, _), one in fresh.items()}
-        self._masks = {key: one.mask for key, one in fresh.items() if one.mask is not None}
+        fresh = {key: result for key, result in read.items() if not isinstance(result, UnreadableImage)}
+        self._facts |= {files: result.facts for (files, _), result in fresh.items()}
+        self._pixels |= {files: result.pixels for (files, _), result in fresh.items()}
+        self._masks = {key: result.mask for key, result in fresh.items() if result.mask is not None}
         self._keep(fresh)
         return {**self._kept, **fresh}
 
@@ -190,12 +190,12 @@ class Loader:
             return [cache[index] for index in range(len(studies))]
 
     def _keep(self, fresh: Mapping[_Key, _Read]) -> None:
-        for key, one in fresh.items():
-            self._room -= one.slices.nbytes + (0 if one.mask is None else one.mask.nbytes)
+        for key, study in fresh.items():
+            self._room -= study.slices.nbytes + (0 if study.mask is None else study.mask.nbytes)
             if self._room < 0:
                 log.info("images beyond the limit are not kept in memory, and are read again by each experiment")
                 return
-            self._kept[key] = one
+            self._kept[key] = study
 
     def mask(self, study: Study) -> Tensor | None:
         """The study's mask on the network's grid, 0 or 1, (N, 1, S, S), or None if it has none.

@@ -140,7 +140,7 @@ def _some(pixels: NDArray[Any]) -> NDArray[np.float64]:
 def levels_of(pixels: NDArray[Any]) -> NDArray[np.float64] | None:
     """Quantiles (21,) of the gray levels, which a linear change of brightness or contrast does not change."""
     some = _some(pixels).ravel()
-    low, high = (float(one) for one in np.quantile(some, (0.005, 0.995)))
+    low, high = (float(level) for level in np.quantile(some, (0.005, 0.995)))
     if not high > low:
         low, high = float(some.min()), float(some.max())
     if not high > low:
@@ -163,9 +163,9 @@ def layout_of(pixels: NDArray[Any]) -> NDArray[np.float64] | None:
     return np.asarray(flat / length) if length > 0 else None
 
 
-def distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+def distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Mean distance of two images' quantiles, 0 to 1 (the first Wasserstein distance of their histograms)."""
-    return float(np.abs(one - other).mean())
+    return float(np.abs(first - second).mean())
 
 
 def profile_of(facts: Sequence[Facts]) -> dict[str, Any]:
@@ -176,23 +176,23 @@ def profile_of(facts: Sequence[Facts]) -> dict[str, Any]:
     if not facts:
         raise ProfileError("a profile needs at least one image")
     count = len(facts)
-    words = {name: _shares([getattr(one, name) for one in facts]) for name in WORDS}
-    flags = {name: sum(getattr(one, name) for one in facts) / count for name in ("localizer", "capture", "colored")}
-    curves = np.array([one.levels for one in facts if one.levels is not None])
+    words = {name: _shares([getattr(image, name) for image in facts]) for name in WORDS}
+    flags = {name: sum(getattr(image, name) for image in facts) / count for name in ("localizer", "capture", "colored")}
+    curves = np.array([image.levels for image in facts if image.levels is not None])
     center = np.median(curves, axis=0) if len(curves) else None
-    layouts = np.array([one.layout for one in facts if one.layout is not None])
+    layouts = np.array([image.layout for image in facts if image.layout is not None])
     typical = _typical(layouts)
     return {
         "version": VERSION,
         "images": count,
         **words,
         **{name: round(share, 4) for name, share in flags.items()},
-        "volume": round(sum(one.volume for one in facts) / count, 4),
-        "short_side": _quantiles([min(one.sides) for one in facts]),
-        "elongation": _quantiles([max(one.sides) / min(one.sides) for one in facts]),
-        "levels": None if center is None else [round(float(one), 4) for one in center],
-        "levels_spread": None if center is None else _quantiles([distance(one, center) for one in curves]),
-        "layout": None if typical is None else [round(float(one), 4) for one in typical],
+        "volume": round(sum(image.volume for image in facts) / count, 4),
+        "short_side": _quantiles([min(image.sides) for image in facts]),
+        "elongation": _quantiles([max(image.sides) / min(image.sides) for image in facts]),
+        "levels": None if center is None else [round(float(level), 4) for level in center],
+        "levels_spread": None if center is None else _quantiles([distance(curve, center) for curve in curves]),
+        "layout": None if typical is None else [round(float(value), 4) for value in typical],
         "layout_match": None if typical is None else _quantiles((layouts @ typical).tolist()),
     }
 
@@ -208,10 +208,10 @@ def _typical(layouts: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 def _shares(values: Sequence[str | None]) -> dict[str, float]:
     """Each word's share of all images, the most frequent first; images without a word count in no share."""
-    found = Counter(value for value in values if value is not None)
-    return {word: round(count / len(values), 4) for word, count in sorted(found.items(), key=lambda i: (-i[1], i[0]))}
+    counts = Counter(value for value in values if value is not None)
+    return {word: round(count / len(values), 4) for word, count in sorted(counts.items(), key=lambda i: (-i[1], i[0]))}
 
 
 def _quantiles(values: Sequence[float]) -> list[float]:
     """Minimum, 1st percentile, median, 99th percentile, maximum."""
-    return [round(float(one), 4) for one in np.quantile(values, (0, 0.01, 0.5, 0.99, 1))]
+    return [round(float(quantile), 4) for quantile in np.quantile(values, (0, 0.01, 0.5, 0.99, 1))]

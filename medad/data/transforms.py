@@ -110,7 +110,7 @@ class ResizePlane(InvertibleTransform):
         slices = as_slices(image)
         if resampling == "two_steps":
             bounds = image.meta.get("bounds", (None, None))
-            slices = torch.cat([_by_a_finer_grid(one, plane, bounds) for one in torch.split(slices, 1)])
+            slices = torch.cat([_by_a_finer_grid(piece, plane, bounds) for piece in torch.split(slices, 1)])
         elif tuple(before) != plane:
             antialias = resampling == "antialiased"
             slices = interpolate(slices, plane, mode="bilinear", antialias=antialias, align_corners=False)
@@ -118,10 +118,10 @@ class ResizePlane(InvertibleTransform):
         return MetaTensor(moved.contiguous()).copy_meta_from(meta)
 
 
-def _by_a_finer_grid(one: Tensor, plane: tuple[int, int], bounds: tuple[float | None, float | None]) -> Tensor:
+def _by_a_finer_grid(image: Tensor, plane: tuple[int, int], bounds: tuple[float | None, float | None]) -> Tensor:
     """A slice (1, C, H, W) to a grid ``FINER`` times finer than ``plane``, within ``bounds``, and then to ``plane``."""
     finer = tuple(FINER * side for side in plane)
-    fine = interpolate(one, finer, mode="bicubic", antialias=True, align_corners=False)
+    fine = interpolate(image, finer, mode="bicubic", antialias=True, align_corners=False)
     fine = fine if None in bounds else fine.clamp(*bounds)
     return interpolate(fine, plane, mode="bilinear", antialias=True, align_corners=False)
 

@@ -25,13 +25,13 @@ class BrainTumor(MedADLayout):
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
         """The images of both parts; the part is the challenge's own split and means nothing here."""
-        found = [
+        cases = [
             RawCase(path.name, (path,), label, attributes=(("class", name),))
             for part in PARTS
             for name, label in CLASSES.items()
             for path in images_in(need_folder(raw / part / name, RAW))
         ]
-        return unique_names(found, raw)
+        return unique_names(cases, raw)
 
 
 datasets.register("braintumor")(

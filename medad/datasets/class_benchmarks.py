@@ -28,7 +28,7 @@ class Classes(Dataset):
     chosen: str = ""
 
     @abstractmethod
-    def found(self, root: Path) -> set[str]:
+    def classes_in(self, root: Path) -> set[str]:
         """The classes below ``root``."""
 
     @abstractmethod
@@ -37,15 +37,15 @@ class Classes(Dataset):
 
     def parts(self, data_root: Path | None) -> list[str]:
         """The classes that are there, the published ones first and in their order."""
-        found = self.found(data_root / self.folder) if data_root and not self.chosen else set()
-        known = [name for name, *_ in self.sizes if name in found]
-        return [*known, *sorted(found - set(known))]
+        present = self.classes_in(data_root / self.folder) if data_root and not self.chosen else set()
+        published = [name for name, *_ in self.sizes if name in present]
+        return [*published, *sorted(present - set(published))]
 
     def part(self, name: str) -> Dataset:
         """The class called ``name``."""
         if not name or Path(name).name != name:
             raise DatasetError(f"{self.title}: {name!r} is no name of a class")
-        sizes = [one for one in self.sizes if one[0] == name]
+        sizes = [size for size in self.sizes if size[0] == name]
         about = replace(self.about, title=f"{self.title}, {name}", counts=class_counts(sizes) if sizes else ())
         return replace(self, about=about, chosen=name)
 
@@ -71,14 +71,14 @@ class Classes(Dataset):
 def class_counts(sizes: Sequence[tuple[str, int, int, int]]) -> tuple[tuple[str, int], ...]:
     """The published counts over all classes."""
     uses = ("train normal", "test normal", "test abnormal")
-    return tuple(zip(uses, (sum(column) for column in zip(*(one[1:] for one in sizes), strict=True)), strict=True))
+    return tuple(zip(uses, (sum(column) for column in zip(*(size[1:] for size in sizes), strict=True)), strict=True))
 
 
 def folders_in(path: Path) -> list[Path]:
     """The folders right in ``path``, sorted by name; none where there is no such folder."""
     if not path.is_dir():
         return []
-    return sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith("."))
+    return sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
 
 
 def normal_images(folder: Path, root: Path) -> tuple[Study, ...]:

@@ -116,16 +116,16 @@ class MedADLayout(Dataset):
         return content
 
     def _check(self, root: Path, names: dict[str, list[str]]) -> None:
-        seen: dict[str, str] = {}
+        title_of: dict[str, str] = {}
         for title, listed in names.items():
             for name in listed:
-                if name in seen:
-                    raise DatasetError(f"{root / LISTED}: {name!r} is in {seen[name]!r} and in {title!r}")
-                seen[name] = title
-        missing = [name for name in seen if not (root / IMAGES / name).is_file()]
+                if name in title_of:
+                    raise DatasetError(f"{root / LISTED}: {name!r} is in {title_of[name]!r} and in {title!r}")
+                title_of[name] = title
+        missing = [name for name in title_of if not (root / IMAGES / name).is_file()]
         if missing:
             raise DatasetError(
-                f"{root / IMAGES}: {len(missing)} of {len(seen)} listed files are missing, first {missing[0]!r}"
+                f"{root / IMAGES}: {len(missing)} of {len(title_of)} listed files are missing, first {missing[0]!r}"
             )
 
 

@@ -42,7 +42,7 @@ MVTecAD/CLASS/ground_truth/DEFECT/NAME_mask.png"""
 class MVTecAD(Classes):
     """train/good is normal; a test image is abnormal unless its folder is "good", and has a mask of its pixels."""
 
-    def found(self, root: Path) -> set[str]:
+    def classes_in(self, root: Path) -> set[str]:
         """The folders with a train/good."""
         return {folder.name for folder in folders_in(root) if (folder / "train" / GOOD).is_dir()}
 

@@ -39,7 +39,7 @@ MVTec3D/CLASS/test/{good,DEFECT}/{rgb,gt}/*.png (gt: the mask, under the image's
 class MVTec3D(Classes):
     """train/good is normal; a test image is abnormal unless its folder is "good", and has a mask of its pixels."""
 
-    def found(self, root: Path) -> set[str]:
+    def classes_in(self, root: Path) -> set[str]:
         """The folders with a train/good/rgb."""
         return {folder.name for folder in folders_in(root) if (folder / "train" / GOOD / "rgb").is_dir()}
 

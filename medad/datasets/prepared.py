@@ -42,9 +42,9 @@ def write_cases(root: Path, cases: Sequence[PreparedCase]) -> None:
     """``root``/cases.csv, complete or not at all."""
     attributes = sorted({key for case in cases for key, _ in case.attributes})
     rows = [
-        (case.name, case.patient or "", case.label, case.mask_kind or "", *(own.get(key, "") for key in attributes))
+        (case.name, case.patient or "", case.label, case.mask_kind or "", *(values.get(key, "") for key in attributes))
         for case in cases
-        for own in [dict(case.attributes)]
+        for values in [dict(case.attributes)]
     ]
     write_csv(root / CASES, (*COLUMNS, *(f"{ATTRIBUTE}{key}" for key in attributes)), rows, exact=True)
 
@@ -76,8 +76,8 @@ def read_cases(root: Path) -> dict[str, PreparedCase]:
 def _case(row: dict[str, str], where: str) -> PreparedCase:
     if row["label"] not in ("0", "1"):
         raise DatasetError(f"{where}: label {row['label']!r} must be 0 or 1")
-    kind = next((one for one in MASK_KINDS if one == row["mask_kind"]), None)
+    kind = next((mask_kind for mask_kind in MASK_KINDS if mask_kind == row["mask_kind"]), None)
     if row["mask_kind"] and kind is None:
         raise DatasetError(f"{where}: mask_kind {row['mask_kind']!r} must be pixels, boxes, or empty")
-    own = [(key.removeprefix(ATTRIBUTE), row[key]) for key in row if key.startswith(ATTRIBUTE) and row[key]]
-    return PreparedCase(row["name"], row["patient"] or None, int(row["label"]), kind, tuple(sorted(own)))
+    attributes = [(key.removeprefix(ATTRIBUTE), row[key]) for key in row if key.startswith(ATTRIBUTE) and row[key]]
+    return PreparedCase(row["name"], row["patient"] or None, int(row["label"]), kind, tuple(sorted(attributes)))

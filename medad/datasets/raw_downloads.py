@@ -70,11 +70,11 @@ def images_in(folder: Path) -> list[Path]:
 
 def unique_names(cases: Iterable[RawCase], raw: Path) -> tuple[RawCase, ...]:
     """The cases by name; where a name is there more than once, each gets its folders below ``raw`` in front of it."""
-    found = list(cases)
-    often = Counter(case.name for case in found)
+    listed = list(cases)
+    often = Counter(case.name for case in listed)
 
     def apart(case: RawCase) -> RawCase:
         folders = case.files[0].relative_to(raw).parts[:-1]
         return replace(case, name="_".join([*folders, case.name])) if often[case.name] > 1 else case
 
-    return tuple(sorted(map(apart, found), key=lambda case: case.name))
+    return tuple(sorted(map(apart, listed), key=lambda case: case.name))

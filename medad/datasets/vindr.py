@@ -36,10 +36,10 @@ class VinDr(MedADLayout):
             abnormal.add(row["image_id"])
             corners = numbers(row, CORNERS, raw / "train.csv")
             if corners:
-                left, top, right, bottom = corners
-                if right <= left or bottom <= top:
+                left_edge, top, right, bottom = corners
+                if right <= left_edge or bottom <= top:
                     raise DatasetError(f"{raw / 'train.csv'}: {row['image_id']}: box {corners} has no area")
-                marked.append((left, top, right - left, bottom - top))
+                marked.append((left_edge, top, right - left_edge, bottom - top))
         folder = need_folder(raw / "train", RAW)
         return [
             RawCase(f"{name}.png", (folder / f"{name}.dicom",), int(name in abnormal), boxes=tuple(boxes[name]))

@@ -59,8 +59,8 @@ def curve_metrics(labels: Ints, scores: Floats, counts: Ints) -> Floats:
 
 def _metrics(labels: Ints, scores: Floats, counts: Ints) -> Floats:
     """The mean over the columns of ``scores`` (N, M): (b, 2)."""
-    found: Floats = np.mean([curve_metrics(labels, column, counts) for column in scores.T], axis=0)
-    return found
+    means: Floats = np.mean([curve_metrics(labels, column, counts) for column in scores.T], axis=0)
+    return means
 
 
 def bootstrap_intervals(

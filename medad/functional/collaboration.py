@@ -22,7 +22,9 @@ def feature_discrepancy(expert: Tensor, apprentice: Tensor, size: Size | None = 
     (bilinear, corners on corners) before they are brought to length 1; without it they stay on their own grid. The
     expert gets no gradient.
     """
-    expert, apprentice = (one if one.dtype == torch.float64 else one.float() for one in (expert, apprentice))
+    expert, apprentice = (
+        features if features.dtype == torch.float64 else features.float() for features in (expert, apprentice)
+    )
     if size is None or size == tuple(expert.shape[-2:]):
         distance: Tensor = _Distance.apply(expert, apprentice)  # type: ignore[no-untyped-call]  # PyTorch's stubs lack it
         return distance
@@ -38,7 +40,7 @@ class _Distance(Function):
     @staticmethod
     def forward(ctx: Any, expert: Tensor, apprentice: Tensor) -> Tensor:
         """Two (B, C, h, w) -> (B, 1, h, w)."""
-        lengths = [vector_norm(one, dim=1, keepdim=True).clamp(min=SHORTEST) for one in (expert, apprentice)]
+        lengths = [vector_norm(features, dim=1, keepdim=True).clamp(min=SHORTEST) for features in (expert, apprentice)]
         directions = expert / lengths[0], apprentice / lengths[1]
         distance: Tensor = (directions[0] - directions[1]).square().sum(dim=1, keepdim=True)
         ctx.save_for_backward(*directions, lengths[1], distance)

@@ -27,8 +27,8 @@ def p_values(calibration: Floats, scores: Floats) -> Floats:
         raise UndefinedMetric("p-values need held-out normals, and there are none: train with --set calibration=0.2")
     ordered = np.sort(calibration)
     as_high = len(ordered) - np.searchsorted(ordered, scores, side="left")
-    found: Floats = (1 + as_high) / (len(ordered) + 1)
-    return found
+    p: Floats = (1 + as_high) / (len(ordered) + 1)
+    return p
 
 
 def conformal_threshold(calibration: Floats, alpha: float) -> float:

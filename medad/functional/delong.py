@@ -83,17 +83,19 @@ def compare_aucs(
     """
     aucs, covariance = auc_covariance(labels, np.concatenate([first, second], axis=1), clusters)
     split = first.shape[1]
-    one, two = float(aucs[:split].mean()), float(aucs[split:].mean())
+    first_auc, second_auc = float(aucs[:split].mean()), float(aucs[split:].mean())
     contrast = np.concatenate([np.full(split, 1 / split), np.full(len(aucs) - split, -1 / (len(aucs) - split))])
     error = max(0.0, float(contrast @ covariance @ contrast)) ** 0.5
-    difference = one - two
+    difference = first_auc - second_auc
     if error < 1e-9:
         if abs(difference) > 1e-9:
-            raise UndefinedMetric(f"AUCs of {one:.3f} and {two:.3f} without any variance between cases: no p-value")
-        return Difference(one, two, 0.0, 0.0, 0.0, 1.0)
+            raise UndefinedMetric(
+                f"AUCs of {first_auc:.3f} and {second_auc:.3f} without any variance between cases: no p-value"
+            )
+        return Difference(first_auc, second_auc, 0.0, 0.0, 0.0, 1.0)
     half = float(stats.norm.ppf((1 + confidence) / 2)) * error
     p = float(2 * stats.norm.sf(abs(difference) / error))
-    return Difference(one, two, difference, max(-1.0, difference - half), min(1.0, difference + half), p)
+    return Difference(first_auc, second_auc, difference, max(-1.0, difference - half), min(1.0, difference + half), p)
 
 
 def _placements(scores: Floats, abnormal: NDArray[np.bool_]) -> tuple[Floats, Floats]:

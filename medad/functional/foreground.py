@@ -17,9 +17,10 @@ def foreground(images: Tensor) -> Tensor:
     """
     border = torch.cat([images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]], dim=-1)
     differences = (images - border.median(dim=-1).values[..., None, None]).abs().amax(dim=1, keepdim=True)
-    limits = [_otsu(one) for one in differences]
+    limits = [_otsu(difference) for difference in differences]
     masks = [
-        one > limit if one.max() > 0 else torch.ones_like(one) for one, limit in zip(differences, limits, strict=True)
+        difference > limit if difference.max() > 0 else torch.ones_like(difference)
+        for difference, limit in zip(differences, limits, strict=True)
     ]
     return torch.stack([mask.to(images) for mask in masks])
 

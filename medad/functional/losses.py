@@ -8,17 +8,17 @@ from torch import Tensor
 from medad.types import Reconstruction
 
 
-def reconstruction_loss(images: Tensor, made: Reconstruction) -> Tensor:
+def reconstruction_loss(images: Tensor, reconstruction: Reconstruction) -> Tensor:
     """What a reconstruction network minimizes on ``images`` (B, C, H, W): a scalar.
 
     The mean squared error; with a log variance s, mean(exp(-s) (mean - x)^2) + mean(s); plus the network's penalty.
     """
-    squared = (made.mean - images).square()
-    if made.log_variance is None:
+    squared = (reconstruction.mean - images).square()
+    if reconstruction.log_variance is None:
         loss = squared.mean()
     else:
-        loss = (torch.exp(-made.log_variance) * squared).mean() + made.log_variance.mean()
-    return loss if made.penalty is None else loss + made.penalty
+        loss = (torch.exp(-reconstruction.log_variance) * squared).mean() + reconstruction.log_variance.mean()
+    return loss if reconstruction.penalty is None else loss + reconstruction.penalty
 
 
 def attention_entropy(attention: Tensor) -> Tensor:

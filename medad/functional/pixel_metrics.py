@@ -109,8 +109,8 @@ class PixelMetrics:
         self._add_regions(bins, mask)
         self._add_dice(bins, mask)
         if self.threshold is not None:
-            found = maps > np.float32(self.threshold)
-            self._dice += 2 * float((found & mask).sum()) / float(found.sum() + mask.sum())
+            called = maps > np.float32(self.threshold)
+            self._dice += 2 * float((called & mask).sum()) / float(called.sum() + mask.sum())
 
     def _add_regions(self, bins: NDArray[np.int64], mask: NDArray[np.bool_]) -> None:
         """Each connected region (8 neighbors in a slice, 26 in a volume) adds a weight of one, spread evenly."""
@@ -121,11 +121,11 @@ class PixelMetrics:
 
     def _add_dice(self, bins: NDArray[np.int64], mask: NDArray[np.bool_]) -> None:
         """The study's Dice as a step function of the threshold's bin, kept as its differences from above."""
-        own, place = np.unique(bins.ravel(), return_inverse=True)
-        hits = np.bincount(place, weights=mask.ravel(), minlength=len(own))[::-1].cumsum()
-        called = np.bincount(place, minlength=len(own))[::-1].cumsum()
+        bins_present, place = np.unique(bins.ravel(), return_inverse=True)
+        hits = np.bincount(place, weights=mask.ravel(), minlength=len(bins_present))[::-1].cumsum()
+        called = np.bincount(place, minlength=len(bins_present))[::-1].cumsum()
         dice = 2 * hits / (called + mask.sum())
-        self._dice_steps[own[::-1]] += np.diff(dice, prepend=0.0)
+        self._dice_steps[bins_present[::-1]] += np.diff(dice, prepend=0.0)
 
     def result(self) -> PixelResult:
         """The metrics over all that was added.

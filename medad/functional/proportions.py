@@ -64,9 +64,9 @@ def predictive_values(
     None where no case is called abnormal (PPV), or none normal (NPV).
     """
     odds = prevalence / (1 - prevalence)
-    found, cleared = sensitivity.value, specificity.value
-    ppv = _at_odds(odds, (found, sizes[0]), (1 - cleared, sizes[1]), confidence)
-    npv = _at_odds(1 / odds, (cleared, sizes[1]), (1 - found, sizes[0]), confidence)
+    true_positive_rate, true_negative_rate = sensitivity.value, specificity.value
+    ppv = _at_odds(odds, (true_positive_rate, sizes[0]), (1 - true_negative_rate, sizes[1]), confidence)
+    npv = _at_odds(1 / odds, (true_negative_rate, sizes[1]), (1 - true_positive_rate, sizes[0]), confidence)
     return ppv, npv
 
 

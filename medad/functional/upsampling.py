@@ -66,16 +66,16 @@ class _Neighbors(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
         """The gradient of the apprentice; a product with itself depends on it twice."""
         expert, apprentice = ctx.saved_tensors
-        made = torch.empty_like(apprentice)
+        gradient = torch.empty_like(apprentice)
         start = 0
         for e, a in _shares(expert, apprentice):
             end = start + len(e)
             part = torch.zeros_like(a)
             _add_gradient(part, gradients[0][start:end], e)
             _add_gradient(part, 2 * gradients[2][start:end], a)
-            made[start:end] = part.movedim(-1, 1)
+            gradient[start:end] = part.movedim(-1, 1)
             start = end
-        return None, made
+        return None, gradient
 
 
 def _shares(*features: Tensor) -> Iterator[tuple[Tensor, ...]]:
@@ -83,8 +83,8 @@ def _shares(*features: Tensor) -> Iterator[tuple[Tensor, ...]]:
     images, *shape = features[0].shape
     if features[0].device.type == "cpu":
         images = max(1, IN_CACHE // torch.Size(shape).numel())
-    parts = zip(*(torch.split(one.movedim(1, -1), images) for one in features), strict=True)
-    return (tuple(one.to(torch.float64, memory_format=torch.contiguous_format) for one in part) for part in parts)
+    parts = zip(*(torch.split(maps.movedim(1, -1), images) for maps in features), strict=True)
+    return (tuple(tensor.to(torch.float64, memory_format=torch.contiguous_format) for tensor in part) for part in parts)
 
 
 def _pairs(height: int, width: int) -> Iterator[tuple[Places, Places, Places, bool]]:
@@ -97,22 +97,26 @@ def _pairs(height: int, width: int) -> Iterator[tuple[Places, Places, Places, bo
         yield first, second, (slice(down, 2 * height - 1 - down, 2), columns), bool(down or right)
 
 
-def _table(one: Tensor, other: Tensor) -> Tensor:
+def _table(first_features: Tensor, second_features: Tensor) -> Tensor:
     """Two (b, h, w, C) -> (b, 2 h - 1, 2 w - 1); symmetric in the two."""
-    height, width = one.shape[1:3]
-    table = one.new_zeros(len(one), 2 * height - 1, 2 * width - 1)
+    height, width = first_features.shape[1:3]
+    table = first_features.new_zeros(len(first_features), 2 * height - 1, 2 * width - 1)
     for first, second, places, differ in _pairs(height, width):
-        products = (one[:, *first] * other[:, *second]).sum(dim=-1)
+        products = (first_features[:, *first] * second_features[:, *second]).sum(dim=-1)
         if differ:
-            products += products if one is other else (other[:, *first] * one[:, *second]).sum(dim=-1)
+            products += (
+                products
+                if first_features is second_features
+                else (second_features[:, *first] * first_features[:, *second]).sum(dim=-1)
+            )
         table[:, *places] += products
     return table
 
 
-def _add_gradient(made: Tensor, gradient: Tensor, other: Tensor) -> None:
+def _add_gradient(target: Tensor, gradient: Tensor, features: Tensor) -> None:
     """Add what the ``gradient`` of a table gives to the features that met ``other`` (b, h, w, C) in it."""
-    for first, second, places, differ in _pairs(*other.shape[1:3]):
+    for first, second, places, differ in _pairs(*features.shape[1:3]):
         factors = gradient[:, *places][..., None]
-        made[:, *second].addcmul_(factors, other[:, *first])
+        target[:, *second].addcmul_(factors, features[:, *first])
         if differ:
-            made[:, *first].addcmul_(factors, other[:, *second])
+            target[:, *first].addcmul_(factors, features[:, *second])

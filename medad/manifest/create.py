@@ -45,20 +45,20 @@ def folders(
     Raises:
         ManifestError: a folder is not there, or one lies in another.
     """
-    given = [
+    options = [
         (normal, "--normal", {"role": "normal", "label": ""}),
         (unlabeled, "--unlabeled", {"role": "unlabeled", "label": ""}),
         (test_normal, "--test-normal", {"role": "test", "label": "0"}),
         (test_abnormal, "--test-abnormal", {"role": "test", "label": "1"}),
     ]
-    sources = [Source(path, option, said) for path, option, said in given if path is not None]
+    sources = [Source(path, option, cells) for path, option, cells in options if path is not None]
     for source in sources:
         if not source.path.exists():
             raise ManifestError(f"{source.name} {source.path}: there is no such file or folder")
-    for one in sources:
-        for other in sources:
-            if one is not other and other.path.resolve().is_relative_to(one.path.resolve()):
-                raise ManifestError(f"{other.name} lies in {one.name}: its files would have two roles; separate them")
+    for outer in sources:
+        for inner in sources:
+            if outer is not inner and inner.path.resolve().is_relative_to(outer.path.resolve()):
+                raise ManifestError(f"{inner.name} lies in {outer.name}: its files would have two roles; separate them")
     return sources
 
 
@@ -93,8 +93,10 @@ def init(
     out.mkdir(parents=True, exist_ok=True)
     manifest = _written(out, cells, slices)
     built = Built(manifest, tuple(rows.left_out), dropped)
-    left = [(relative(one.file, out), "broken" if one.broken else "no image", one.reason) for one in rows.left_out]
-    write_csv(out / LEFT_OUT, ("file", "kind", "reason"), left)
+    left_out = [
+        (relative(file.file, out), "broken" if file.broken else "no image", file.reason) for file in rows.left_out
+    ]
+    write_csv(out / LEFT_OUT, ("file", "kind", "reason"), left_out)
     summary = {"name": manifest.name, "cut": manifest.cut, "studies": built.counts, "digest": manifest.digest()}
     write_json(out / SUMMARY, summary)
     return built
@@ -111,14 +113,14 @@ def _cut(rows: Rows, out: Path, workers: int) -> None:
         if files[cells["study"]] < 2 and may_hold_slices(path):
             volumes.append(Volume(path, cells, _at(out, cells["mask"]) if cells["mask"] else None))
             places[path] = place
-    found: list[list[Cells]] = [[cells] for cells in rows.cells]
+    rows_by_place: list[list[Cells]] = [[cells] for cells in rows.cells]
     for volume, result in each(slices_of, volumes, workers, "cut volumes"):
         if isinstance(result, (Lost, UnreadableImage)):
             rows.left_out.append(LeftOut(volume.path, result.reason, True))
-            found[places[volume.path]] = []
+            rows_by_place[places[volume.path]] = []
         else:
-            found[places[volume.path]] = result
-    rows.cells = [cells for part in found for cells in part]
+            rows_by_place[places[volume.path]] = result
+    rows.cells = [cells for part in rows_by_place for cells in part]
 
 
 def _at(out: Path, name: str) -> Path:

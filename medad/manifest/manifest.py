@@ -55,10 +55,10 @@ class Manifest:
     @cached_property
     def groups(self) -> tuple[tuple[Row, ...], ...]:
         """The rows of each study, in the order of their first rows."""
-        found: dict[object, list[Row]] = {}
+        rows_by_study: dict[object, list[Row]] = {}
         for row in self.rows:
-            found.setdefault(row.study if self.cut == "volumes" and row.study else row.number, []).append(row)
-        return tuple(tuple(rows) for rows in found.values())
+            rows_by_study.setdefault(row.study if self.cut == "volumes" and row.study else row.number, []).append(row)
+        return tuple(tuple(rows) for rows in rows_by_study.values())
 
     def studies(self, role: Role) -> tuple[Study, ...]:
         """Those of one role, with their labels where they are known."""
@@ -92,20 +92,22 @@ class Manifest:
         normal, unlabeled = self.studies("normal"), self.studies("unlabeled")
         if not normal:
             raise ManifestError(f"{self.path}: no row has the role 'normal', so there is nothing to learn from")
-        return TrainingSet(tuple(one.unlabeled() for one in normal), tuple(one.unlabeled() for one in unlabeled))
+        return TrainingSet(
+            tuple(study.unlabeled() for study in normal), tuple(study.unlabeled() for study in unlabeled)
+        )
 
     def pools(self) -> Pools:
         """For a benchmark. Where an unlabeled study has no label, all of them are taken as they come ("unknown")."""
         test, unlabeled = self.studies("test"), self.studies("unlabeled")
-        known = all(study.label is not None for study in unlabeled)
+        all_labeled = all(study.label is not None for study in unlabeled)
         return Pools(
             self.studies("normal"),
-            _labeled(unlabeled, 0) if known else (),
-            _labeled(unlabeled, 1) if known else (),
+            _labeled(unlabeled, 0) if all_labeled else (),
+            _labeled(unlabeled, 1) if all_labeled else (),
             _labeled(test, 0),
             _labeled(test, 1),
             kind=KIND,
-            unknown=() if known else unlabeled,
+            unknown=() if all_labeled else unlabeled,
             contents=self.digest(),
         )
 
@@ -120,8 +122,8 @@ def _labeled(studies: Iterable[Study], label: int) -> tuple[Study, ...]:
 
 def _mark(row: Row) -> str:
     size = on_disk(row.file).stat().st_size
-    known = (row.name, size, row.role, row.label, row.study, row.patient, row.mask and row.mask.name, row.mask_kind)
-    return repr((*known, row.attributes))
+    values = (row.name, size, row.role, row.label, row.study, row.patient, row.mask and row.mask.name, row.mask_kind)
+    return repr((*values, row.attributes))
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -151,7 +153,7 @@ def parse_manifest(path: Path) -> tuple[Manifest, list[str]]:
         raise ManifestError(f"{path}: it has no column 'role' (normal, unlabeled or test)")
     problems: list[str] = []
     records = [(number, dict(zip(headings, row, strict=True))) for number, row in enumerate(cells, 2) if any(row)]
-    rows = tuple(row_of(number, one, path.parent, _teller(number, problems)) for number, one in records)
+    rows = tuple(row_of(number, cells, path.parent, _teller(number, problems)) for number, cells in records)
     if not rows:
         raise ManifestError(f"{path}: it has headings and no rows")
     cut = _one_value(records, "cut", problems) or CUTS[0]
@@ -173,10 +175,10 @@ def _table_in(path: Path) -> Path:
             return path.absolute()
     except (OSError, ValueError) as error:
         raise ManifestError(f"{quoted(str(path))}: {getattr(error, 'strerror', None) or error}") from None
-    found = [path / name for name in NAMES if (path / name).is_file()]
-    if len(found) != 1:
+    tables = [path / name for name in NAMES if (path / name).is_file()]
+    if len(tables) != 1:
         raise ManifestError(f"{path}: expected one of manifest.csv and manifest.parquet in this folder")
-    return found[0].absolute()
+    return tables[0].absolute()
 
 
 def _teller(number: int, problems: list[str]) -> Callable[[str, str], None]:

@@ -133,19 +133,19 @@ def missing(rows: Sequence[Row]) -> Iterator[str]:
         ("file", [(row.number, row.file) for row in rows if row.name]),
         ("mask", [(row.number, row.mask) for row in rows if row.mask]),
     ):
-        gone = [(number, file) for number, file in named if not on_disk(file).is_file()]
-        if gone:
-            first = ", ".join(f"{file.name} (row {number})" for number, file in gone[:3])
-            yield f"column {column!r}: {len(gone)} of {len(named)} files are not there, first {first}"
+        absent = [(number, file) for number, file in named if not on_disk(file).is_file()]
+        if absent:
+            first = ", ".join(f"{file.name} (row {number})" for number, file in absent[:3])
+            yield f"column {column!r}: {len(absent)} of {len(named)} files are not there, first {first}"
 
 
 def twice(rows: Sequence[Row]) -> Iterator[str]:
     """A file, or a slice of one, has one row."""
-    seen: dict[str, int] = {}
+    first_rows: dict[str, int] = {}
     for row in rows:
-        known = seen.setdefault(os.path.realpath(row.file), row.number)
-        if known != row.number:
-            yield f"row {row.number}, column 'file': the same file as in row {known}"
+        first_row = first_rows.setdefault(os.path.realpath(row.file), row.number)
+        if first_row != row.number:
+            yield f"row {row.number}, column 'file': the same file as in row {first_row}"
 
 
 def on_two_sides(rows: Sequence[Row]) -> Iterator[str]:

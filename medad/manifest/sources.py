@@ -28,7 +28,7 @@ class Source:
 
     path: Path
     name: str
-    said: Cells
+    cells: Cells
     mask: Path | None = None
 
 
@@ -70,7 +70,7 @@ def of_table(path: Path) -> Iterator[Source]:
     if "role" not in headings:
         raise ManifestError(f"{path}: it has no column 'role' (normal, unlabeled or test)")
     problems: list[str] = []
-    found = []
+    parsed_rows = []
     for number, values in enumerate(rows, 2):
         if any(values):
             cells = dict(zip(headings, values, strict=True))
@@ -78,42 +78,42 @@ def of_table(path: Path) -> Iterator[Source]:
             def say(column: str, sentence: str, number: int = number) -> None:
                 problems.append(f"row {number}, column {column!r}: {sentence}")
 
-            found.append(row_of(number, cells, path.parent, say))
+            parsed_rows.append(row_of(number, cells, path.parent, say))
     if problems:
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise ManifestError(f"{path}: {'; '.join(problems[:SHOWN])}{more}")
-    yield from (_said(row) for row in found)
+    yield from (_source_of_row(row) for row in parsed_rows)
 
 
-def _said(row: Row) -> Source:
+def _source_of_row(row: Row) -> Source:
     label = "" if row.label is None else str(row.label)
-    known = {"role": row.role, "label": label, "study": row.study, "patient": row.patient, "mask_kind": row.mask_kind}
-    return Source(row.file, f"row {row.number}", {**dict(row.attributes), **known}, row.mask)
+    cells = {"role": row.role, "label": label, "study": row.study, "patient": row.patient, "mask_kind": row.mask_kind}
+    return Source(row.file, f"row {row.number}", {**dict(row.attributes), **cells}, row.mask)
 
 
 def rows_of(source: Source, base: Path, rows: Rows) -> None:
     """Add the rows of a source; paths in them are relative to ``base``."""
-    found = [*_found(source.path)]
-    studies = [one for one in found if isinstance(one, Study)]
-    for one in found:
-        if not isinstance(one, Study):
-            rows.left_out.append(LeftOut(one.path, one.reason, isinstance(one, UnreadableImage)))
+    discovered = [*_discovered(source.path)]
+    studies = [item for item in discovered if isinstance(item, Study)]
+    for item in discovered:
+        if not isinstance(item, Study):
+            rows.left_out.append(LeftOut(item.path, item.reason, isinstance(item, UnreadableImage)))
     if source.mask is not None and len(studies) > 1:
         raise ManifestError(
             f"{source.name}: one mask for {len(studies)} studies; name each study's file in a row of its own"
         )
     for study in studies:
         group = relative(study.files[0], base) if len(study.files) > 1 else ""
-        known = {
-            "study": group or source.said.get("study", ""),
-            "patient": source.said.get("patient") or study.patient or "",
+        identity = {
+            "study": group or source.cells.get("study", ""),
+            "patient": source.cells.get("patient") or study.patient or "",
         }
         mask = relative(source.mask, base) if source.mask is not None else ""
         for file in study.files:
-            rows.cells.append({**source.said, **known, "mask": mask, "file": relative(file, base)})
+            rows.cells.append({**source.cells, **identity, "mask": mask, "file": relative(file, base)})
 
 
-def _found(path: Path) -> Iterator[Study | Skipped | UnreadableImage]:
+def _discovered(path: Path) -> Iterator[Study | Skipped | UnreadableImage]:
     if on_disk(path) == path:
         yield from discover(path)
     elif on_disk(path).is_file():
@@ -155,9 +155,9 @@ def slices_of(volume: Volume) -> list[Cells] | UnreadableImage:
 def _slices(volume: Volume, count: int, mask: tuple[Array, bool] | None) -> Iterator[Cells]:
     """``mask`` is what it marks (X, Y, count) on the grid of the volume, and whether its own grid is another one."""
     for index in range(count):
-        own: Mapping[str, str] = {"file": f"{volume.cells['file']}#z{index + 1}"}
+        slice_cells: Mapping[str, str] = {"file": f"{volume.cells['file']}#z{index + 1}"}
         if mask is not None:
             drawn, part = bool(mask[0][..., index].any()), "" if mask[1] else f"#z{index + 1}"
             label = str(int(drawn)) if volume.cells.get("label") == "1" else volume.cells.get("label", "")
-            own = {**own, "mask": f"{volume.cells['mask']}{part}" if drawn else "", "label": label}
-        yield {**volume.cells, **own, "study": volume.cells.get("study") or volume.cells["file"]}
+            slice_cells = {**slice_cells, "mask": f"{volume.cells['mask']}{part}" if drawn else "", "label": label}
+        yield {**volume.cells, **slice_cells, "study": volume.cells.get("study") or volume.cells["file"]}

@@ -52,9 +52,9 @@ class Pair(nn.Module):
 
         The features are upsampled, then brought to length 1, then compared.
         """
-        known, learned = self.features(images)
-        height, width = known[0].shape[-2:]
-        return [feature_discrepancy(*pair, (height, width)) for pair in zip(known, learned, strict=True)]
+        expert, apprentice = self.features(images)
+        height, width = expert[0].shape[-2:]
+        return [feature_discrepancy(*pair, (height, width)) for pair in zip(expert, apprentice, strict=True)]
 
     def on_own_grids(self, images: Tensor) -> list[Tensor]:
         """The discrepancy of each scale on the grid of its features, (B, 1, h, w)."""
@@ -64,8 +64,8 @@ class Pair(nn.Module):
         """Of the expert, without gradient, and of the apprentice."""
         normalized = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.std
         with torch.no_grad():
-            known = self.expert(normalized)
-        return known, self.apprentice(normalized)
+            expert_features = self.expert(normalized)
+        return expert_features, self.apprentice(normalized)
 
     def restart(self, backbone: Backbone, expert: Mapping[str, Tensor], generator: Generator) -> None:
         """The expert's weights, and a new apprentice drawn from ``generator``."""
@@ -97,10 +97,10 @@ def expert_weights(backbone: Backbone, path: Path | None, generator: Generator) 
     """
     if path is None:
         return built(backbone, generator).state_dict(), "random"
-    tensors, known = read(path), digest(path)
+    tensors, file_digest = read(path), digest(path)
     try:
         expert = backbone.build(tensors)
     except BackboneError as error:
         raise BackboneError(f"{path}: {error}") from None
-    log.info("expert: %s from %s (SHA-256 %s)", backbone.title, path, known)
-    return expert.state_dict(), known
+    log.info("expert: %s from %s (SHA-256 %s)", backbone.title, path, file_digest)
+    return expert.state_dict(), file_digest

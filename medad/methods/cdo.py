@@ -111,7 +111,9 @@ class CDO(Method):
         images, masks = self._with_noise(batch, generator, self.settings.rectangles)
         maps = self.pair(images)
         synthetic = _on_grid_of(maps[0], masks)
-        return torch.stack([collaborative_loss(one, synthetic, self.settings.gamma) for one in maps]).sum()
+        return torch.stack(
+            [collaborative_loss(discrepancy, synthetic, self.settings.gamma) for discrepancy in maps]
+        ).sum()
 
     @torch.no_grad()
     def _separation(self, images: Tensor, masks: Tensor) -> tuple[float, float] | None:
@@ -164,7 +166,10 @@ def _from_features(pair: Pair, images: Tensor) -> Tensor:
 def _from_cosines(pair: Pair, images: Tensor) -> Tensor:
     """2025: the mean over the scales of 1 - cosine similarity, each upsampled from its own grid, (B, 1, S, S)."""
     size = images.shape[-2:]
-    scales = [interpolate(one / 2, size, mode="bilinear", align_corners=True) for one in pair.on_own_grids(images)]
+    scales = [
+        interpolate(discrepancy / 2, size, mode="bilinear", align_corners=True)
+        for discrepancy in pair.on_own_grids(images)
+    ]
     return torch.stack(scales).mean(dim=0)
 
 

@@ -132,8 +132,8 @@ class DDAD(Method):
         return score_in_shares(self._score, images)
 
     def _score(self, images: Tensor) -> dict[str, Scored]:
-        seen = self._look(images)
-        return {name: self._scored(name, read(seen)) for name, read in self._read.items()}
+        evidence = self._look(images)
+        return {name: self._scored(name, read(evidence)) for name, read in self._read.items()}
 
     def _scored(self, name: str, maps: Tensor) -> Scored:
         if name in self.refiners:

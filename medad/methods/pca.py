@@ -48,11 +48,11 @@ class PCA(Method):
                 "lower it (--set components=...) or give more studies"
             )
         seed = rng.initial_seed() % 2**32
-        found = decomposition.PCA(self.settings.components, svd_solver="randomized", random_state=seed)
-        found.fit(images.flatten(1).cpu().numpy())
+        pca = decomposition.PCA(self.settings.components, svd_solver="randomized", random_state=seed)
+        pca.fit(images.flatten(1).cpu().numpy())
         self.to(images.device)
-        self.center.copy_(torch.from_numpy(found.mean_))
-        self.basis.copy_(torch.from_numpy(found.components_))
+        self.center.copy_(torch.from_numpy(pca.mean_))
+        self.basis.copy_(torch.from_numpy(pca.components_))
 
     def score(self, images: Tensor) -> dict[str, Scored]:
         """Mean squared remainder."""

@@ -91,13 +91,13 @@ class Ratio(Method):
         if settings.use_archive:
             self.register_buffer("weights", torch.zeros(settings.members, count))
             self.register_buffer("biases", torch.zeros(settings.members))
-            for place, one in enumerate(maps):
-                self.register_buffer(f"normal_map_{place}", torch.zeros(1, 1, *one.shape[2:]))
+            for place, feature_map in enumerate(maps):
+                self.register_buffer(f"normal_map_{place}", torch.zeros(1, 1, *feature_map.shape[2:]))
         self.register_buffer("normal_center", torch.zeros(count))
         self.register_buffer("whitener", torch.zeros(count, count))
-        for place, one in enumerate(maps):
-            self.register_buffer(f"position_mean_{place}", torch.zeros(one.shape[1:]))
-            self.register_buffer(f"position_scale_{place}", torch.ones(one.shape[1:]))
+        for place, feature_map in enumerate(maps):
+            self.register_buffer(f"position_mean_{place}", torch.zeros(feature_map.shape[1:]))
+            self.register_buffer(f"position_scale_{place}", torch.ones(feature_map.shape[1:]))
 
     @property
     def scores(self) -> dict[str, str]:
@@ -158,7 +158,10 @@ class Ratio(Method):
                 for batch in torch.split(images, self.settings.batch_size):
                     maps = self._maps(batch.to(self.center.device))
                     vectors.append(pool_features(maps).cpu())
-                    new = [(one.double().sum(dim=0), one.double().square().sum(dim=0)) for one in maps]
+                    new = [
+                        (feature_map.double().sum(dim=0), feature_map.double().square().sum(dim=0))
+                        for feature_map in maps
+                    ]
                     sums = [(a + c, b + d) for (a, b), (c, d) in zip(sums, new, strict=True)] if sums else new
                 groups += [study.patient or f"study {study.id}"] * len(images)
                 advance(1)
@@ -183,7 +186,10 @@ class Ratio(Method):
                 drawn = self._drawn(labels, groups, random)
                 members.append(fit_ratio(features[drawn], labels[drawn], strength))
                 advance(1)
-        self._fill(weights=np.stack([one.weights for one in members]), biases=np.array([one.bias for one in members]))
+        self._fill(
+            weights=np.stack([member.weights for member in members]),
+            biases=np.array([member.bias for member in members]),
+        )
 
     def _drawn(self, labels: Ints, groups: Ints, random: np.random.Generator) -> Ints:
         """A bootstrap sample of the patients; all of them where it would lack normals or archive."""
@@ -194,10 +200,10 @@ class Ratio(Method):
         """Make the mean map of the normals zero."""
         weights = self._mean_weights().double().cpu()
         means = [first[None].cpu() for first, _ in normal.moments]
-        channels = [one.shape[1] for one in means]
+        channels = [mean_map.shape[1] for mean_map in means]
         starts = np.cumsum([0, *channels])
-        for place, one in enumerate(means):
-            spread = torch.einsum("bchw,c->bhw", one, weights[starts[place] : starts[place + 1]])[:, None]
+        for place, mean_map in enumerate(means):
+            spread = torch.einsum("bchw,c->bhw", mean_map, weights[starts[place] : starts[place + 1]])[:, None]
             if place < SCALES:
                 first = sum(channels) + int(starts[place])
                 part = slice(first, first + channels[place])

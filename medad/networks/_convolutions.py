@@ -18,7 +18,7 @@ class ManyMaps:
     def __init__(self, convolution: nn.Conv2d) -> None:
         above, here, below = torch.split(convolution.weight.detach(), 1, dim=2)
         filters = (above, (above + here + below) / 2, (above - here + below) / 2, below)
-        self._filters = [one.contiguous(memory_format=torch.channels_last) for one in filters]
+        self._filters = [row_filter.contiguous(memory_format=torch.channels_last) for row_filter in filters]
         bias = None if convolution.bias is None else convolution.bias.detach()
         self._biases = (None, bias, None, None)  # the second part is in both rows
 

@@ -21,7 +21,9 @@ class Ensemble(nn.Module):
 
     def forward(self, images: Tensor) -> Reconstructions:
         """Images (B, C, H, W) -> means, and variances where the networks predict them, (K, B, C, H, W)."""
-        made: list[Reconstruction] = [member(images) for member in self.members]
-        mean = torch.stack([one.mean for one in made])
-        logs = [one.log_variance for one in made if one.log_variance is not None]
+        reconstructions: list[Reconstruction] = [member(images) for member in self.members]
+        mean = torch.stack([reconstruction.mean for reconstruction in reconstructions])
+        logs = [
+            reconstruction.log_variance for reconstruction in reconstructions if reconstruction.log_variance is not None
+        ]
         return Reconstructions(mean, torch.stack(logs).exp() if logs else None)

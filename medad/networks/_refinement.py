@@ -33,9 +33,9 @@ class ASRNet(nn.Module):
         """What ``layers`` give in evaluation mode for maps (B, inputs, H, W), H even, in less time on a CPU."""
         first, first_norm, relu, second, second_norm, _, last = cast(Any, self.layers)
         widen, mix = fuse_conv_bn_eval(first, first_norm), ManyMaps(fuse_conv_bn_eval(second, second_norm))
-        made = []
+        refined = []
         for part in torch.split(maps, IN_CACHE):
             wide = relu(F.conv2d(part, widen.weight, widen.bias, padding=(2, 1)))
             wide[:, :, [0, -1]] = 0  # what ``mix`` sees beyond the image
-            made.append(to_few_maps(relu(mix(wide)), last))
-        return torch.cat(made)
+            refined.append(to_few_maps(relu(mix(wide)), last))
+        return torch.cat(refined)

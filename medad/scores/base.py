@@ -23,9 +23,9 @@ class Score:
     needs_udm: bool = False
     refines: tuple[str, ...] = ()
 
-    def __call__(self, seen: Evidence) -> Tensor:
+    def __call__(self, evidence: Evidence) -> Tensor:
         """Evidence -> maps (B, M, H, W); for a refined score, the maps before refinement."""
-        return self.read(seen)
+        return self.read(evidence)
 
 
 def score(title: str, needs_udm: bool = False) -> Callable[[Read], Score]:
@@ -37,14 +37,14 @@ def refined(title: str, *inputs: str) -> Score:
     """The score of an ASR-Net that reads the maps of the scores named ``inputs``, in that order."""
     parts: list[Score] = [scores.get(name) for name in inputs]
     needs_udm = any(part.needs_udm for part in parts)
-    return Score(title, lambda seen: torch.cat([part(seen) for part in parts], dim=1), needs_udm, inputs)
+    return Score(title, lambda evidence: torch.cat([part(evidence) for part in parts], dim=1), needs_udm, inputs)
 
 
-def noise_variance(seen: Evidence) -> Tensor | float:
+def noise_variance(evidence: Evidence) -> Tensor | float:
     """Mean over the NDM of the predicted variance (B, C, H, W), or 1 where the networks predict none."""
-    return 1.0 if seen.ndm.variance is None else seen.ndm.variance.mean(dim=0)
+    return 1.0 if evidence.ndm.variance is None else evidence.ndm.variance.mean(dim=0)
 
 
-def noise_scale(seen: Evidence) -> Tensor | float:
+def noise_scale(evidence: Evidence) -> Tensor | float:
     """Square root of :func:`noise_variance`."""
-    return noise_variance(seen) ** 0.5
+    return noise_variance(evidence) ** 0.5

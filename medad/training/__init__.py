@@ -165,7 +165,7 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
     for task in tasks:
         task.network.train()
     stepper = _stepper(tasks, device)
-    seen: list[Tensor] = []
+    batch_losses: list[Tensor] = []
     saved = time.monotonic()
 
     def begin_epoch(engine: Any) -> None:
@@ -183,14 +183,14 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
         if tasks[0].clip is not None:
             stepper.clip(tasks[0].clip)
         stepper.optimizer.step()
-        seen.append(losses.detach())
+        batch_losses.append(losses.detach())
 
     def finish_epoch(engine: Any) -> None:
         nonlocal saved
         if session.stop.is_set():
             return
-        _report(tasks, torch.stack(seen).cpu().double().mean(dim=0).tolist(), session)
-        seen.clear()
+        _report(tasks, torch.stack(batch_losses).cpu().double().mean(dim=0).tolist(), session)
+        batch_losses.clear()
         now, last = time.monotonic(), len(tasks[0].losses) == tasks[0].epochs
         if session.keep and (now - saved >= SECONDS_BETWEEN_CHECKPOINTS or last):
             stepper.give_back()

@@ -16,8 +16,8 @@ State = dict[str, Any]  # tensors, numbers, and lists and dictionaries of them; 
 
 def write(folder: Path, states: dict[str, State]) -> None:
     """Store the states of tasks that are trained together in one file: they are at one epoch, or at the one before."""
-    first, *others = states
-    path = folder / f"{_stem(first)}{f'+{len(others)}' if others else ''}.pt"
+    first, *rest = states
+    path = folder / f"{_stem(first)}{f'+{len(rest)}' if rest else ''}.pt"
     with writing(path) as part:
         try:
             torch.save(states, part)
@@ -28,14 +28,14 @@ def write(folder: Path, states: dict[str, State]) -> None:
 def read(folder: Path, tasks: Collection[str]) -> dict[str, State]:
     """The states of those of ``tasks`` that have one: where several files hold a task, the furthest."""
     stems = {_stem(task) for task in tasks}
-    found: dict[str, State] = {}
+    furthest: dict[str, State] = {}
     for path in sorted(folder.glob("*.pt")):
         if path.stem.partition("+")[0] in stems:
             states = _load(path)
             for task in states.keys() & set(tasks):
-                if task not in found or len(states[task]["losses"]) > len(found[task]["losses"]):
-                    found[task] = states[task]
-    return found
+                if task not in furthest or len(states[task]["losses"]) > len(furthest[task]["losses"]):
+                    furthest[task] = states[task]
+    return furthest
 
 
 def _load(path: Path) -> dict[str, State]:

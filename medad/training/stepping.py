@@ -73,11 +73,11 @@ class Together:
     def losses(self, batches: Tensor) -> Tensor:
         """A batch for each network, (K, B, C, H, W) -> the loss of each, (K,)."""
 
-        def one(weights: dict[str, Tensor], buffers: dict[str, Tensor], batch: Tensor) -> Any:
+        def network_loss(weights: dict[str, Tensor], buffers: dict[str, Tensor], batch: Tensor) -> Any:
             state = {f"network.{name}": value for name, value in (*weights.items(), *buffers.items())}
             return functional_call(self._loss, state, (batch,))
 
-        losses: Tensor = vmap(one)(self._weights, self._buffers, batches)
+        losses: Tensor = vmap(network_loss)(self._weights, self._buffers, batches)
         return losses
 
     @torch.no_grad()
@@ -96,8 +96,8 @@ class Together:
         for place, (network, optimizer) in enumerate(zip(self._networks, self._optimizers, strict=True)):
             for name, value in (*network.named_parameters(), *network.named_buffers()):
                 value.copy_((self._weights if name in self._weights else self._buffers)[name][place])
-            own = dict(enumerate(network.parameters()))
-            _load(optimizer, {index: _member(values, place, own[index]) for index, values in state.items()})
+            parameters = dict(enumerate(network.parameters()))
+            _load(optimizer, {index: _member(values, place, parameters[index]) for index, values in state.items()})
 
     def _stack(self, index: int, states: Sequence[dict[int, dict[str, Tensor]]]) -> dict[str, Tensor]:
         return {

@@ -114,11 +114,11 @@ class Task:
 
     def restore(self, state: State, source: Path) -> None:
         """Go back to a state, which comes from the folder ``source``. That of another training is refused."""
-        own, stored = self._identity(), state["of"]
-        other = [what for what in {**own, **stored} if own.get(what) != stored.get(what)]
-        if other or len(state["losses"]) > self.epochs:
+        current, stored = self._identity(), state["of"]
+        differing = [what for what in {**current, **stored} if current.get(what) != stored.get(what)]
+        if differing or len(state["losses"]) > self.epochs:
             raise TrainingError(
-                f"{source} holds a checkpoint of {self.name} with other {', '.join(other) or 'epochs'}: "
+                f"{source} holds a checkpoint of {self.name} with other {', '.join(differing) or 'epochs'}: "
                 "remove the folder to train anew, or go on with the settings and data it was made with"
             )
         self.network.load_state_dict(state["network"])

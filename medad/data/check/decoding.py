@@ -41,18 +41,18 @@ class Finding:
 
 def tasks_of(studies: Iterable[Study]) -> list[Task]:
     """One task for each study, or for all slices of one volume, which is decoded once."""
-    found: dict[tuple[Path, ...], list[Study]] = {}
+    studies_by_files: dict[tuple[Path, ...], list[Study]] = {}
     for study in studies:
         files = (slice_of(study.files[0])[0],) if len(study.files) == 1 else study.files
-        found.setdefault(files, []).append(study)
+        studies_by_files.setdefault(files, []).append(study)
     return [
         Task(
             files,
-            tuple(slice_of(study.files[0])[1] for study in own),
-            tuple(study.mask for study in own),
-            tuple(study.id for study in own),
+            tuple(slice_of(study.files[0])[1] for study in group),
+            tuple(study.mask for study in group),
+            tuple(study.id for study in group),
         )
-        for files, own in found.items()
+        for files, group in studies_by_files.items()
     ]
 
 

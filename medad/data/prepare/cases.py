@@ -152,8 +152,8 @@ def boxes_filled(boxes: Sequence[tuple[float, float, float, float]], shape: tupl
     """(H, W), true inside the boxes (x, y, width, height in pixels), which are cut at the border."""
     marked = np.zeros(shape, dtype=bool)
     for x, y, width, height in boxes:
-        left, top = max(0, round(x)), max(0, round(y))
-        marked[top : max(top + 1, round(y + height)), left : max(left + 1, round(x + width))] = True
+        left_edge, top = max(0, round(x)), max(0, round(y))
+        marked[top : max(top + 1, round(y + height)), left_edge : max(left_edge + 1, round(x + width))] = True
     return marked
 
 

@@ -74,7 +74,7 @@ def prepare(
     if not isinstance(dataset, MedADLayout):
         raise PrepareError(f"{dataset.title} is read as it was published: there is nothing to prepare")
     listed = dataset.own_split(cases) if split is None else dataset.names(split)
-    names = set() if listed is None else {one for titles in listed.values() for one in titles}
+    names = set() if listed is None else {name for titles in listed.values() for name in titles}
     chosen = [case for case in cases if listed is None or case.name in names]
     _check(dataset, cases, chosen, listed)
     root = out / dataset.folder
@@ -83,7 +83,7 @@ def prepare(
     _claim(root, preprocessing)
     done, unreadable = _prepare_all(chosen, root, preprocessing, workers or cores())
     readable = [case for case in chosen if case.name in done]
-    write_cases(root, [_known(case) for case in sorted(readable, key=lambda case: case.name)])
+    write_cases(root, [_prepared_case(case) for case in sorted(readable, key=lambda case: case.name)])
     notes: list[str] = []
     drawn = listed is None
     if split is not None and listed is not None:
@@ -96,9 +96,9 @@ def prepare(
     return Prepared(
         root,
         CUSTOM if drawn else dataset.kind(listed),
-        {title: len(one) for title, one in listed.items()},
-        sum(not one.kept for one in done.values()),
-        sum(one.kept for one in done.values()),
+        {title: len(listed_names) for title, listed_names in listed.items()},
+        sum(not case.kept for case in done.values()),
+        sum(case.kept for case in done.values()),
         len(unreadable),
         len(names - {case.name for case in cases}),
         tuple(notes),
@@ -148,7 +148,7 @@ def _prepare_all(
     jobs = [Job(case, root, preprocessing, before.get(case.name)) for case in cases]
     done: dict[str, Done] = {}
     unreadable: list[Unreadable] = []
-    write_file(root / JOURNAL, "".join(_line(one) for one in before.values()).encode())
+    write_file(root / JOURNAL, "".join(_line(record) for record in before.values()).encode())
     with (root / JOURNAL).open("a", encoding="utf-8") as journal:
         for job, result in each(prepare_case, jobs, workers, f"prepare {root.name}"):
             if isinstance(result, Done):
@@ -165,7 +165,7 @@ def _prepare_all(
     (root / UNREADABLE).unlink(missing_ok=True)
     if unreadable:
         columns = ("name", "file", "reason")
-        write_csv(root / UNREADABLE, columns, sorted(astuple(one) for one in unreadable))
+        write_csv(root / UNREADABLE, columns, sorted(astuple(case) for case in unreadable))
     return done, unreadable
 
 
@@ -175,21 +175,21 @@ def _line(done: Done) -> str:
 
 def _recorded(root: Path) -> dict[str, Done]:
     """What runs before this one made, by name; the last line of one that was killed may be cut off."""
-    found = {}
+    records = {}
     if (root / DIGESTS).is_file():
         for name, image, mask, size in read_cells(root / DIGESTS, COLUMNS[0])[1]:
-            found[name] = Done(name, image, mask, int(size))
+            records[name] = Done(name, image, mask, int(size))
     if (root / JOURNAL).is_file():
         for line in (root / JOURNAL).read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 name, image, mask, size = parse_json(line, JOURNAL)
             except (ParseError, ValueError, TypeError):
                 continue
-            found[name] = Done(name, image, mask, size)
-    return found
+            records[name] = Done(name, image, mask, size)
+    return records
 
 
-def _known(case: RawCase) -> PreparedCase:
+def _prepared_case(case: RawCase) -> PreparedCase:
     kind: MaskKind | None = "pixels" if case.mask else "boxes" if case.boxes else None
     patient = person_hash(case.patient) if case.patient else None
     return PreparedCase(case.name, patient, case.label, kind, case.attributes)

@@ -80,20 +80,20 @@ def write_demo(
         raise ValueError(f"image_size must be at least 32, got {image_size}")
     settings = {"version": VERSION, "seed": seed, "image_size": image_size, "counts": asdict(counts)}
     people = _people(seed, counts)
-    known = _claim(root, settings)
-    if (root / RECORD).is_file() and len(known) == len(people):
+    records = _claim(root, settings)
+    if (root / RECORD).is_file() and len(records) == len(people):
         shutil.rmtree(root / STATE, ignore_errors=True)
         return
     template: Template | None = None
     with _one_thread():
         for done, person in enumerate(people, start=1):
-            if person.id not in known:
+            if person.id not in records:
                 template = template or load_template()
-                known[person.id] = _write_person(root, person, template, seed, image_size)
+                records[person.id] = _write_person(root, person, template, seed, image_size)
             if progress is not None:
                 progress(done, len(people))
     _put(root, NOTICE_FILE, NOTICE.encode())
-    _put(root, RECORD, _json({**settings, "license": NOTICE, "studies": [known[person.id] for person in people]}))
+    _put(root, RECORD, _json({**settings, "license": NOTICE, "studies": [records[person.id] for person in people]}))
     shutil.rmtree(root / STATE)
 
 
@@ -156,23 +156,23 @@ def _claim(root: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Make ``root`` ours with these settings; the records of the subjects that it already holds, by id."""
     if root.exists() and not root.is_dir():
         raise MedadError(f"{root} is a file; the demo data needs a folder")
-    found = _settings(root)
-    if found is None and root.is_dir() and any(path.name != STATE for path in root.iterdir()):
+    stored_settings = _settings(root)
+    if stored_settings is None and root.is_dir() and any(path.name != STATE for path in root.iterdir()):
         raise MedadError(f"{root} holds other files and no demo data of ours; choose a new or empty folder")
-    if found is not None and found != settings:
+    if stored_settings is not None and stored_settings != settings:
         _clear(root)
-    known = {record["id"]: record for record in _records(root) if _is_whole(root, record)}
-    if not (root / RECORD).is_file() or len(known) < sum(settings["counts"].values()):
+    records = {record["id"]: record for record in _records(root) if _is_whole(root, record)}
+    if not (root / RECORD).is_file() or len(records) < sum(settings["counts"].values()):
         _put(root, f"{STATE}/settings.json", _json(settings))
-    return known
+    return records
 
 
 def _settings(root: Path) -> dict[str, Any] | None:
     """The settings that ``root`` was written with, or None if it is no demo data."""
     for path in (root / RECORD, root / STATE / "settings.json"):
-        held = _read(path)
-        if held is not None and {"version", "seed", "image_size", "counts"} <= held.keys():
-            return {key: held[key] for key in ("version", "seed", "image_size", "counts")}
+        content = _read(path)
+        if content is not None and {"version", "seed", "image_size", "counts"} <= content.keys():
+            return {key: content[key] for key in ("version", "seed", "image_size", "counts")}
     return None
 
 
@@ -184,14 +184,14 @@ def _records(root: Path) -> Iterator[dict[str, Any]]:
 
 
 def _is_whole(root: Path, record: dict[str, Any]) -> bool:
-    wanted = [*record["files"], record["mask"]]
-    return all((root / path).is_file() for path in wanted if path is not None)
+    paths = [*record["files"], record["mask"]]
+    return all((root / path).is_file() for path in paths if path is not None)
 
 
 def _clear(root: Path) -> None:
     """Remove what we wrote, by our own names only; the settings go last, so that an interrupted clearing is resumed."""
-    held = _settings(root)
-    _put(root, f"{STATE}/settings.json", _json(held or {}))
+    settings = _settings(root)
+    _put(root, f"{STATE}/settings.json", _json(settings or {}))
     (root / RECORD).unlink(missing_ok=True)
     (root / NOTICE_FILE).unlink(missing_ok=True)
     for path in root.iterdir():
@@ -207,10 +207,10 @@ def _json(value: dict[str, Any]) -> bytes:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        held = read_json(path)
+        content = read_json(path)
     except ParseError:
         return None
-    return held if isinstance(held, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def _put(root: Path, name: str, content: bytes) -> None:

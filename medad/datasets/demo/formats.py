@@ -151,7 +151,7 @@ def _identity(number: int, seed: int) -> dict[str, Any]:
 def _acquisition(scan: Scan) -> dict[str, Any]:
     """Geometry in LPS, where x and y have the opposite sign of RAS, and the sequence."""
     rows, columns = scan.stored.shape
-    left = _decimal(-TEMPLATE_CENTER_MM[0] + _corner(columns, scan.spacing_mm))
+    left_edge = _decimal(-TEMPLATE_CENTER_MM[0] + _corner(columns, scan.spacing_mm))
     back = _decimal(-TEMPLATE_CENTER_MM[1] + _corner(rows, scan.spacing_mm))
     return {
         "ImageType": ["DERIVED", "SECONDARY", "OTHER"],
@@ -160,7 +160,7 @@ def _acquisition(scan: Scan) -> dict[str, Any]:
         "PatientPosition": "HFS",
         "PositionReferenceIndicator": "",
         "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
-        "ImagePositionPatient": [left, back, _decimal(scan.level_mm)],
+        "ImagePositionPatient": [left_edge, back, _decimal(scan.level_mm)],
         "SliceLocation": _decimal(scan.level_mm),
         "SliceThickness": SLICE_THICKNESS_MM,
         "PixelSpacing": [_decimal(scan.spacing_mm)] * 2,
