@@ -1,8 +1,9 @@
-"""The model folder: weights as safetensors, everything else as JSON. Nothing in it is executed.
+"""Save and load model folders: weights as safetensors, everything else as JSON. Loading executes no code from them.
 
-Weights made elsewhere can be brought in: write the two files by hand. ``model.json`` holds the fields of :class:`Card`
-(copy one and change it); ``weights.safetensors`` holds these tensors, where M is ``ndm`` or ``udm`` and K counts its
-networks from 0 (NETWORK = M.members.K). Each batch norm is weight, bias, running_mean and running_var.
+Weights that were trained elsewhere can be imported by writing the two files by hand. ``model.json`` holds the fields of
+:class:`Card` (copy one and change it). ``weights.safetensors`` holds the following tensors, where M is ``ndm`` or
+``udm``, K counts its networks from 0, and NETWORK is ``M.members.K``. The tensors of a batch norm are weight, bias,
+running_mean and running_var::
 
     NETWORK.encoder.{0,3,6,9}.weight                the four convolutions; {1,4,7,10} their batch norms
     NETWORK.encoder.13.{weight,bias}                linear to 2048; 14 its batch norm
@@ -46,7 +47,7 @@ FORMAT: Literal[1] = 1
 CARD_BYTES = 32 * 2**20
 MOST_KEYS = 1000
 MOST_NORMALS = 1_000_000
-ROUNDING = 1e-9  # by which a percentile may fall below the one before it
+ROUNDING = 1e-9  # relative tolerance by which a percentile may fall below the one before it
 
 
 def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
@@ -60,19 +61,19 @@ Rising = Annotated[tuple[Number, ...], AfterValidator(_rising)]
 
 
 class Card(Strict):
-    """``model.json``: what the model is and what it was made from.
+    """The content of ``model.json``: the method, its settings, the training data, thresholds and color scales.
 
-    ``score`` ranks studies and ``map`` names the score whose map is drawn, unless others are asked for; ``map_check``
-    is the pixel AUROC of each map on synthetic lesions, by which ``map`` was chosen. Above its ``map_threshold``, a
-    pixel of a map counts as abnormal and is colored; ``map_scale`` is where the color scale ends, above its start. For
-    each score,
-    ``calibration`` holds the sorted scores of the normals that were held out for calibration (empty if none were), and
-    ``thresholds`` its operating points by name: a study is flagged whose score is above. ``profile`` is what the
-    training images were like: what a gate compares a new study with. ``loss_fall`` says for each network that was
-    trained how far its loss still fell at the end (medad.training.history.late_fall).
+    ``score`` ranks studies, and ``map`` names the score whose map is drawn, unless the user selects others.
+    ``map_check`` is the pixel AUROC of each map on synthetic lesions, by which ``map`` was chosen. A pixel above
+    ``map_threshold`` counts as abnormal and is colored; ``map_scale`` is the upper end of the color scale.
 
-    ``percentiles`` stands on the cards of earlier versions only. They are those of training normals, which every new
-    study seems to exceed, so nothing reads them.
+    ``calibration`` holds for each score the sorted scores of the held-out normal studies, or nothing if none were held
+    out. ``thresholds`` holds for each score its operating points by name: a study above the threshold is flagged.
+    ``profile`` describes the training images; the input gate compares new studies with it. ``loss_fall`` says for each
+    network how much its loss still fell at the end of training (:func:`medad.training.history.late_fall`).
+
+    ``percentiles`` exists on cards of earlier versions only and is not read. These are percentiles of training normals,
+    which nearly every new study exceeds.
     """
 
     format: Literal[1] = FORMAT
@@ -98,8 +99,7 @@ class Card(Strict):
 
     @model_validator(mode="after")
     def _colors(self) -> Card:
-        """A color scale ends above its start: above ``map_threshold``, or above 0 where :meth:`color_range` begins
-        there."""
+        """Check that each color scale ends above its start, which is ``map_threshold`` or 0 (:meth:`color_range`)."""
         for name, top in self.map_scale.items():
             start = self.map_threshold.get(name, 0.0)
             if top <= start and top <= 0:
@@ -120,7 +120,7 @@ class Card(Strict):
     @field_validator("profile")
     @classmethod
     def _formed(cls, profile: dict[str, Any]) -> dict[str, Any]:
-        """A profile of another version is left to the gate, which can be switched off."""
+        """Check a profile of this version. One of another version is left to the gate, which can be switched off."""
         if profile.get("version") == VERSION:
             try:
                 check_profile(profile)
@@ -129,19 +129,19 @@ class Card(Strict):
         return profile
 
     def ranking_score(self, primary: str) -> str:
-        """The score that ranks studies: the method's ``primary`` one where the card names none."""
+        """Return the score that ranks studies: the card's, else the method's ``primary`` score."""
         return self.score or primary
 
     def drawn_map(self, score: str) -> str:
-        """The score whose map is drawn where ``score`` ranks; that of ``score`` itself where the card names none."""
+        """Return the score whose map is drawn if ``score`` ranks the studies: the card's ``map``, else ``score``."""
         return self.map or score
 
     def color_range(self, name: str) -> tuple[float, float]:
-        """The values of a map between which it is colored: below the first it is clear, above the second saturated.
+        """Return the start and the end of the color scale of the map of score ``name``.
 
-        The second is ``map_scale``, of any sign. The first is ``map_threshold``, which nearly all pixels of normal
-        studies are below. A card of an earlier version may name none below its ``map_scale``, for that was of training
-        normals and the threshold of held-out ones: there the scale begins at 0.
+        A pixel below the start is transparent, one above the end has the last color. The end is ``map_scale``, of any
+        sign. The start is ``map_threshold``, which nearly all pixels of normal studies lie below. On cards of earlier
+        versions the threshold may exceed ``map_scale``, as the two came from different studies: then the start is 0.
         """
         top, start = self.map_scale[name], self.map_threshold.get(name, 0.0)
         return (start, top) if start < top else (0.0, top)
@@ -149,7 +149,7 @@ class Card(Strict):
 
 @dataclass(frozen=True)
 class Model:
-    """A trained method with its card; ``digest`` identifies weights and card."""
+    """A trained method with its card. ``digest`` identifies the two files: 16 hex digits."""
 
     method: Method
     card: Card
@@ -157,23 +157,27 @@ class Model:
 
 
 def save(folder: Path, method: Method, card: Card) -> None:
-    """Write the model folder; it appears whole or not at all."""
+    """Write the weights and then the card of a model to ``folder``, each atomically.
+
+    Raises:
+        WriteError: the operating system refuses.
+    """
     tensors = {name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}
     with writing(folder / WEIGHTS, durable=True) as part:
         try:
             save_file(tensors, part)
-        except SafetensorError as error:  # its text for a full disk, too
+        except SafetensorError as error:  # also raised for a full disk
             raise WriteError(f"{folder / WEIGHTS} cannot be written: {error}") from None
     write_json(folder / CARD, card.model_dump(mode="json"), durable=True)
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> Model:
-    """The model in ``folder``, ready to score on ``device``.
+    """Load the model in ``folder``, ready to score on ``device``.
 
-    Nothing is allocated for its networks before the card is valid and the header of the weights fits it.
+    Memory for the networks is allocated only after the card and the header of the weights have been checked.
 
     Raises:
-        ModelError: it is no model folder, or its parts do not fit together; the message says which.
+        ModelError: the folder holds no model, or its card and weights do not fit; the message names the part.
     """
     check_files(folder)
     _refuse_links(folder)
@@ -195,10 +199,10 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
 
 
 def read_card(folder: Path) -> Card:
-    """The card of a model folder.
+    """Read the card of a model folder.
 
     Raises:
-        ModelError: it is none; the message names the field.
+        ModelError: ``model.json`` is not a valid card; the message names the field.
     """
     path = folder / CARD
     try:
@@ -216,7 +220,7 @@ def read_card(folder: Path) -> Card:
 
 
 def _refuse_links(folder: Path) -> None:
-    """What is copied or sent with a model is its own: a link out of the folder could take any file along."""
+    """Refuse symbolic links that lead out of the folder: copying the model could copy any file of the machine."""
     home = folder.resolve()
     for path in sorted(folder.iterdir()):
         if path.is_symlink() and not path.resolve().is_relative_to(home):
@@ -224,7 +228,7 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _check_fit(folder: Path, kind: type[Method], settings: Settings, header: Mapping[str, Form]) -> None:
-    """Compare the header with the networks that the settings describe, built without memory for their weights."""
+    """Compare the header with the networks that the settings describe, built on the meta device without memory."""
     if len(header) < settings.least_tensors:
         raise WeightsError(
             f"{folder / WEIGHTS}: {len(header)} tensors, and the settings in {CARD} describe at least "

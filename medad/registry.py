@@ -1,7 +1,7 @@
 """Registries of networks, scores, methods, datasets and backbones: each file in a package registers one name.
 
-The file ``medad/networks/aeu.py`` registers the network "aeu". The names are therefore read from the file names, without
-importing torch; a file is imported when its entry is first requested.
+The file ``medad/networks/aeu.py`` registers the network "aeu". The names are therefore read from the file names,
+without importing torch; a file is imported when its entry is first requested.
 """
 
 from __future__ import annotations
