@@ -79,7 +79,7 @@ class Settings(Strict):
 
     @classmethod
     def of_card(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the ``stored`` settings of a model card; settings that are newer than the card get their former value."""
+        """Return the ``stored`` settings of a model card, with former values for settings newer than the card."""
         return dict(stored)
 
 

@@ -31,7 +31,7 @@ def read_cells(path: Path, needed: str) -> tuple[list[str], list[list[str]]]:
     """Return the headings and the rows of a table, all cells as text.
 
     A CSV file is UTF-8, with or without BOM, and separated by comma, semicolon or tab: the delimiter is the one that
-    makes ``needed`` a heading. Any other supported file is Parquet.
+    makes ``needed`` a heading. A file that ends in .parquet or .pq is Parquet.
 
     Raises:
         TableError: the file cannot be read as a table, or it has no column ``needed``.

@@ -1,8 +1,8 @@
 """Write files atomically.
 
-Every file that medad writes goes through :func:`writing`: the content goes to a temporary file in the same folder, which
-then replaces the target. A reader never sees half a file, and a failed write leaves the previous file unchanged. Text in
-CSV tables is guarded by ``medad.text``.
+Every file that medad writes goes through :func:`writing`: the content goes to a temporary file in the same folder,
+which then replaces the target. A reader never sees half a file, and a failed write leaves the previous file unchanged.
+Text in CSV tables is guarded by ``medad.text``.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def writing(path: Path, *, durable: bool = False, exclusive: bool = False) -> It
     """Yield the path of a temporary file beside ``path``, which replaces ``path`` if the block ends without an error.
 
     The temporary name ends like that of ``path``, for libraries that infer the format from it, and it is unique for
-    each writer. With ``exclusive``, the caller holds a lock on the folder: the name is always ``.part-NAME``, and a file
-    that a killed process left there is overwritten. With ``durable``, the content is flushed to the disk before the
-    replacement and survives a power failure.
+    each writer. With ``exclusive``, the caller holds a lock on the folder: the name is always ``.part-NAME``, and a
+    file that a killed process left there is overwritten. With ``durable``, the content is flushed to the disk before
+    the replacement and survives a power failure.
 
     Raises:
         WriteError: the operating system refuses, for example because the disk is full.

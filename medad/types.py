@@ -19,11 +19,11 @@ class MedadError(Exception):
 class Study:
     """A unit that gets one score: a radiograph, a slice or a volume. It holds paths, not pixels.
 
-    ``id`` is unique within its dataset or folder and is never a patient's name or number. ``patient`` groups the studies
-    of one person. ``label`` is 0 (normal), 1 (abnormal) or None (unknown). ``mask`` is a file that marks the abnormal
-    pixels, as drawn (``mask_kind`` "pixels") or as filled bounding boxes ("boxes"). ``attributes`` are (name, value)
-    pairs that define subgroups, such as ("scanner", "A"). ``notes`` explain how doubtful files were grouped into this
-    study.
+    ``id`` is unique within its dataset or folder and is never a patient's name or number. ``patient`` groups the
+    studies of one person. ``label`` is 0 (normal), 1 (abnormal) or None (unknown). ``mask`` is a file that marks the
+    abnormal pixels, as drawn (``mask_kind`` "pixels") or as filled bounding boxes ("boxes"). ``attributes`` are (name,
+    value) pairs that define subgroups, such as ("scanner", "A"). ``notes`` explain how doubtful files were grouped into
+    this study.
     """
 
     id: str
