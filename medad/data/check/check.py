@@ -1,4 +1,4 @@
-"""Is a data set what it says it is: every file decoded, nothing on two sides, the split recognized or told apart."""
+"""Check a data set: decode every file and find images that occur on both sides or with both labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medad.wording import counted
 
 @dataclass
 class Checked:
-    """What was found. ``defects`` must be mended; ``notes`` are to be known."""
+    """The result of a check. ``defects`` must be corrected; ``notes`` are for information."""
 
     name: str
     kind: str
@@ -23,7 +23,10 @@ class Checked:
 
 
 def check(subject: Subject, workers: int = 0) -> Checked:
-    """Decode every study, compare their pixels, and add what was known before."""
+    """Decode every study, compare the pixels, and return these findings with those of ``subject``.
+
+    ``workers`` is the number of processes; 0 means one for each core.
+    """
     checked = Checked(subject.name, subject.kind, {title: len(studies) for title, studies in subject.lists.items()})
     checked.defects += subject.defects
     checked.notes += subject.notes
@@ -38,18 +41,19 @@ def check(subject: Subject, workers: int = 0) -> Checked:
         resampled += finding.resampled
         if finding.pixels:
             studies_by_digest.setdefault(finding.pixels, []).append(task.studies[0])
-    for task in tasks:  # in the order of the lists, whichever was done first
+    for task in tasks:  # in the order of the lists, not of completion
         checked.defects += defects_by_study[task.studies[0]]
     if resampled:
         first = min(resampled)
         checked.notes.append(f"{len(resampled)} masks lie on another grid than their images and are resampled: {first}")
     order = {study.id: place for place, study in enumerate(studies)}
     copies = [sorted(ids, key=order.__getitem__) for ids in studies_by_digest.values() if len(ids) > 1]
-    _tell_copies(sorted(copies, key=lambda group: order[group[0]]), subject.lists, checked)
+    _report_copies(sorted(copies, key=lambda group: order[group[0]]), subject.lists, checked)
     return checked
 
 
-def _tell_copies(copies: Sequence[Sequence[str]], lists: Lists, checked: Checked) -> None:
+def _report_copies(copies: Sequence[Sequence[str]], lists: Lists, checked: Checked) -> None:
+    """Add the groups of equal images to ``checked``: as defects across sides or labels, else as notes."""
     title_of = {study.id: title for title, studies in lists.items() for study in studies}
     label_of = {study.id: study.label for studies in lists.values() for study in studies}
 

@@ -1,4 +1,4 @@
-"""What there is to check at a place: manifests, prepared data sets, and the classes of benchmarks that have them."""
+"""Find what can be checked at a path: a manifest, prepared data sets, or the classes of a benchmark."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from medad.types import MedadError, Study
 from medad.wording import counted
 
 BROKEN = "broken"
-BLIND = "whether one is on two sides cannot be told"
+BLIND = "a patient on both sides cannot be detected"
 Lists = dict[str, tuple[Study, ...]]
 
 
 class CheckError(MedadError):
-    """A place where there is nothing to check."""
+    """The path holds nothing to check."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be checked: studies by list, and what is known before a file is opened."""
+    """A data set to check: its studies by list, and the findings that need no decoding."""
 
     name: str
     kind: str
@@ -38,11 +38,11 @@ class Subject:
 
 
 def subjects(root: Path) -> Iterator[Subject]:
-    """What there is to check at ``root``: a manifest, a prepared data set, or each of those in a data root.
+    """Yield the data sets to check at ``root``: a manifest, a prepared data set, or all of those in a data root.
 
     Raises:
-        CheckError: there is none.
-        MedadError: there is one that cannot be looked at.
+        CheckError: there is nothing to check.
+        MedadError: a data set cannot be read.
     """
     if not root.exists():
         raise CheckError(f"{root}: there is no such file or folder")
@@ -73,12 +73,12 @@ def subjects(root: Path) -> Iterator[Subject]:
 
 
 def _unknown(folder: str) -> MedADLayout:
-    """A folder in the Med-AD layout that is none of the published ones."""
+    """Return a dataset for a folder in the Med-AD layout that is not a registered dataset."""
     return MedADLayout(About(folder, "", "", "", "", "", "", "published"), folder)
 
 
 def of_dataset(dataset: Dataset, data_root: Path) -> Iterator[Subject]:
-    """The dataset below ``data_root``, or each of its classes; nothing where it is not there."""
+    """Yield the dataset below ``data_root``, or each of its classes; nothing if it is missing."""
     if isinstance(dataset, MedADLayout):
         root = data_root / dataset.folder
         if has_manifest(root) or (root / LISTED).is_file():
@@ -125,7 +125,7 @@ def _study(root: Path, name: str, label: int) -> Study:
 
 
 def _differences(dataset: MedADLayout, names: Mapping[str, Sequence[str]], kind: str) -> Iterator[str]:
-    """How a split differs from the published one, list by list."""
+    """Yield a sentence for each list that differs from the published split."""
     if kind == OFFICIAL:
         return
     published = dict(dataset.about.counts)
@@ -138,10 +138,11 @@ def _differences(dataset: MedADLayout, names: Mapping[str, Sequence[str]], kind:
 
 
 def of_manifest(path: Path) -> Subject:
-    """A manifest; studies whose files are not all there are told by count, and not decoded.
+    """Return a manifest as a subject; studies with missing files are counted as a defect and not decoded.
 
     Raises:
-        ManifestError, TableError: it has no rows that could be looked at.
+        ManifestError: the manifest has no usable rows.
+        TableError: the file is not a table.
     """
     manifest, problems = parse_manifest(path)
     test = manifest.studies("test")

@@ -1,4 +1,4 @@
-"""A split where the published one is not at hand: as many cases, drawn by seed, no patient on two sides."""
+"""Draw a split of the published sizes where the published split is not available; no patient is on both sides."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ Lists = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class _Person:
-    """The images of one patient, or one image of an unknown patient: names by label."""
+    """The names of the images of one patient, or of one image without a patient, by label (0, 1)."""
 
     names: tuple[list[str], list[str]]
 
 
 def custom_split(cases: Sequence[RawCase], counts: Mapping[str, int], seed: int) -> tuple[Lists, list[str]]:
-    """Names by list (in the words of LISTS), in a random order that only ``seed`` and the names decide; and what is
-    to be said of it.
+    """Draw a split from ``cases`` in a random order that depends only on ``seed`` and the names.
 
-    Lists are as long as ``counts`` says where there are enough cases of their label, else shorter by the same share.
-    Where patients have several images, some images may have to be left out so that no patient is on two sides.
+    The lists have the lengths ``counts``; if there are too few cases of a label, all lists of that label are shortened
+    in proportion. If patients have several images, some images may be left out so that no patient is on both sides.
+
+    Returns:
+        The names by list title (the keys of LISTS), and notes for the user on shortened lists.
     """
     lengths = {title: counts.get(title, 0) for title in LISTS}
     notes: list[str] = []
@@ -55,14 +57,14 @@ def _people(cases: Sequence[RawCase], seed: int) -> list[_Person]:
 
 
 def _drawn(seed: int, key: tuple[str, str]) -> bytes:
-    """A random number that is the same on every machine and in every version of Python."""
+    """Return random bytes that are the same on every machine and in every version of Python."""
     return hashlib.sha256(f"{seed}\t{key[0]}\t{key[1]}".encode()).digest()
 
 
 def _fill(lists: Lists, titles: Sequence[str], lengths: Mapping[str, int], people: Sequence[_Person]) -> list[_Person]:
-    """Fill the lists ``titles``: first with people whose images all find a place, then with parts of others'.
+    """Fill the lists ``titles``: first with people whose images all fit, then with some of the images of others.
 
-    Returns who was not taken.
+    Return the people of whom no image was taken.
     """
 
     def room(label: int) -> int:
