@@ -48,7 +48,7 @@ def extremes(pixels: Tensor) -> tuple[float, float]:
 
 
 def percentiles(pixels: Tensor) -> tuple[float, float]:
-    """Return the 0.5th and the 99.5th percentile of one to two million evenly spaced pixels."""
+    """Return the 0.5th and the 99.5th percentile of at most two million evenly spaced pixels."""
     flat = pixels.flatten()
     flat = flat[:: max(1, len(flat) // 1_000_000)]
     low, high = torch.quantile(flat[:2_000_000].float(), torch.tensor([0.005, 0.995])).tolist()

@@ -40,7 +40,7 @@ class Prepare(Transform):
     """Read one study and transform it: files -> (C, S, S) or (C, S, S, D) in [-1, 1], with invertible geometry."""
 
     def __init__(self, settings: Settings, split: bool = False) -> None:
-        """With ``split``, read the first volume or page of a file that holds several; without, such a file is refused."""
+        """With ``split``, read the first of several volumes or pages in a file; without, refuse such a file."""
         self.reading = read_settings(settings).model_copy(update={"time": "split" if split else "refuse"})
         self.channels = settings.channels
         self.size = settings.size

@@ -79,8 +79,8 @@ class ResizePlane(InvertibleTransform):
     """Resize rows and columns to size x size.
 
     "antialiased" is bilinear with antialiasing, as Pillow's BILINEAR before rounding. "plain" is bilinear between the
-    four nearest pixels, however much the image shrinks. "two_steps" resizes to a grid ``FINER`` times finer (bicubic, as
-    Pillow's BICUBIC, clipped to the image's range) and from there by "antialiased".
+    four nearest pixels, however much the image shrinks. "two_steps" resizes to a grid ``FINER`` times finer (bicubic,
+    as Pillow's BICUBIC, clipped to the image's range) and from there by "antialiased".
 
     The inverse interpolates bilinearly to the original rows and columns.
     """
@@ -121,7 +121,7 @@ class ResizePlane(InvertibleTransform):
 
 
 def _by_a_finer_grid(image: Tensor, plane: tuple[int, int], bounds: tuple[float | None, float | None]) -> Tensor:
-    """Resize a slice (1, C, H, W) to a grid ``FINER`` times finer than ``plane``, clip to ``bounds``, and to ``plane``."""
+    """Resize a slice (1, C, H, W) to ``plane`` by way of a grid ``FINER`` times finer, where it is clipped to ``bounds``."""
     finer = tuple(FINER * side for side in plane)
     fine = interpolate(image, finer, mode="bicubic", antialias=True, align_corners=False)
     fine = fine if None in bounds else fine.clamp(*bounds)

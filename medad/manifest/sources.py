@@ -1,4 +1,4 @@
-"""What a manifest is made from: a file or folder, and what is said of it, to rows of the table."""
+"""Turn the sources of a manifest, files and folders with their given cells, into rows of the table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Source:
-    """``said`` are the cells that all rows from ``path`` share; ``name`` is how it is called in errors."""
+    """A file or folder. ``cells`` are shared by all rows from ``path``; ``name`` names the source in errors."""
 
     path: Path
     name: str
@@ -34,7 +34,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Volume:
-    """A file that may hold slices, the row that stands for it, and its mask."""
+    """A file that may hold slices, the cells of its row, and its mask."""
 
     path: Path
     cells: Cells
@@ -43,7 +43,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file that is in no row, and why; ``broken`` if it should have been an image."""
+    """A file that is in no row, and the reason; ``broken`` is true for an image that cannot be read."""
 
     file: Path
     reason: str
@@ -52,18 +52,18 @@ class LeftOut:
 
 @dataclass
 class Rows:
-    """Rows as they are found: the cells of each, and what was left out."""
+    """The rows collected so far, as cells, and the files that were left out."""
 
     cells: list[Cells] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
 
 def of_table(path: Path) -> Iterator[Source]:
-    """The rows of a table; a row may name a folder, and then stands for every study below it.
+    """Yield a source for each row of a table; a row that names a folder stands for every study below it.
 
     Raises:
-        ManifestError: a cell is wrong; the message names its row and column.
-        TableError: it is no table.
+        ManifestError: a cell is not allowed; the message names its row and column.
+        TableError: the file is not a table.
     """
     headings, rows = read_cells(path, "file")
     check_headings(path, headings)
@@ -92,7 +92,11 @@ def _source_of_row(row: Row) -> Source:
 
 
 def rows_of(source: Source, base: Path, rows: Rows) -> None:
-    """Add the rows of a source; paths in them are relative to ``base``."""
+    """Add the rows of a source to ``rows``, with paths relative to ``base``.
+
+    Raises:
+        ManifestError: the source names one mask for several studies.
+    """
     discovered = [*_discovered(source.path)]
     studies = [item for item in discovered if isinstance(item, Study)]
     for item in discovered:
@@ -117,18 +121,18 @@ def _discovered(path: Path) -> Iterator[Study | Skipped | UnreadableImage]:
     if on_disk(path) == path:
         yield from discover(path)
     elif on_disk(path).is_file():
-        yield Study(path.name, (path,))  # a slice or part is named: taken as it is
+        yield Study(path.name, (path,))  # the name selects a slice or part
     else:
         yield UnreadableImage(path, "missing", "there is no such file", "check the path")
 
 
 def relative(path: Path, base: Path) -> str:
-    """``path`` as seen from ``base``."""
+    """Return ``path`` relative to ``base``, with forward slashes."""
     return Path(os.path.relpath(path.absolute(), os.path.realpath(base))).as_posix()
 
 
 def may_hold_slices(path: Path) -> bool:
-    """Whether a file is of a format with volumes, by its content; a DICOM file by its number of frames."""
+    """Return whether the file's format can hold a volume, judged by its content; for DICOM, by the number of frames."""
     if on_disk(path) != path:
         return False
     form = sniff(head_of(path))
@@ -141,7 +145,10 @@ def may_hold_slices(path: Path) -> bool:
 
 
 def slices_of(volume: Volume) -> list[Cells] | UnreadableImage:
-    """A row for each axial slice; with a mask, a slice is abnormal where the mask marks something in it."""
+    """Return the cells of a row for each axial slice, or the error if the volume cannot be read.
+
+    With a mask, a slice of an abnormal volume is abnormal if the mask marks a pixel in it.
+    """
     try:
         picture = read_picture(volume.path, ReadSettings())
         mask = None if volume.mask is None else read_mask(volume.mask, grid_of(picture))
@@ -153,7 +160,10 @@ def slices_of(volume: Volume) -> list[Cells] | UnreadableImage:
 
 
 def _slices(volume: Volume, count: int, mask: tuple[Array, bool] | None) -> Iterator[Cells]:
-    """``mask`` is what it marks (X, Y, count) on the grid of the volume, and whether its own grid is another one."""
+    """Yield the cells of each slice.
+
+    ``mask`` is the mask (X, Y, count) on the grid of the volume, and whether it was resampled from another grid.
+    """
     for index in range(count):
         slice_cells: Mapping[str, str] = {"file": f"{volume.cells['file']}#z{index + 1}"}
         if mask is not None:
