@@ -11,5 +11,5 @@ from medad.types import Evidence
 @scores.register("intra")
 @score("intra-discrepancy")
 def intra(evidence: Evidence) -> Tensor:
-    """Standard deviation over the NDM / sigma, (B, 1, H, W). Cai et al., Medical Image Analysis 2023."""
+    """Return the standard deviation over the NDM / sigma, (B, 1, H, W) (Cai et al., Medical Image Analysis 2023)."""
     return over_channels(spread(evidence.ndm.mean) / noise_scale(evidence))
