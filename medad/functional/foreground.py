@@ -1,4 +1,4 @@
-"""Which pixels show the object and which the background."""
+"""Separate the pixels of an object from those of the background."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ LEVELS = 256
 
 
 def foreground(images: Tensor) -> Tensor:
-    """Where an object lies on an even background: (B, C, H, W) in [-1, 1] -> 0/1 masks (B, 1, H, W).
+    """Return 0/1 masks (B, 1, H, W) of objects on an even background in ``images`` (B, C, H, W) in [-1, 1].
 
-    The background's color is the median of the outermost pixels, channel by channel. The object is what differs from
-    it, in the channel that differs most, by more than Otsu's threshold of these differences. An image without any
-    difference is foreground everywhere, so that it is not left without anomalies.
+    The color of the background is the median of the outermost pixels in each channel. A pixel belongs to the object if
+    it differs from this color by more than Otsu's threshold, in the channel where it differs most. A constant image is
+    foreground everywhere, so that synthetic anomalies can be placed on it.
     """
     border = torch.cat([images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]], dim=-1)
     differences = (images - border.median(dim=-1).values[..., None, None]).abs().amax(dim=1, keepdim=True)
@@ -26,7 +26,7 @@ def foreground(images: Tensor) -> Tensor:
 
 
 def _otsu(values: Tensor) -> float:
-    """The threshold that leaves the least variance within the values on both sides of it (Otsu, 1979)."""
+    """Return the threshold with the least variance within the values on its two sides (Otsu, 1979)."""
     highest = float(values.max())
     counts = torch.histc(values.float(), LEVELS, 0, highest).double()
     levels = (torch.arange(LEVELS, dtype=torch.float64, device=values.device) + 0.5) * (highest / LEVELS)

@@ -1,4 +1,4 @@
-"""Feature maps to one vector for each image, and a linear score of that vector back to the positions of the maps."""
+"""Pool feature maps to a vector for each image, and distribute a linear score of it over the positions of the maps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-SCALES = 3  # maps whose maximum is a feature beside their mean; of a deeper one, only the mean is
+SCALES = 3  # maps of which the maximum is a feature too; of deeper maps only the mean is
 
 
 def pool_features(maps: Sequence[Tensor]) -> Tensor:
