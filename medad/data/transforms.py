@@ -121,7 +121,7 @@ class ResizePlane(InvertibleTransform):
 
 
 def _by_a_finer_grid(image: Tensor, plane: tuple[int, int], bounds: tuple[float | None, float | None]) -> Tensor:
-    """Resize a slice (1, C, H, W) to ``FINER`` times the size of ``plane``, clip it to ``bounds``, resize to ``plane``."""
+    """Resize a slice (1, C, H, W) to ``FINER`` times ``plane``, clip it to ``bounds``, and resize it to ``plane``."""
     finer = tuple(FINER * side for side in plane)
     fine = interpolate(image, finer, mode="bicubic", antialias=True, align_corners=False)
     fine = fine if None in bounds else fine.clamp(*bounds)

@@ -23,7 +23,7 @@ class LAG(MedADLayout):
     """non_glaucoma is normal, suspicious_glaucoma abnormal; the attention maps beside the images are left alone."""
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
-        """The images of the two label folders."""
+        """Return the images of the two label folders."""
         cases = []
         for name, label in CLASSES.items():
             folder = need_folder(raw / name, RAW)

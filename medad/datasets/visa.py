@@ -32,17 +32,17 @@ VisA/CLASS/Data/Masks/Anomaly/*.png"""
 
 
 class VisA(Classes):
-    """What the table says of the chosen class; every abnormal image has a mask of its pixels."""
+    """The split of the table 1cls.csv; every abnormal image has a mask of its pixels."""
 
     def classes_in(self, root: Path) -> set[str]:
-        """The classes of the table whose folders are there."""
+        """Return the classes of the table whose folders exist."""
         if not (root / TABLE).is_file():
             return set()
         named = {row["object"] for row in read_table(root / TABLE, COLUMNS, LAYOUT)}
         return {name for name in named if (root / name / "Data" / "Images").is_dir()}
 
     def lists(self, root: Path) -> Lists:
-        """The rows of the chosen class, in their order."""
+        """Return the studies of the chosen class, in the order of the table."""
         studies_by_list: dict[tuple[str, str], list[Study]] = {("train", "normal"): [], ("test", "normal"): []}
         studies_by_list["test", "anomaly"] = []
         for row in read_table(root / TABLE, COLUMNS, LAYOUT):

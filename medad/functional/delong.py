@@ -102,7 +102,7 @@ def compare_aucs(
 
 
 def _placements(scores: Floats, abnormal: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return for each abnormal case the share of normal cases below, for each normal case that of abnormal ones above."""
+    """Return the share of normal cases below each abnormal case, and that of abnormal ones above each normal case."""
     n_abnormal, n_normal = int(abnormal.sum()), int((~abnormal).sum())
     ranks = stats.rankdata(scores, axis=0)
     above = (ranks[abnormal] - stats.rankdata(scores[abnormal], axis=0)) / n_normal

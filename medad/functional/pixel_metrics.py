@@ -117,14 +117,14 @@ class PixelMetrics:
             self._dice += 2 * float((called & mask).sum()) / float(called.sum() + mask.sum())
 
     def _add_regions(self, bins: NDArray[np.int64], mask: NDArray[np.bool_]) -> None:
-        """Add a weight of 1 for each connected region (8 neighbors in a slice, 26 in a volume), spread evenly over it."""
+        """Add a weight of 1, spread evenly, for each connected region (8 neighbors in a slice, 26 in a volume)."""
         regions, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
         owner = regions[mask]
         np.add.at(self._regions, bins[mask], 1 / np.bincount(owner)[owner])
         self._n_regions += count
 
     def _add_dice(self, bins: NDArray[np.int64], mask: NDArray[np.bool_]) -> None:
-        """Add the study's Dice as a step function of the threshold's bin, stored as differences from the highest bin."""
+        """Add the study's Dice as a step function of the threshold's bin, as differences from the highest bin down."""
         bins_present, place = np.unique(bins.ravel(), return_inverse=True)
         hits = np.bincount(place, weights=mask.ravel(), minlength=len(bins_present))[::-1].cumsum()
         called = np.bincount(place, minlength=len(bins_present))[::-1].cumsum()

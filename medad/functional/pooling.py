@@ -15,11 +15,11 @@ def pool_slices(scores: Tensor, counts: list[int]) -> Tensor:
 
 
 def study_score(members: Tensor) -> float:
-    """Return the score of a study from those of its N slices by M networks, (N, M): the mean of the networks' maxima."""
+    """Return the score of a study, the mean of the M networks' maxima over its N slices, from ``members`` (N, M)."""
     return float(members.amax(dim=0).double().mean())
 
 
 def top_mean(maps: Tensor, share: float) -> Tensor:
-    """Return the mean (B,) of the highest ``share`` (0 to 1) of the pixels of ``maps`` (B, 1, H, W), at least of one."""
+    """Return the mean (B,) of the highest ``share`` (0 to 1) of the pixels of ``maps`` (B, 1, H, W), at least one."""
     pixels = maps.flatten(1)
     return pixels.topk(max(1, int(share * pixels.shape[1])), dim=1).values.mean(dim=1)

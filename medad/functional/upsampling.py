@@ -116,7 +116,7 @@ def _table(first_features: Tensor, second_features: Tensor) -> Tensor:
 
 
 def _add_gradient(target: Tensor, gradient: Tensor, features: Tensor) -> None:
-    """Add what the ``gradient`` of a table gives to the features that met ``other`` (b, h, w, C) in it."""
+    """Add to ``target`` the gradient of the features that were multiplied with ``features`` (b, h, w, C) in a table."""
     for first, second, places, differ in _pairs(*features.shape[1:3]):
         factors = gradient[:, *places][..., None]
         target[:, *second].addcmul_(factors, features[:, *first])
