@@ -78,7 +78,7 @@ def png_mask_bytes(scan: Scan) -> bytes:
 
 
 def _ras(image: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Turn rows A->P and columns R->L, (H, W), into RAS: x to the left-right axis, y to the front, (W, H, 1)."""
+    """Turn (H, W), rows A->P and columns R->L, into (W, H, 1) in RAS: x toward the right, y toward the front."""
     return np.ascontiguousarray(image[::-1, ::-1].T[..., None])
 
 

@@ -50,7 +50,7 @@ def draw_lesion(positions: Array, tissue: Array, rng: np.random.Generator) -> tu
 
 
 def _center(positions: Array, tissue: Array, diameter: float, rng: np.random.Generator) -> Array:
-    """Return a random position in brain tissue, (3,) RAS mm, around which a disk of half the diameter is mostly tissue."""
+    """Return a random position (3,), RAS mm, whose surrounding disk of half the diameter is mostly brain tissue."""
     from scipy.ndimage import gaussian_filter
 
     spacing = float(abs(positions[0, 0, 1] - positions[0, 0, 0]))
