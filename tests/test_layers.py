@@ -23,7 +23,7 @@ LAYERS = [
     {"manifest", "methods", "results", "weights"},
     {"datasets", "evaluation"},
     {"data", "outputs"},
-    {"model"},
+    {"model_card", "model"},
     {"experiments"},
     {"scoring"},
     {"serving"},

@@ -80,7 +80,7 @@ class MedADLayout(Dataset):
         return Pools(*studies, kind=self.kind(names), published_unlabeled=self.unlabeled)
 
     def kind(self, names: Mapping[str, list[str]]) -> str:
-        """Return OFFICIAL for the published lists in order, COUNTED if just their counts are known and equal, or CUSTOM."""
+        """Return OFFICIAL for the published lists, COUNTED if only their counts are known and equal, else CUSTOM."""
         if self.official(names):
             return OFFICIAL
         lengths = {title: len(listed) for title, listed in names.items() if listed}

@@ -87,18 +87,18 @@ def prepare(
     done, unreadable = _prepare_all(chosen, root, preprocessing, workers or cores())
     readable = [case for case in chosen if case.name in done]
     write_cases(root, [_prepared_case(case) for case in sorted(readable, key=lambda case: case.name)])
+    kind = CUSTOM if listed is None else dataset.kind(listed)
     notes: list[str] = []
-    drawn = listed is None
-    if split is not None and listed is not None:
-        write_file(root / LISTED, split.read_bytes())
-    elif listed is not None:
-        _write_split(root / LISTED, listed, {})
-    else:
+    if listed is None:
         listed, notes = custom_split(readable, dict(dataset.about.counts), seed)
         _write_split(root / LISTED, listed, {"split": "custom: drawn by medad data prepare", "seed": seed})
+    elif split is not None:
+        write_file(root / LISTED, split.read_bytes())
+    else:
+        _write_split(root / LISTED, listed, {})
     return Prepared(
         root,
-        CUSTOM if drawn else dataset.kind(listed),
+        kind,
         {title: len(listed_names) for title, listed_names in listed.items()},
         sum(not case.kept for case in done.values()),
         sum(case.kept for case in done.values()),
