@@ -1,6 +1,6 @@
-"""Settings: pydantic models with one value for each key, read from YAML and overridden by ``key=value``.
+"""Define and read the settings: pydantic models, filled from YAML and from ``key=value`` overrides.
 
-An unknown key, or a value that does not fit, is an error that names it and says what is allowed.
+An unknown key or a value that is not allowed raises ConfigError, which names the key and the allowed values.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from medad.parsing import SHOWN, ParseError, parse_yaml, quoted, read_yaml
 from medad.text import visible
 from medad.types import MedadError
 
-Resampling = Literal["antialiased", "plain", "two_steps"]  # what ResizePlane in data/transforms.py knows
+Resampling = Literal["antialiased", "plain", "two_steps"]  # the modes of ResizePlane in data/transforms.py
 
 
 class ConfigError(MedadError):
-    """A setting that does not exist, or a value that it does not take."""
+    """The setting does not exist, or its value is not allowed."""
 
 
 MOST_EPOCHS = 100_000
 MOST_IMAGES = 4096  # in a batch
 MOST_RATE = 100.0  # of learning and of weight decay
-MOST_SHOWN = 8  # problems that a message names
+MOST_SHOWN = 8  # problems that one message lists
 MOST_LISTED = 1000  # data sets, seeds and the like in a pipeline
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -39,7 +39,7 @@ class Strict(BaseModel):
 
 
 class Settings(Strict):
-    """What every method is told. Each method adds its own; the defaults are the published protocol of DDAD."""
+    """The settings of every method; each method adds its own. The defaults are the published protocol of DDAD."""
 
     learns_from_unlabeled: ClassVar[bool] = False
 
@@ -64,27 +64,27 @@ class Settings(Strict):
 
     @property
     def least_tensors(self) -> int:
-        """How many tensors a model with these settings has at least: a file with fewer is none of its."""
+        """Return a lower bound for the number of tensors in the weights of a model with these settings."""
         return 0
 
     @property
     def architecture(self) -> str:
-        """What tables call the network; "-" for a method without one."""
+        """Return the name of the network in tables, or "-" for a method without one."""
         return str(getattr(self, "network", "-"))
 
     @property
     def resampling(self) -> Resampling:
-        """How images are resized to the network's grid."""
+        """Return how images are resized to the network's grid."""
         return "antialiased"
 
     @classmethod
     def of_card(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings in the card of a model, with the former behavior for those that are younger than the card."""
+        """Return the ``stored`` settings of a model card, with former values for settings newer than the card."""
         return dict(stored)
 
 
 class Evaluation(Strict):
-    """How results are judged. None of it touches training; a finished cell is judged anew where it changed."""
+    """The settings of the evaluation. They do not affect training; a change re-evaluates finished results."""
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="confidence of every interval")
     resamples: int = Field(default=2000, ge=100, le=100_000, description="bootstrap resamples, for AP and F1")
@@ -111,7 +111,10 @@ class Evaluation(Strict):
 
 
 class Tracking(Strict):
-    """Where runs go, unless an option or the environment says otherwise; ``model`` is a name in the registry."""
+    """The tracking server and experiment of the runs, unless an option or the environment names others.
+
+    ``model`` is the name under which a model is registered.
+    """
 
     uri: str | None = None
     experiment: str | None = None
@@ -119,7 +122,7 @@ class Tracking(Strict):
 
 
 class Pipeline(Strict):
-    """What to run: a file in pipelines/ or of the user's own."""
+    """The content of a pipeline file, one of pipelines/ or the user's own."""
 
     datasets: tuple[Name, ...] = Field((), max_length=MOST_LISTED)
     methods: tuple[Name, ...] = Field(("ddad",), max_length=MOST_LISTED)
@@ -128,7 +131,7 @@ class Pipeline(Strict):
     anomaly_rates: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field((), max_length=MOST_LISTED)
     settings: dict[Name, Any] = {}
     method_settings: dict[Name, dict[Name, Any]] = {}  # for one method, before ``settings``
-    variants: dict[Name, dict[Name, Any]] = {}  # for an ablation: each is run with its own settings
+    variants: dict[Name, dict[Name, Any]] = {}  # of an ablation: the settings of each variant by its name
     data: str | None = Field(None, description="the manifest of an experiment of stages")
     stages: tuple[Literal["check", "train", "evaluate", "report", "register"], ...] = ()
     registration: Literal["always", "if_separates", "never"] = Field(
@@ -143,7 +146,11 @@ S = TypeVar("S", bound=Strict)
 
 
 def build(model: type[S], values: Mapping[str, Any], where: str) -> S:
-    """``values`` as a ``model``; ``where`` (a file, an option) is named in the error."""
+    """Validate ``values`` and return them as a ``model``.
+
+    Raises:
+        ConfigError: a key or value is not allowed; the message starts with ``where`` (a file or an option).
+    """
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
@@ -164,14 +171,18 @@ def _explain(model: type[Strict], item: Any, where: str) -> str:
 
 
 def unknown_key(key: str, allowed: Sequence[str], where: str) -> str:
-    """The sentence for a key that nothing knows."""
+    """Return the error message for an unknown key: the nearest allowed key, and all allowed keys."""
     near = difflib.get_close_matches(key[:SHOWN], allowed, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"{where}: unknown key {quoted(key)}.{hint} Allowed: {', '.join(sorted(allowed))}"
 
 
 def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
-    """``["epochs=2", "scores=[rec, intra]"]`` as a mapping; values are read as YAML."""
+    """Return ``["epochs=2", "scores=[rec, intra]"]`` as a mapping; values are parsed as YAML.
+
+    Raises:
+        ConfigError: an item has no key, or its value is not valid YAML.
+    """
     values: dict[str, Any] = {}
     for item in items:
         key, separator, text = item.partition("=")
@@ -185,18 +196,22 @@ def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
 
 
 def home(folder: str) -> Path:
-    """Where ``pipelines`` or ``benchmarks`` lie: inside an installed medad, beside it in a checkout."""
+    """Return the path of ``pipelines`` or ``benchmarks``: inside the installed package, beside it in a checkout."""
     package = Path(__file__).parent
     return package / folder if (package / folder).is_dir() else package.parent / folder
 
 
 def pipeline_files() -> dict[str, Path]:
-    """The pipelines and benchmarks that medad brings, by name."""
+    """Return the pipeline and benchmark files that are part of medad, by name."""
     return {file.stem: file for folder in ("pipelines", "benchmarks") for file in sorted(home(folder).glob("*.yaml"))}
 
 
 def read_pipeline(name: str) -> Pipeline:
-    """The pipeline called ``name`` (a name in pipelines/ or benchmarks/, or the path of a YAML file)."""
+    """Read the pipeline ``name``: a name in pipelines/ or benchmarks/, or the path of a YAML file.
+
+    Raises:
+        ConfigError: there is no such file, or its content is not a valid pipeline.
+    """
     path = Path(name)
     named = pipeline_files()
     if path.suffix not in (".yaml", ".yml"):

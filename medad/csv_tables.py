@@ -1,4 +1,4 @@
-"""Tables of text cells, read from CSV or Parquet."""
+"""Read tables of text cells from CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ MOST_NAMED = 20  # columns that a message lists
 
 
 class TableError(MedadError):
-    """A table that cannot be read."""
+    """The table cannot be read."""
 
 
 def read_cells(path: Path, needed: str) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of a CSV (UTF-8, with or without BOM; comma, semicolon or tab) or Parquet file, as text.
+    """Return the headings and the rows of a table, all cells as text.
 
-    ``needed`` is a heading that must be there; it also tells the delimiter.
+    A CSV file is UTF-8, with or without BOM, and separated by comma, semicolon or tab: the delimiter is the one that
+    makes ``needed`` a heading. A file that ends in .parquet or .pq is Parquet.
 
     Raises:
-        TableError: it is no such table.
+        TableError: the file cannot be read as a table, or it has no column ``needed``.
     """
     if not _is_file(path):
         raise TableError(f"{visible(str(path))[:1000]}: there is no such file")
@@ -75,7 +76,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _first_row(text: str, delimiter: str) -> list[str]:
-    """The headings, if ``delimiter`` parts them."""
+    """Return the headings in the first line of ``text``, split at ``delimiter``."""
     with suppress(csv.Error):
         return _headings(next(csv.reader([re.split(r"[\r\n]", text, maxsplit=1)[0]], delimiter=delimiter), []))
     return []

@@ -1,8 +1,8 @@
-"""How medad writes files: whole or not at all.
+"""Write files atomically.
 
-Every file that medad writes goes through :func:`writing`: the content is written beside its place under another name
-and takes its place at the end, so that a reader never meets half a file and a failed write costs no earlier one. Text
-in a CSV table is guarded by ``medad.text``.
+Every file that medad writes goes through :func:`writing`: the content goes to a temporary file in the same folder,
+which then replaces the target. A reader never sees half a file, and a failed write leaves the previous file unchanged.
+Text in CSV tables is guarded by ``medad.text``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from medad.text import cell, guarded
 from medad.types import MedadError
 
 PART = ".part-"
-STALE_SECONDS = 24 * 3600.0  # no write takes so long without touching its file
-_NAME_CHARACTERS = 50  # of a file's name that its part bears too: 4 bytes each stay below the 255 of a file system
+STALE_SECONDS = 24 * 3600.0  # a temporary file that has not changed for so long belongs to no running write
+_NAME_CHARACTERS = 50  # of the target's name in that of the temporary file: at 4 bytes each, below the limit of 255
 _REMEDIES = {
     errno.ENOSPC: "free some space on that disk",
     errno.EDQUOT: "free some space, your quota is used up",
@@ -39,20 +39,20 @@ _REMEDIES = {
 
 
 class WriteError(MedadError, OSError):
-    """A file that cannot be written; what was there under its name is as it was."""
+    """The file cannot be written; a previous file of this name is unchanged."""
 
 
 @contextmanager
 def writing(path: Path, *, durable: bool = False, exclusive: bool = False) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; when the block ends without an error, that file takes the place.
+    """Yield the path of a temporary file beside ``path``, which replaces ``path`` if the block ends without an error.
 
-    The yielded name ends like that of ``path``, for libraries that tell the format from it, and no two writers share
-    one. ``exclusive``: the caller has locked the folder, so the name is always ``.part-NAME`` and what a killed
-    process left there is overwritten. ``durable``: the content is on the disk before it takes the place, and survives
-    a power failure.
+    The temporary name ends like that of ``path``, for libraries that infer the format from it, and it is unique for
+    each writer. With ``exclusive``, the caller holds a lock on the folder: the name is always ``.part-NAME``, and a
+    file that a killed process left there is overwritten. With ``durable``, the content is flushed to the disk before
+    the replacement and survives a power failure.
 
     Raises:
-        WriteError: the system refuses, for example because the disk is full.
+        WriteError: the operating system refuses, for example because the disk is full.
     """
     part = path.with_name(f"{PART}{path.name}" if exclusive else _part_name(path.name))
     try:
@@ -77,7 +77,7 @@ def writing(path: Path, *, durable: bool = False, exclusive: bool = False) -> It
 
 
 def write_failure(path: Path, error: OSError) -> str:
-    """The sentence for a write that the system refused."""
+    """Return the error message for a write that the operating system refused, with a remedy."""
     remedy = _REMEDIES.get(error.errno or 0, "mend the cause")
     return f"{path} cannot be written: {error.strerror or error}; {remedy}, and give the same command again"
 
@@ -101,7 +101,7 @@ def _sync(path: Path, flags: int) -> None:
 
 @cache
 def _sweep(folder: Path) -> None:
-    """Remove parts that killed processes left in ``folder`` more than a day ago; once in each process."""
+    """Remove temporary files that killed processes left in ``folder`` more than a day ago; once in each process."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if re.match(rf"{re.escape(PART)}[0-9a-f]{{8}}-", entry.name):
@@ -111,42 +111,42 @@ def _sweep(folder: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes, *, durable: bool = False) -> None:
-    """Write ``content``, whole or not at all.
+    """Write ``content`` atomically.
 
     Raises:
-        WriteError: the system refuses.
+        WriteError: the operating system refuses.
     """
     with writing(path, durable=durable) as part:
         part.write_bytes(content)
 
 
 def write_text(path: Path, text: str, *, durable: bool = False) -> None:
-    """Write ``text`` as UTF-8, whole or not at all.
+    """Write ``text`` as UTF-8, atomically.
 
     Raises:
-        WriteError: the system refuses.
+        WriteError: the operating system refuses.
     """
     write_bytes(path, text.encode("utf-8"), durable=durable)
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 2, durable: bool = False) -> None:
-    """Write ``value`` as JSON, whole or not at all.
+    """Write ``value`` as JSON, atomically.
 
     Raises:
-        WriteError: the system refuses.
-        ValueError: there is a number in it that is not finite.
+        WriteError: the operating system refuses.
+        ValueError: ``value`` contains a number that is not finite.
     """
     write_text(path, json.dumps(value, indent=indent, allow_nan=False) + "\n", durable=durable)
 
 
 def write_csv(path: Path, headings: Sequence[str], rows: Iterable[Sequence[object]], *, exact: bool = False) -> None:
-    """Write a table, whole or not at all, with its text guarded.
+    """Write a table atomically, with text cells guarded against formulas.
 
     ``exact`` is for tables that medad reads back, such as a manifest: control characters stay as they are, and
-    :func:`unguarded` gives every text again. Everywhere else they are made visible.
+    :func:`medad.text.unguarded` restores every text. Without ``exact``, control characters are escaped.
 
     Raises:
-        WriteError: the system refuses.
+        WriteError: the operating system refuses.
     """
     text = guarded if exact else cell
     with writing(path) as part, part.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file:
@@ -156,10 +156,10 @@ def write_csv(path: Path, headings: Sequence[str], rows: Iterable[Sequence[objec
 
 
 def write_records(path: Path, records: Sequence[Mapping[str, object]]) -> None:
-    """Write mappings as a table: a column for each key, in the order in which the keys appear.
+    """Write mappings as a table with a column for each key, in the order in which the keys first appear.
 
     Raises:
-        WriteError: the system refuses.
+        WriteError: the operating system refuses.
     """
     headings = list(dict.fromkeys(key for record in records for key in record))
     write_csv(path, headings, ([record.get(key) for key in headings] for record in records))

@@ -1,4 +1,4 @@
-"""Locks that keep two processes from one file or folder. They end with the process, however that ends."""
+"""Lock files against use by a second process. The system releases a lock when its process ends."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import fcntl
 from pathlib import Path
 from typing import IO
 
-_WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # a file system that offers none, such as some shares
+_WITHOUT_LOCKS = (
+    errno.ENOLCK,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+)  # file systems without locks, such as some network shares
 
 
 def try_lock(file: IO[str] | IO[bytes], *, of_process: bool = False) -> bool:
-    """Lock an open file until it is closed; return False where another process, or this one, has locked it.
+    """Lock an open file until it is closed; return False if another process, or this one, has locked it already.
 
-    Where the file system has no locks, return True. ``of_process``: forked children do not hold the lock on, and a
-    second lock of the same process is not refused.
+    Return True on a file system without locks. With ``of_process``, forked children do not inherit the lock, and the
+    same process may lock the file again.
     """
     call = fcntl.lockf if of_process else fcntl.flock
     try:
@@ -28,9 +32,9 @@ def try_lock(file: IO[str] | IO[bytes], *, of_process: bool = False) -> bool:
 
 
 def open_locked(path: Path, *, of_process: bool = False) -> IO[str] | None:
-    """Open the lock file ``path``, made where there is none, and lock it as :func:`try_lock` does.
+    """Open the lock file ``path``, creating it if it is missing, and lock it as :func:`try_lock` does.
 
-    Return None where it is locked already. What is in the file stays there.
+    Return None if it is locked already. The content of the file is not changed.
     """
     file = path.open("a+", encoding="ascii")
     if try_lock(file, of_process=of_process):

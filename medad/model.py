@@ -1,8 +1,9 @@
-"""The model folder: weights as safetensors, everything else as JSON. Nothing in it is executed.
+"""Save and load model folders: weights as safetensors, everything else as JSON. Loading executes no code from them.
 
-Weights made elsewhere can be brought in: write the two files by hand. ``model.json`` holds the fields of :class:`Card`
-(copy one and change it); ``weights.safetensors`` holds these tensors, where M is ``ndm`` or ``udm`` and K counts its
-networks from 0 (NETWORK = M.members.K). Each batch norm is weight, bias, running_mean and running_var.
+Weights that were trained elsewhere can be imported by writing the two files by hand. ``model.json`` holds the fields of
+:class:`Card` (copy one and change it). ``weights.safetensors`` holds the following tensors, where M is ``ndm`` or
+``udm``, K counts its networks from 0, and NETWORK is ``M.members.K``. The tensors of a batch norm are weight, bias,
+running_mean and running_var::
 
     NETWORK.encoder.{0,3,6,9}.weight                the four convolutions; {1,4,7,10} their batch norms
     NETWORK.encoder.13.{weight,bias}                linear to 2048; 14 its batch norm
@@ -23,133 +24,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import AfterValidator, Field, field_validator, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from medad import __version__
-from medad.config import ConfigError, Name, Seed, Settings, Strict, build
-from medad.data.profile import VERSION, ProfileError, check_profile
+from medad.config import ConfigError, Settings, build
 from medad.files import WriteError, write_json, writing
 from medad.methods.base import Method
+from medad.model_card import Card, read_card
 from medad.model_files import CARD, WEIGHTS, ModelError, check_files
-from medad.parsing import ParseError, quoted, read_json
 from medad.registry import UnknownName, methods
 from medad.weights import Form, WeightsError, check_forms, forms_of, read_header, read_weights
 
-FORMAT: Literal[1] = 1
-CARD_BYTES = 32 * 2**20
-MOST_KEYS = 1000
-MOST_NORMALS = 1_000_000
-ROUNDING = 1e-9  # by which a percentile may fall below the one before it
-
-
-def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
-    if any(after < before - ROUNDING * max(1.0, abs(before)) for before, after in pairwise(values)):
-        raise ValueError("the values must not fall: sort them")
-    return values
-
-
-Number = Annotated[float, Field(strict=True)]
-Rising = Annotated[tuple[Number, ...], AfterValidator(_rising)]
-
-
-class Card(Strict):
-    """``model.json``: what the model is and what it was made from.
-
-    ``score`` ranks studies and ``map`` names the score whose map is drawn, unless others are asked for; ``map_check``
-    is the pixel AUROC of each map on synthetic lesions, by which ``map`` was chosen. Above its ``map_threshold``, a
-    pixel of a map counts as abnormal and is colored; ``map_scale`` is where the color scale ends, above its start. For
-    each score,
-    ``calibration`` holds the sorted scores of the normals that were held out for calibration (empty if none were), and
-    ``thresholds`` its operating points by name: a study is flagged whose score is above. ``profile`` is what the
-    training images were like: what a gate compares a new study with. ``loss_fall`` says for each network that was
-    trained how far its loss still fell at the end (medad.training.history.late_fall).
-
-    ``percentiles`` stands on the cards of earlier versions only. They are those of training normals, which every new
-    study seems to exceed, so nothing reads them.
-    """
-
-    format: Literal[1] = FORMAT
-    medad: Name = __version__
-    method: Name
-    settings: dict[Name, Any] = Field(max_length=MOST_KEYS)
-    seed: Seed
-    trained_on: dict[Name, Any] = Field(max_length=MOST_KEYS)
-    score: Name | Literal[""] = ""
-    map: Name | Literal[""] = ""
-    map_check: dict[Name, Annotated[Number, Field(ge=0, le=1)]] = Field(default_factory=dict, max_length=MOST_KEYS)
-    map_scale: dict[Name, Number] = Field(max_length=MOST_KEYS)
-    map_threshold: dict[Name, Number] = Field(default_factory=dict, max_length=MOST_KEYS)
-    percentiles: dict[Name, Annotated[Rising, Field(min_length=101, max_length=101)]] = Field(
-        default_factory=dict, max_length=MOST_KEYS
-    )
-    calibration: dict[Name, Annotated[Rising, Field(max_length=MOST_NORMALS)]] = Field(
-        default_factory=dict, max_length=MOST_KEYS
-    )
-    thresholds: dict[Name, dict[Name, Number]] = Field(default_factory=dict, max_length=MOST_KEYS)
-    profile: dict[Name, Any] = Field(default_factory=dict, max_length=MOST_KEYS)
-    loss_fall: dict[Name, Number] = Field(default_factory=dict, max_length=MOST_KEYS)
-
-    @model_validator(mode="after")
-    def _colors(self) -> Card:
-        """A color scale ends above its start: above ``map_threshold``, or above 0 where :meth:`color_range` begins
-        there."""
-        for name, top in self.map_scale.items():
-            start = self.map_threshold.get(name, 0.0)
-            if top <= start and top <= 0:
-                raise ValueError(
-                    f"map_scale.{name}={top:g} ends no color scale: it must be greater than {min(start, 0.0):g}"
-                )
-        return self
-
-    @field_validator("trained_on")
-    @classmethod
-    def _counted(cls, source: dict[str, Any]) -> dict[str, Any]:
-        for name in ("normal", "unlabeled"):
-            count = source.get(name, 0)
-            if type(count) is not int or count < 0:
-                raise ValueError(f"{name} must be a number of studies, found {quoted(count)}")
-        return source
-
-    @field_validator("profile")
-    @classmethod
-    def _formed(cls, profile: dict[str, Any]) -> dict[str, Any]:
-        """A profile of another version is left to the gate, which can be switched off."""
-        if profile.get("version") == VERSION:
-            try:
-                check_profile(profile)
-            except ProfileError as error:
-                raise ValueError(str(error)) from None
-        return profile
-
-    def ranking_score(self, primary: str) -> str:
-        """The score that ranks studies: the method's ``primary`` one where the card names none."""
-        return self.score or primary
-
-    def drawn_map(self, score: str) -> str:
-        """The score whose map is drawn where ``score`` ranks; that of ``score`` itself where the card names none."""
-        return self.map or score
-
-    def color_range(self, name: str) -> tuple[float, float]:
-        """The values of a map between which it is colored: below the first it is clear, above the second saturated.
-
-        The second is ``map_scale``, of any sign. The first is ``map_threshold``, which nearly all pixels of normal
-        studies are below. A card of an earlier version may name none below its ``map_scale``, for that was of training
-        normals and the threshold of held-out ones: there the scale begins at 0.
-        """
-        top, start = self.map_scale[name], self.map_threshold.get(name, 0.0)
-        return (start, top) if start < top else (0.0, top)
+__all__ = ["CARD", "WEIGHTS", "Card", "Model", "ModelError", "load", "read_card", "save"]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained method with its card; ``digest`` identifies weights and card."""
+    """A trained method with its card. ``digest`` identifies the two files: 16 hex digits."""
 
     method: Method
     card: Card
@@ -157,23 +51,27 @@ class Model:
 
 
 def save(folder: Path, method: Method, card: Card) -> None:
-    """Write the model folder; it appears whole or not at all."""
+    """Write the weights and then the card of a model to ``folder``, each atomically.
+
+    Raises:
+        WriteError: the operating system refuses.
+    """
     tensors = {name: value.detach().cpu().contiguous() for name, value in method.state_dict().items()}
     with writing(folder / WEIGHTS, durable=True) as part:
         try:
             save_file(tensors, part)
-        except SafetensorError as error:  # its text for a full disk, too
+        except SafetensorError as error:  # also raised for a full disk
             raise WriteError(f"{folder / WEIGHTS} cannot be written: {error}") from None
     write_json(folder / CARD, card.model_dump(mode="json"), durable=True)
 
 
 def load(folder: Path, device: torch.device | str = "cpu") -> Model:
-    """The model in ``folder``, ready to score on ``device``.
+    """Load the model in ``folder``, ready to score on ``device``.
 
-    Nothing is allocated for its networks before the card is valid and the header of the weights fits it.
+    Memory for the networks is allocated only after the card and the header of the weights have been checked.
 
     Raises:
-        ModelError: it is no model folder, or its parts do not fit together; the message says which.
+        ModelError: the folder holds no model, or its card and weights do not fit; the message names the part.
     """
     check_files(folder)
     _refuse_links(folder)
@@ -194,29 +92,8 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     return Model(method.to(device).eval(), card, _digest(folder))
 
 
-def read_card(folder: Path) -> Card:
-    """The card of a model folder.
-
-    Raises:
-        ModelError: it is none; the message names the field.
-    """
-    path = folder / CARD
-    try:
-        content = read_json(path, CARD_BYTES)
-        if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
-            form = quoted(content["format"])
-            raise ModelError(f"{path}: format {form}; this medad {__version__} reads format {FORMAT}")
-        if not isinstance(content, dict):
-            raise ModelError(f"{path}: not a model card of medad: expected an object, found {type(content).__name__}")
-        return build(Card, content, f"{path}: not a model card of medad")
-    except ParseError as error:
-        raise ModelError(f"not a model card of medad: {error}") from None
-    except ConfigError as error:
-        raise ModelError(str(error)) from None
-
-
 def _refuse_links(folder: Path) -> None:
-    """What is copied or sent with a model is its own: a link out of the folder could take any file along."""
+    """Refuse symbolic links that lead out of the folder: copying the model could copy any file of the machine."""
     home = folder.resolve()
     for path in sorted(folder.iterdir()):
         if path.is_symlink() and not path.resolve().is_relative_to(home):
@@ -224,7 +101,7 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _check_fit(folder: Path, kind: type[Method], settings: Settings, header: Mapping[str, Form]) -> None:
-    """Compare the header with the networks that the settings describe, built without memory for their weights."""
+    """Compare the header with the networks that the settings describe, built on the meta device without memory."""
     if len(header) < settings.least_tensors:
         raise WeightsError(
             f"{folder / WEIGHTS}: {len(header)} tensors, and the settings in {CARD} describe at least "

@@ -1,4 +1,4 @@
-"""The files of a model folder: whether they are there is known without importing torch."""
+"""Check that the files of a model folder exist, without importing torch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ CARD, WEIGHTS = "model.json", "weights.safetensors"
 
 
 class ModelError(MedadError):
-    """A model folder that cannot be used."""
+    """The model folder cannot be used."""
 
 
 def check_files(folder: Path) -> None:
-    """Refuse a folder that lacks one of the two files.
+    """Check that ``folder`` holds the card and the weights.
 
     Raises:
-        ModelError: it is no model folder.
+        ModelError: the folder does not exist, or it lacks one of the two files.
     """
     if not folder.exists():
         raise ModelError(f"{folder}: there is no such folder; a model folder holds model.json and weights.safetensors")

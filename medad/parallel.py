@@ -1,4 +1,4 @@
-"""One piece of work for each of many files, over processes; a process that dies costs its file and nothing else."""
+"""Run a function on many items in several processes; a process that dies loses its own item only."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ from typing import TypeVar
 
 from medad.progress import progress
 
-AHEAD = 4  # pieces handed out for each process, so that none waits and memory stays bounded
+AHEAD = 4  # items queued for each process: enough that none waits, few enough to bound memory
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Lost:
-    """What comes instead of a result where the work killed its process."""
+    """The result of an item whose work ended its process, for example by a crash of a decoder."""
 
     reason: str = "reading it ended the process that read it"
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def each(work: Callable[[T], R], items: Sequence[T], workers: int, task: str) -> Iterator[tuple[T, R | Lost]]:
-    """Items with their results, as they are done, with progress. One worker: in this process.
+    """Yield each item with its result, in the order in which the results arrive, and report progress.
 
-    ``work`` and items are pickled. The processes are started afresh rather than forked, since forking a process with
-    threads may lock it up; so ``work`` should live in a module that imports little.
+    With fewer than two workers or items, the work runs in this process. ``work`` and the items are pickled. Processes
+    are spawned, not forked, since forking a process that has threads may deadlock; ``work`` should therefore be defined
+    in a module with few imports.
     """
     with progress(task, len(items)) as advance:
         alone = workers < 2 or len(items) < 2
-        for item, result in ((one, work(one)) for one in items) if alone else _shared(work, items, workers):
+        for item, result in ((item, work(item)) for item in items) if alone else _shared(work, items, workers):
             advance(1)
             yield item, result
 
@@ -48,7 +49,7 @@ def each(work: Callable[[T], R], items: Sequence[T], workers: int, task: str) ->
 def _shared(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterator[tuple[T, R | Lost]]:
     todo = iter(items)
     while suspects := (yield from _pooled(work, todo, min(workers, len(items)), AHEAD)):
-        again = iter(suspects)  # one by one, so that the one that ends its process is known
+        again = iter(suspects)  # one at a time, to identify the item that ends its process
         while killers := (yield from _pooled(work, again, 1, 1)):
             yield killers[0], Lost()
 
@@ -56,7 +57,7 @@ def _shared(work: Callable[[T], R], items: Sequence[T], workers: int) -> Iterato
 def _pooled(
     work: Callable[[T], R], todo: Iterator[T], workers: int, ahead: int
 ) -> Generator[tuple[T, R], None, list[T]]:
-    """Results until ``todo`` is empty or a process dies; returns the items that were under way then."""
+    """Yield results until ``todo`` is empty or a process dies; return the items that were in progress then."""
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
     waiting: dict[Future[R], T] = {}
     try:
@@ -75,7 +76,7 @@ def _pooled(
 
 
 def _begin() -> None:
-    """In a new process: leave Ctrl-C to the parent, and end with it, even if it is killed."""
+    """Set up a new process: ignore Ctrl-C, which the parent handles, and exit when the parent exits or is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

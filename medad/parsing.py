@@ -1,8 +1,8 @@
-"""JSON and YAML that somebody hands over, read without trust: every flaw is a :class:`ParseError` that says where.
+"""Parse untrusted JSON and YAML; every problem raises :class:`ParseError` with its place.
 
-A document is a regular file of limited size in UTF-8. Its nesting is limited, so that no parser runs out of stack; its
-numbers are finite and its integers fit into 64 bits; no key is there twice; YAML's anchors are refused, since a few
-lines of them stand for gigabytes.
+A document is a regular file of limited size in UTF-8. Nesting is limited, so that no parser overflows the stack.
+Numbers must be finite and integers must fit into 64 bits. Duplicate keys are refused, and so are YAML anchors, since a
+few lines of them can expand to gigabytes.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ DEPTH = 64
 YAML_EVENTS = 50_000
 SHOWN = 80  # characters of a value that a message quotes
 _INTEGERS = range(-(2**63), 2**64)
-_DIGITS = 20  # of the largest of them
+_DIGITS = 20  # of the largest integer in this range
 
 
 class ParseError(MedadError):
-    """A document that cannot be read as what it should be."""
+    """The document cannot be read or parsed."""
 
 
 def read_text(path: Path, limit: int) -> str:
-    """The text of a regular file of at most ``limit`` bytes in UTF-8, without its byte order mark.
+    """Return the text of a regular UTF-8 file of at most ``limit`` bytes, without its byte order mark.
 
     Raises:
-        ParseError: it is not such a file, or cannot be opened.
+        ParseError: the file cannot be opened, is too large, or is not UTF-8.
     """
     content = read_regular(path, limit)
     try:
@@ -49,10 +49,10 @@ def read_text(path: Path, limit: int) -> str:
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """The content of a regular file of at most ``limit`` bytes.
+    """Return the content of a regular file of at most ``limit`` bytes.
 
     Raises:
-        ParseError: it is not such a file, or cannot be opened.
+        ParseError: the file cannot be opened, is not a regular file, or is too large.
     """
     with opened(path) as file:
         content = file.read(limit + 1)
@@ -63,10 +63,10 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """A regular file, open for reading; opening never waits.
+    """Open a regular file for reading; opening never blocks.
 
     Raises:
-        ParseError: it is a folder, a pipe or a device, is not there, or may not be read.
+        ParseError: ``path`` does not exist, must not be read, or is a folder, a pipe or a device.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -80,19 +80,21 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_json(path: Path, limit: int = JSON_BYTES) -> Any:
-    """The value in a JSON file.
+    """Return the value in a JSON file.
 
     Raises:
-        ParseError: it cannot be read as JSON.
+        ParseError: the file cannot be read, or is not valid JSON.
     """
     return parse_json(read_text(path, limit), str(path))
 
 
 def parse_json(text: str | bytes, where: str, *, finite: bool = True) -> Any:
-    """The value in a JSON text; ``where`` names it in the error. Without ``finite``, NaN and Infinity are numbers.
+    """Return the value in a JSON text; ``where`` names the source in the error.
+
+    Without ``finite``, NaN and Infinity are accepted as numbers.
 
     Raises:
-        ParseError: it is not JSON, or not within the limits of this module.
+        ParseError: the text is not valid JSON, or exceeds the limits of this module.
     """
     try:
         return json.loads(
@@ -141,19 +143,19 @@ def _constant(text: str) -> NoReturn:
 
 
 def read_yaml(path: Path, limit: int = YAML_BYTES) -> Any:
-    """The value in a YAML file.
+    """Return the value in a YAML file.
 
     Raises:
-        ParseError: it cannot be read as YAML.
+        ParseError: the file cannot be read, or is not valid YAML.
     """
     return parse_yaml(read_text(path, limit), str(path))
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The value in a YAML text of one document; ``where`` names it in the error.
+    """Return the value in a YAML text of one document; ``where`` names the source in the error.
 
     Raises:
-        ParseError: it is not YAML, or not within the limits of this module.
+        ParseError: the text is not valid YAML, or exceeds the limits of this module.
     """
     try:
         _check_events(text)
@@ -167,10 +169,10 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader that refuses a key that is there twice."""
+    """A safe YAML loader that refuses duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """A mapping, whose keys differ."""
+        """Return the mapping of ``node``. Raises ValueError for a duplicate key."""
         values = super().construct_mapping(node, deep=deep)
         if len(values) < len(node.value):
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -179,7 +181,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _check_events(text: str) -> None:
-    """Refuse what is too deep, too long or refers to itself, before anything is built from it."""
+    """Refuse text that is nested too deeply, is too long or has anchors, before values are built from it."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
@@ -207,7 +209,7 @@ def _check_numbers(value: Any) -> None:
 
 
 def quoted(value: object) -> str:
-    """A value as a message quotes it: short, and with nothing hidden in it."""
+    """Return ``value`` as a message quotes it: at most ``SHOWN`` characters of its repr, control characters escaped."""
     text = repr(value[: SHOWN + 1] if isinstance(value, (str, bytes, list, tuple)) else value)
     text = visible(text)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with the time left on a terminal, a parseable line now and then elsewhere."""
+"""Report the progress of long tasks: a bar with the remaining time on a terminal, else a parseable log line."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ _open = 0
 
 @contextmanager
 def progress(task: str, total: int | None) -> Iterator[Advance]:
-    """``with progress("train", 100) as advance: advance(1)``; may be nested, and advanced from several threads.
+    """Report the progress of ``task``: ``with progress("train", 100) as advance: advance(1)``.
 
-    ``total`` None: nobody knows yet how much there is.
+    Calls may be nested, and ``advance`` may be called from several threads. ``total`` is None if the amount of work is
+    not known yet.
     """
-    shown = _on_terminal(task, total) if sys.stderr.isatty() else _as_lines(task, total)
-    with shown as advance:
+    reporter = _on_terminal(task, total) if sys.stderr.isatty() else _as_lines(task, total)
+    with reporter as advance:
         yield advance
 
 
@@ -86,5 +87,5 @@ def _as_lines(task: str, total: int | None) -> Iterator[Advance]:
 def _outlook(done: int, total: int | None, elapsed: float) -> str:
     if total is None:
         return f" elapsed_s={elapsed:.0f}"
-    left = elapsed * max(total - done, 0) / max(done, 1)
-    return f" total={total} elapsed_s={elapsed:.0f} left_s={left:.0f}"
+    remaining = elapsed * max(total - done, 0) / max(done, 1)
+    return f" total={total} elapsed_s={elapsed:.0f} left_s={remaining:.0f}"

@@ -1,7 +1,7 @@
-"""Names and the things they stand for: one file in a package, one name.
+"""Registries of networks, scores, methods, datasets and backbones: each file in a package registers one name.
 
-A file ``medad/networks/aeu.py`` holds the network "aeu" and registers it under that name. So the names are known from
-the files alone, without importing torch; a file is imported when its thing is asked for.
+The file ``medad/networks/aeu.py`` registers the network "aeu". The names are therefore read from the file names,
+without importing torch; a file is imported when its entry is first requested.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class UnknownName(MedadError):
 
 
 class Registry(Generic[T]):
-    """The things of one ``kind``, one in each file of ``package``.
+    """The entries of one ``kind``, one in each file of ``package``.
 
-    Files that start with "_", and those that ``shared`` names, hold none: they are what the others share.
+    Files whose names start with "_", and the files named in ``shared``, register nothing: they hold common code.
     """
 
     def __init__(self, kind: str, package: str, shared: Collection[str] = ()) -> None:
@@ -37,7 +37,7 @@ class Registry(Generic[T]):
         self._things: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorate the thing called ``name``; a name that is taken raises."""
+        """Return a decorator that registers an object as ``name``; raise ValueError if the name is taken."""
 
         def add(thing: T) -> T:
             if name in self._things:
@@ -48,17 +48,21 @@ class Registry(Generic[T]):
         return add
 
     def names(self) -> list[str]:
-        """All names, sorted. Imports nothing."""
+        """Return all names, sorted. Imports none of the files."""
         spec = importlib.util.find_spec(self.package)
         paths = spec.submodule_search_locations if spec else None
-        found = {module.name for module in pkgutil.iter_modules(paths) if self._holds_one(module.name)}
-        return sorted(found | set(self._things))
+        file_names = {module.name for module in pkgutil.iter_modules(paths) if self._holds_one(module.name)}
+        return sorted(file_names | set(self._things))
 
     def _holds_one(self, file: str) -> bool:
         return not file.startswith("_") and file not in self.shared
 
     def check(self, name: str) -> str:
-        """``name`` if there is such a thing; otherwise an error that lists the choices."""
+        """Return ``name`` if it is registered.
+
+        Raises:
+            UnknownName: it is not; the message lists the choices.
+        """
         if name not in self.names():
             near = difflib.get_close_matches(name, self.names(), n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
@@ -66,7 +70,7 @@ class Registry(Generic[T]):
         return name
 
     def describe(self, name: str) -> str:
-        """The first sentence of the file that holds the thing called ``name``. Imports no file."""
+        """Return the first line of the docstring of the file that registers ``name``. Imports no file."""
         self.check(name)
         spec = importlib.util.find_spec(self.package)
         folders = (spec and spec.submodule_search_locations) or ()
@@ -75,7 +79,11 @@ class Registry(Generic[T]):
         return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
 
     def get(self, name: str) -> T:
-        """The thing called ``name``."""
+        """Import the file that registers ``name``, if it is not imported yet, and return its object.
+
+        Raises:
+            UnknownName: no file registers ``name``.
+        """
         self.check(name)
         if name not in self._things:
             importlib.import_module(f"{self.package}.{name}")
@@ -85,24 +93,25 @@ class Registry(Generic[T]):
 
 
 class PartedRegistry(Registry[Any]):
-    """Things some of which have parts: "NAME:PART" is what ``part(PART)`` of the thing called NAME gives."""
+    """A registry whose objects may have parts: "NAME:PART" stands for ``part(PART)`` of the object called NAME."""
 
     def check(self, name: str) -> str:
-        """``name`` if there is a thing of the name before the colon."""
+        """Return ``name`` if the part before the colon is registered. Raises UnknownName."""
         super().check(name.partition(":")[0])
         return name
 
     def get(self, name: str) -> Any:
-        """The thing called ``name``, or a part of it."""
+        """Return the object called ``name``, or the part of it that ``name`` gives after a colon."""
         whole, colon, part = name.partition(":")
         thing = super().get(whole)
         return thing.part(part) if colon else thing
 
 
 class MethodRegistry(Registry[Any]):
-    """Methods, and their settings, which are known without importing torch where they lie in a file of their own.
+    """The methods and their settings models.
 
-    That file is ``_NAME_settings.py`` beside the method's; a method may also keep its settings in its own file.
+    Settings in a file ``_NAME_settings.py`` beside the method's file can be read without importing torch; a method may
+    also define its settings in its own file.
     """
 
     def __init__(self, kind: str, package: str, shared: Collection[str] = ()) -> None:
@@ -110,7 +119,7 @@ class MethodRegistry(Registry[Any]):
         self._settings: dict[str, Any] = {}
 
     def settings_of(self, name: str) -> Callable[[T], T]:
-        """Decorate the settings of the method called ``name``."""
+        """Return a decorator that registers the settings model of the method called ``name``."""
 
         def add(model: T) -> T:
             self._settings[name] = model
@@ -119,7 +128,7 @@ class MethodRegistry(Registry[Any]):
         return add
 
     def settings(self, name: str) -> Any:
-        """The model of the settings of the method called ``name``."""
+        """Return the settings model of the method called ``name``. Raises UnknownName."""
         self.check(name)
         module = f"{self.package}._{name}_settings"
         if name not in self._settings and importlib.util.find_spec(module):

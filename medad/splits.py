@@ -1,4 +1,4 @@
-"""From a dataset's pools to the split of one experiment (OC-SSL protocol of DDAD)."""
+"""Compose the split of one experiment from the pools of a dataset (OC-SSL protocol of DDAD)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from medad.types import MedadError, Split, Study, TrainingSet
 
 
 class SplitError(MedadError):
-    """A split that the dataset cannot supply."""
+    """The dataset has too few studies for the requested split."""
 
 
 @dataclass(frozen=True)
 class Pools:
-    """A dataset on disk, before the unlabeled set is composed; every study carries its label.
+    """The studies of a dataset on disk, before the unlabeled set is composed; every study carries its label.
 
-    ``published_unlabeled`` is the size of the unlabeled set in the paper; ``kind`` is "official" or says what it is.
-    ``unknown`` is an unlabeled set whose labels nobody knows: it is taken as it is, and the two pools are empty.
-    ``contents`` is a digest of what the files hold, where that is known.
+    ``kind`` says how the split relates to the published one, for example "official". ``published_unlabeled`` is the
+    size of the unlabeled set in the paper. ``unknown`` is an unlabeled set without labels: it is used as it is, and the
+    two unlabeled pools are empty. ``contents`` is a digest of the files' contents, or "".
     """
 
     normal: tuple[Study, ...]
@@ -35,16 +35,19 @@ class Pools:
     contents: str = field(default="", kw_only=True)
 
     def digest(self) -> str:
-        """First 12 hex digits of SHA-256 over all study names and their places."""
+        """Return the first 12 hex digits of SHA-256 over all study names, list by list and in order."""
         lists = (self.normal, self.unlabeled_normal, self.unlabeled_abnormal, self.test_normal, self.test_abnormal)
-        own = [self.unknown] if self.unknown else []
-        names = ["\t".join(study.id for study in studies) for studies in (*lists, *own)]
+        unknown = [self.unknown] if self.unknown else []
+        names = ["\t".join(study.id for study in studies) for studies in (*lists, *unknown)]
         return name_digest([*names, self.contents] if self.contents else names)
 
     def untestable(self) -> str | None:
-        """Why the test set gives no AUC with an interval, or None if it does: it needs two patients of each class."""
+        """Return why no AUC with an interval can be computed on the test set, or None if it can.
+
+        The interval needs two patients of each class.
+        """
         groups = [
-            len({("study", one.id) if one.patient is None else ("patient", one.patient) for one in part})
+            len({("study", study.id) if study.patient is None else ("patient", study.patient) for study in part})
             for part in (self.test_normal, self.test_abnormal)
         ]
         if min(groups) >= 2:
@@ -56,16 +59,18 @@ class Pools:
 
 
 def name_digest(names: list[str]) -> str:
-    """First 12 hex digits of SHA-256 over ``names`` joined by newlines: how official splits are recognized."""
+    """Return the first 12 hex digits of SHA-256 over ``names`` joined by newlines; it identifies official splits."""
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
 
 
 def compose(pools: Pools, anomaly_rate: float, unlabeled: int | None = None) -> Split:
-    """The split whose unlabeled set has n studies, int(n * anomaly_rate) of them abnormal, in list order.
+    """Return the split whose unlabeled set has n studies, ``int(n * anomaly_rate)`` of them abnormal, in list order.
 
-    n is ``unlabeled``, or the published count of an official split, or the most that the pool supplies at this rate.
-    A rate that the pool cannot supply is an error that names the feasible range. Studies of unknown labels are taken
-    in list order, whatever the rate.
+    n is ``unlabeled`` if given, else the published count of an official split, else the largest number that the pools
+    supply at this rate. Studies without labels are taken in list order, whatever the rate.
+
+    Raises:
+        SplitError: the pools cannot supply this rate; the message names the feasible range.
     """
     normal, abnormal = unlabeled_counts(pools, anomaly_rate, unlabeled)
     chosen = (*pools.unlabeled_normal[:normal], *pools.unlabeled_abnormal[:abnormal], *pools.unknown[:unlabeled])
@@ -76,7 +81,11 @@ def compose(pools: Pools, anomaly_rate: float, unlabeled: int | None = None) -> 
 
 
 def unlabeled_counts(pools: Pools, anomaly_rate: float, unlabeled: int | None = None) -> tuple[int, int]:
-    """How many normal and how many abnormal studies :func:`compose` puts into the unlabeled set, as far as is known."""
+    """Return how many normal and abnormal studies :func:`compose` puts into the unlabeled set; (0, 0) without labels.
+
+    Raises:
+        SplitError: the pools have too few studies.
+    """
     if pools.unknown:
         if unlabeled is not None and unlabeled > len(pools.unknown):
             raise SplitError(f"there are {len(pools.unknown)} unlabeled studies: --set unlabeled=N takes that at most")
@@ -84,14 +93,14 @@ def unlabeled_counts(pools: Pools, anomaly_rate: float, unlabeled: int | None = 
     rate = Fraction(str(anomaly_rate))
     normal, abnormal = len(pools.unlabeled_normal), len(pools.unlabeled_abnormal)
     count = unlabeled or default_count(pools, [anomaly_rate])
-    wanted = int(count * rate)
-    if wanted > abnormal or count - wanted > normal:
+    abnormal_count = int(count * rate)
+    if abnormal_count > abnormal or count - abnormal_count > normal:
         raise SplitError(_infeasible(count, anomaly_rate, normal, abnormal))
-    return count - wanted, wanted
+    return count - abnormal_count, abnormal_count
 
 
 def default_count(pools: Pools, rates: Sequence[float]) -> int:
-    """Size of the unlabeled set: the published one of an official split, or the most that serves each of ``rates``."""
+    """Return the size of the unlabeled set: the published one, else the largest that every rate of ``rates`` allows."""
     if pools.unknown:
         return len(pools.unknown)
     if pools.kind == "official" and pools.published_unlabeled:
@@ -101,7 +110,7 @@ def default_count(pools: Pools, rates: Sequence[float]) -> int:
 
 
 def _most(normal: int, abnormal: int, rate: Fraction) -> int:
-    """The largest n with int(n * rate) <= abnormal and n - int(n * rate) <= normal."""
+    """Return the largest n with ``int(n * rate) <= abnormal`` and ``n - int(n * rate) <= normal``."""
     count = normal + abnormal
     while count and (int(count * rate) > abnormal or count - int(count * rate) > normal):
         count -= 1

@@ -1,4 +1,4 @@
-"""Text from outside, as it may appear in tables, logs and pages: nothing in it is computed, and nothing is hidden."""
+"""Escape text from outside for tables, logs and pages: no cell becomes a formula, no character stays invisible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # Unicode's control, for
 
 
 def cell(value: object) -> str:
-    """A value as the text of a CSV cell: a number as it is, nothing for None and NaN, text visible and guarded."""
+    """Return ``value`` as the text of a CSV cell: "" for None and NaN; text is made visible and guarded."""
     if isinstance(value, str):
         return guarded(visible(value))
     if value is None or value != value:
@@ -23,27 +23,27 @@ def cell(value: object) -> str:
 
 
 def guarded(text: str) -> str:
-    """``text`` with an apostrophe before it where a spreadsheet would take it for a formula; a number is none."""
+    """Return ``text`` with an apostrophe in front if a spreadsheet would read it as a formula; numbers stay."""
     return f"'{text}" if _computed(text.lstrip("'")) else text
 
 
 def unguarded(text: str) -> str:
-    """The text that :func:`guarded` was given."""
+    """Return the original text from the result of :func:`guarded`."""
     return text[1:] if text.startswith("'") and _computed(text.lstrip("'")) else text
 
 
 def _computed(text: str) -> bool:
-    """Whether a spreadsheet may compute a cell: it begins as a formula does, in any width, or with a line's end.
+    """Return whether a spreadsheet may compute ``text``: it starts like a formula (in any width) or with a line break.
 
-    Characters that are not seen count for nothing, since spreadsheets drop some. A lone "-" stands for "none".
+    Leading invisible characters are skipped, since some spreadsheets drop them. A lone "-" is text, it means "none".
     """
     if text.startswith(_LINE_TRIGGERS):
         return True
     first = next((place for place, sign in enumerate(text) if not _blank(sign)), len(text))
-    seen = text[first:]
-    if not seen or seen.rstrip() == "-" or _NUMBER.fullmatch(seen.rstrip()):
+    printable = text[first:]
+    if not printable or printable.rstrip() == "-" or _NUMBER.fullmatch(printable.rstrip()):
         return False
-    return unicodedata.normalize("NFKC", seen[0])[:1] in _TRIGGERS
+    return unicodedata.normalize("NFKC", printable[0])[:1] in _TRIGGERS
 
 
 def _blank(sign: str) -> bool:
@@ -51,10 +51,10 @@ def _blank(sign: str) -> bool:
 
 
 def visible(text: str, keep: str = "") -> str:
-    """``text`` with its control, format and line-separating characters as escapes such as ``\\x0a`` and ``\\u202e``.
+    """Return ``text`` with control, format and line-separating characters as escapes, such as ``\\x0a``, ``\\u202e``.
 
-    So a file's name can neither end a line of a log or a table, nor turn the direction of what follows it. Bytes of a
-    name that are not UTF-8 appear as ``\\xNN``. The characters in ``keep`` stay.
+    A file name therefore can neither break a line of a log or table nor change the writing direction of the text after
+    it. Bytes of a name that are not UTF-8 appear as ``\\xNN``. The characters in ``keep`` stay as they are.
     """
     if text.isprintable():
         return text
@@ -62,8 +62,8 @@ def visible(text: str, keep: str = "") -> str:
 
 
 def on_page(value: object) -> object:
-    """What a page shows of ``value``: text with its control characters as escapes; for Jinja's ``finalize``."""
-    return visible(value, keep="\n\t") if type(value) is str else value  # markup is a kind of str, and stays
+    """Return ``value`` as a page shows it, with control characters of text escaped; for Jinja's ``finalize``."""
+    return visible(value, keep="\n\t") if type(value) is str else value  # Markup, a subclass of str, is left alone
 
 
 def _escape(sign: str) -> str:

@@ -1,4 +1,4 @@
-"""The nouns of the project. Nothing here computes, and importing it costs no torch."""
+"""Define the data types that all packages share. This module computes nothing and does not import torch."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class MedadError(Exception):
-    """What medad raises on purpose: the message says what was wrong, where, and what to do."""
+    """The base of all errors that medad raises on purpose; the message says what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """One thing that gets one score: a radiograph, a slice, a volume. It holds paths, not pixels.
+    """A unit that gets one score: a radiograph, a slice or a volume. It holds paths, not pixels.
 
-    ``id`` is unique within its dataset or folder and is never a patient's name or number; ``patient`` groups studies
-    of one person; ``label`` is 0 (normal), 1 (abnormal) or None (unknown); ``mask`` marks the abnormal pixels, as drawn
-    (``mask_kind`` "pixels") or as filled bounding boxes ("boxes"); ``attributes`` are (name, value) pairs that
-    subgroups are made of, such as ("scanner", "A"); ``notes`` say how its files came to be one study, where that is in
-    question.
+    ``id`` is unique within its dataset or folder and is never a patient's name or number. ``patient`` groups the
+    studies of one person. ``label`` is 0 (normal), 1 (abnormal) or None (unknown). ``mask`` is a file that marks the
+    abnormal pixels, as drawn (``mask_kind`` "pixels") or as filled bounding boxes ("boxes"). ``attributes`` are (name,
+    value) pairs that define subgroups, such as ("scanner", "A"). ``notes`` explain how doubtful files were grouped into
+    this study.
     """
 
     id: str
@@ -42,13 +42,13 @@ class Study:
             raise ValueError(f"study {self.id!r}: label must be 0, 1 or None, got {self.label!r}")
 
     def unlabeled(self) -> Study:
-        """This study without what a training method must not see."""
+        """Return this study without its label, mask and attributes, which a training method must not see."""
         return replace(self, label=None, mask=None, attributes=())
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is no image to score, and why; ``kind`` is one word such as "text" or "report"."""
+    """A file that is not an image to score, and the reason; ``kind`` is one word such as "text" or "report"."""
 
     path: Path
     kind: str
@@ -57,7 +57,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What a method may learn from: known normal studies and unlabeled ones. It carries no label, so none can leak."""
+    """The studies that a method learns from: known normals and unlabeled ones. They carry no label or mask."""
 
     normal: tuple[Study, ...]
     unlabeled: tuple[Study, ...] = ()
@@ -70,7 +70,7 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Split:
-    """What is learned from and what is tested on; no study, file or patient is on both sides."""
+    """The training and test studies of one experiment; no study, file or patient is on both sides."""
 
     training: TrainingSet
     test: tuple[Study, ...]
@@ -90,9 +90,9 @@ def _refuse_shared(what: str, training: Set[object], test: Set[object]) -> None:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What every reconstruction network returns.
+    """The output of a reconstruction network.
 
-    ``mean`` and ``log_variance`` are (B, C, H, W); ``penalty`` is a scalar that the network adds to its own loss.
+    ``mean`` and ``log_variance`` are (B, C, H, W); ``penalty`` is a scalar that is added to the network's loss.
     """
 
     mean: Tensor
@@ -110,7 +110,7 @@ class Reconstructions:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a score may look at: the images (B, C, H, W) and what the two modules made of them."""
+    """The input of a score: the images (B, C, H, W) and their reconstructions by the two modules of DDAD."""
 
     images: Tensor
     ndm: Reconstructions
@@ -119,10 +119,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Scored:
-    """What every method returns, one for each of its scores.
+    """The result of one score of a method on a batch.
 
-    ``score`` is (B,), higher is more abnormal; ``anomaly_map`` is (B, 1, H, W); ``members`` is (B, M): the image
-    scores of the M networks that are judged one by one (M = 1 for a score of the whole ensemble).
+    ``score`` is (B,), higher is more abnormal; ``anomaly_map`` is (B, 1, H, W); ``members`` is (B, M), the image scores
+    of M networks that are evaluated separately (M = 1 for a score of the whole ensemble).
     """
 
     score: Tensor
@@ -132,7 +132,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Case:
-    """One row of a panel: an image (C, H, W) in [-1, 1], its maps (1, H, W) and, where known, its mask (H, W)."""
+    """One row of a panel: an image (C, H, W) in [-1, 1], its maps (1, H, W) and its mask (H, W), if there is one."""
 
     title: str
     image: Tensor

@@ -1,4 +1,4 @@
-"""Weights in a safetensors file, checked by the file's header before anything is allocated for them."""
+"""Read weights from a safetensors file; its header is checked before memory is allocated for the tensors."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ DTYPES = {
 
 
 class WeightsError(MedadError):
-    """A file of weights that is damaged, or holds other tensors than it should."""
+    """The file of weights is damaged, or its tensors are not the expected ones."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a tensor is, without its values."""
+    """The dtype and shape of a tensor."""
 
     dtype: torch.dtype
     shape: tuple[int, ...]
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its values."""
+        """Return the size of the tensor's values in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def __str__(self) -> str:
@@ -48,10 +48,10 @@ class Form:
 
 
 def read_header(path: Path) -> dict[str, Form]:
-    """The tensors of a safetensors file by name; no value of theirs is read.
+    """Return the forms of the tensors in a safetensors file, by name, without reading their values.
 
     Raises:
-        WeightsError: it is no safetensors file, or its header contradicts its size.
+        WeightsError: the file is not in safetensors format, or its header contradicts its size.
     """
     try:
         with opened(path) as file:
@@ -80,28 +80,29 @@ def _form(path: Path, name: str, entry: Any) -> Form:
 
 
 def forms_of(tensors: Mapping[str, Tensor]) -> dict[str, Form]:
-    """The forms of tensors, on any device."""
+    """Return the forms of ``tensors``, on any device, by name."""
     return {name: Form(value.dtype, tuple(value.shape)) for name, value in tensors.items()}
 
 
-def check_forms(path: Path, given: Mapping[str, Form], expected: Mapping[str, Form], by: str) -> None:
-    """Compare what a file holds with what it should hold; ``by`` says what decides about that.
+def check_forms(path: Path, stored: Mapping[str, Form], expected: Mapping[str, Form], by: str) -> None:
+    """Compare the ``stored`` forms of the file ``path`` with the ``expected`` ones.
 
-    Counters of batch norms may be left out: no score depends on them.
+    ``by`` names in the error what the expected forms follow from, such as "the settings in model.json". Counters of
+    batch norms may be missing: no score depends on them.
 
     Raises:
-        WeightsError: they differ; or this machine has too little memory for them.
+        WeightsError: the forms differ, or this machine has too little memory for the tensors.
     """
     counters = {name: form for name, form in expected.items() if name.endswith("num_batches_tracked")}
-    given = {**counters, **given}
-    wrong = [name for name in sorted(expected.keys() | given.keys()) if expected.get(name) != given.get(name)]
+    stored = {**counters, **stored}
+    wrong = [name for name in sorted(expected.keys() | stored.keys()) if expected.get(name) != stored.get(name)]
     if wrong:
         name = wrong[0]
         raise WeightsError(
             f"{path}: {len(wrong)} tensors do not fit {by}; the first is {quoted(name)}: "
-            f"expected {expected.get(name, 'none')}, found {given.get(name, 'none')}"
+            f"expected {expected.get(name, 'none')}, found {stored.get(name, 'none')}"
         )
-    needed = 2 * sum(form.nbytes for form in given.values())  # as read, and in the network
+    needed = 2 * sum(form.nbytes for form in stored.values())  # once as read, once in the network
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise WeightsError(
@@ -111,10 +112,10 @@ def check_forms(path: Path, given: Mapping[str, Form], expected: Mapping[str, Fo
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, whose values can be computed with.
+    """Return the tensors of a safetensors file by name.
 
     Raises:
-        WeightsError: it cannot be read, or holds values that are not finite, or a negative variance.
+        WeightsError: the file cannot be read, or it holds a value that is not finite or a negative variance.
     """
     try:
         tensors: dict[str, Tensor] = load_file(path)

@@ -1,4 +1,4 @@
-"""Words of messages: counts with their nouns, names of a bounded length, commands that can be pasted into a shell."""
+"""Format parts of messages: counts with nouns, names of limited length, commands to paste into a shell."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import shlex
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
-    """The count with its noun: "1 file", "2 files", "0 files"; ``plural`` where an "s" does not make it."""
+    """Return the count with its noun: "1 file", "2 files", "0 files"; give ``plural`` if it is not noun + "s"."""
     return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def command(*words: object) -> str:
-    """A command line that a shell reads as these words, whatever is in their names.
+    """Return a command line that a shell splits into exactly these words.
 
-    A path that starts with a dash is written as one of this folder, so that no command takes it for an option; options
-    are the words that start with two dashes.
+    A word that starts with a single dash is taken for a path and gets "./" in front, so that no command reads it as an
+    option. Words that start with two dashes are options and stay.
     """
     texts = (str(word) for word in words)
     return shlex.join(f"./{text}" if text.startswith("-") and not text.startswith("--") else text for text in texts)
 
 
 def shortened(name: str, length: int) -> str:
-    """``name`` with its middle left out where it is longer than ``length``: names differ at their ends."""
+    """Return ``name`` cut to ``length`` characters by replacing its middle with "~": names differ at their ends."""
     if len(name) <= length:
         return name
     ahead = (length - 1) // 2

@@ -23,6 +23,7 @@ LAYERS = [
     {"manifest", "methods", "results", "weights"},
     {"datasets", "evaluation"},
     {"data", "outputs"},
+    {"model_card"},
     {"model"},
     {"experiments"},
     {"scoring"},

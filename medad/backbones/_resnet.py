@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from medad.backbones.base import Backbone, Source, Tensors, fill
 
 PUBLISHED = "https://download.pytorch.org/models"
-UNUSED = ("layer4.", "fc.")  # what comes after the third stage
+UNUSED = ("layer4.", "fc.")  # the layers after the third stage
 
 
 class WideBottleneck(ResNetBottleneck):
@@ -34,7 +34,7 @@ class Stages(ResNet):
         del self.layer4, self.avgpool
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """The three maps, fine to coarse."""
+        """Return the three maps, fine to coarse."""
         first: Tensor = self.layer1(self.maxpool(self.act(self.bn1(self.conv1(images)))))
         second: Tensor = self.layer2(first)
         return [first, second, self.layer3(second)]
@@ -42,7 +42,7 @@ class Stages(ResNet):
 
 @dataclass(frozen=True)
 class TorchvisionResNet(Backbone):
-    """``published`` is torchvision's first weights of it, whose file name ends with its digest."""
+    """A ResNet. ``published`` names torchvision's first weights file for it, which ends with its digest."""
 
     title: str
     block: type[nn.Module]
@@ -50,12 +50,12 @@ class TorchvisionResNet(Backbone):
     published: str
 
     def source(self) -> Source:
-        """torchvision's file."""
+        """Return the source of torchvision's file."""
         file = f"{self.published}.pth"
         return Source(file, f"{PUBLISHED}/{file}", self.published.rpartition("-")[2])
 
     def build(self, tensors: Tensors | None = None) -> nn.Module:
-        """Stages 1 to 3."""
+        """Build stages 1 to 3."""
         network = Stages(self.block, self.layers)
         return network if tensors is None else fill(network, tensors, self.title, UNUSED)
 

@@ -1,4 +1,4 @@
-"""Backbones of timm, an optional extra."""
+"""Build backbones with timm, an optional extra."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import nn
 from medad.backbones import Fusion
 from medad.backbones.base import Backbone, BackboneError, Source, Tensors, fill
 
-FINEST, COARSEST = 4, 16  # strides of the maps that are used, where an architecture offers more
+FINEST, COARSEST = 4, 16  # range of the strides of the feature maps that are used
 
 
 def timm() -> Any:
-    """The package.
+    """Import and return the package timm.
 
     Raises:
         BackboneError: it cannot be imported.
@@ -31,7 +31,7 @@ def timm() -> Any:
 
 
 def published(model: str) -> Source:
-    """Where timm publishes the weights of ``model``, NAME.TAG."""
+    """Return the source of the weights that timm publishes for ``model`` (NAME.TAG)."""
     return Source(f"{model}.safetensors", f"https://huggingface.co/timm/{model}/resolve/main/model.safetensors")
 
 
@@ -39,8 +39,8 @@ def published(model: str) -> Source:
 class HRNet(Backbone):
     """The first three of the four branches after HRNet's stage 4 (Wang et al., TPAMI 2020): strides 4, 8 and 16.
 
-    Coarse branches are upsampled before they are added to fine ones: bilinear with corners on corners, as HRNet and CDO
-    were published, or "nearest", as timm does.
+    Coarse branches are upsampled before they are added to fine ones: "bilinear" with aligned corners, as published for
+    HRNet and CDO, or "nearest", as timm does.
     """
 
     title: str
@@ -48,15 +48,15 @@ class HRNet(Backbone):
     fusion: Fusion = "bilinear"
 
     def with_fusion(self, fusion: Fusion) -> Backbone:
-        """The same model and weights."""
+        """Return the same model with another upsampling between branches; the weights are the same."""
         return replace(self, fusion=fusion)
 
     def source(self) -> Source:
-        """timm's file."""
+        """Return the source of timm's file."""
         return published(f"{self.model}.ms_in1k")
 
     def build(self, tensors: Tensors | None = None) -> nn.Module:
-        """Without the classification head, which would widen the branches."""
+        """Build the network without the classification head, which would widen the branches."""
         network: nn.Module = timm().create_model(
             self.model, features_only=True, feature_location="", out_indices=(1, 2, 3)
         )
@@ -78,21 +78,21 @@ class HRNet(Backbone):
 
 @dataclass(frozen=True)
 class AnyTimm(Backbone):
-    """Any model of timm that gives feature maps; those of strides 4, 8 and 16 are used."""
+    """Any model of timm that offers feature maps; the maps with strides from 4 to 16 are used."""
 
     title: str
     model: str
 
     def part(self, name: str) -> Backbone:
-        """The model called ``name`` in timm, with the tag of its weights."""
+        """Return the model that timm calls ``name`` (NAME.TAG, where TAG names the weights)."""
         return AnyTimm(f"timm's {name}", name)
 
     def source(self) -> Source:
-        """timm's file."""
+        """Return the source of timm's file."""
         return published(self._model)
 
     def build(self, tensors: Tensors | None = None) -> nn.Module:
-        """With ``features_only``; timm itself fits ``tensors`` to that form of the model."""
+        """Build the network with ``features_only``; timm maps ``tensors`` to this form of the model."""
         offered = self._create(())
         strides = offered.feature_info.reduction()
         places = tuple(place for place, stride in enumerate(strides) if FINEST <= stride <= COARSEST)
@@ -108,11 +108,11 @@ class AnyTimm(Backbone):
             torch.set_rng_state(state)
             overlay = {"state_dict": dict(tensors)}
             network = self._create(places, pretrained=True, pretrained_cfg_overlay=overlay)
-        kept = [name for name, value in network.named_parameters() if value.std() > 0 and value.equal(start[name])]
-        if kept:
+        unchanged = [name for name, value in network.named_parameters() if value.std() > 0 and value.equal(start[name])]
+        if unchanged:
             raise BackboneError(
-                f"these are not the weights of {self.title}: {len(kept)} of its tensors are not among them, first "
-                f"{kept[0]!r}"
+                f"these are not the weights of {self.title}: {len(unchanged)} of its tensors are not among them, first "
+                f"{unchanged[0]!r}"
             )
         return network
 

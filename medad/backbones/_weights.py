@@ -1,4 +1,4 @@
-"""Files of ImageNet weights: found, downloaded only where that is allowed, and read without executing anything."""
+"""Find and read files of ImageNet weights; download them only if allowed, and never execute code from them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ log = logging.getLogger(__name__)
 
 
 def folder() -> Path:
-    """Where weights lie: PyTorch's own cache, which torchvision fills too. TORCH_HOME moves it."""
+    """Return the folder of weights: PyTorch's cache, which torchvision uses too. TORCH_HOME changes it."""
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def locate(backbone: Backbone, weights: str, allow_download: bool = False) -> Path:
-    """The file of ``weights``: a path, or "imagenet" for the published one of ``backbone``.
+    """Return the file of ``weights``: a path, or "imagenet" for the published weights of ``backbone``.
 
     Raises:
-        BackboneError: it is not there; the message says where to get it and where to put it.
+        BackboneError: the file does not exist; the message says where to get it and where to put it.
     """
     if weights != IMAGENET:
         path = Path(weights).expanduser()
@@ -35,7 +35,7 @@ def locate(backbone: Backbone, weights: str, allow_download: bool = False) -> Pa
             raise BackboneError(f"{path}: no such file of weights (--set weights=...)")
         return path
     source = backbone.source()
-    path = folder() / source.file  # a file with an absolute path stays where it is
+    path = folder() / source.file  # joining keeps an absolute path unchanged
     if not path.is_file() and allow_download:
         _download(source, path)
     if not path.is_file():
@@ -58,25 +58,25 @@ def _download(source: Source, path: Path) -> None:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors in ``path`` by name: safetensors, or a PyTorch file that is read with ``weights_only``.
+    """Return the tensors in ``path`` by name: from safetensors, or from a PyTorch file read with ``weights_only``.
 
     Raises:
-        BackboneError: it is neither.
+        BackboneError: the file is in neither format.
     """
     try:
         if path.suffix == ".safetensors":
-            found = load_file(path)
+            tensors = load_file(path)
         else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BackboneError(f"{path}: not readable as weights ({type(error).__name__}: {reason})") from None
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise BackboneError(f"{path}: not a table of tensors by name, as torchvision and timm publish weights")
-    return dict(found)
+    return dict(tensors)
 
 
 def digest(path: Path) -> str:
-    """First 16 hex digits of the file's SHA-256."""
+    """Return the first 16 hex digits of the file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

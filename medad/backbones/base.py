@@ -1,4 +1,4 @@
-"""What a backbone is, and how its ImageNet weights enter it."""
+"""Define the interface of a backbone, and load ImageNet weights into its network."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Tensors = Mapping[str, Tensor]
 
 
 class BackboneError(MedadError):
-    """A backbone that cannot be built here, or weights that are not there or are not its own."""
+    """The backbone cannot be built, or its weights are missing or belong to another architecture."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where ImageNet weights come from: ``file`` in the folder of weights, downloaded from ``url`` if it is not there.
+    """The source of ImageNet weights: ``file`` in the folder of weights, and the ``url`` to download it from.
 
-    ``digest`` is how the file's SHA-256 begins, where its publisher says so.
+    ``digest`` holds the first digits of the file's SHA-256, or "" if the publisher gives none.
     """
 
     file: str
@@ -31,45 +31,52 @@ class Source:
 
 
 class Backbone(ABC):
-    """An architecture whose network takes normalized RGB images (B, 3, S, S) and gives feature maps (B, C, h, w).
+    """An architecture whose network maps normalized RGB images (B, 3, S, S) to feature maps (B, C, h, w).
 
-    The maps come from fine to coarse. S is a multiple of 32.
+    The maps are ordered from fine to coarse. S is a multiple of 32.
     """
 
     title: str
 
     @abstractmethod
     def source(self) -> Source:
-        """Where its ImageNet weights are."""
+        """Return the source of the ImageNet weights."""
 
     @abstractmethod
     def build(self, tensors: Tensors | None = None) -> nn.Module:
-        """The network with the weights ``tensors``, or with the architecture's own random ones.
+        """Build the network with the weights ``tensors``, or with random weights.
 
         Raises:
             BackboneError: a package is missing, or ``tensors`` are not the weights of this architecture.
         """
 
     def trunk(self, tensors: Tensors | None = None) -> nn.Module:
-        """The network up to its last feature map, which comes after those of :meth:`build`; those alone by default."""
+        """Build the network whose output ends with its last feature map, after those of :meth:`build`.
+
+        By default there is no further map, and this is :meth:`build`.
+        """
         return self.build(tensors)
 
     def with_fusion(self, fusion: Fusion) -> Backbone:
-        """The backbone whose branches are upsampled so where they meet; most have no branches and stay as they are.
+        """Return the backbone with this upsampling where its branches are fused; the weights are the same.
 
-        The weights are the same.
+        Most backbones have no branches and return themselves.
         """
         return self
 
     def part(self, name: str) -> Backbone:
-        """What "FAMILY:name" stands for, such as "timm:convnext_tiny.fb_in1k"; most backbones are no family."""
+        """Return the backbone that "FAMILY:name" stands for, such as "timm:convnext_tiny.fb_in1k".
+
+        Raises:
+            BackboneError: this backbone is not a family of models.
+        """
         raise BackboneError(f"{self.title} is no family of models, got {name!r}: leave out the part after the colon")
 
 
 def built(backbone: Backbone, generator: Generator, trunk: bool = False) -> nn.Module:
-    """A network with the architecture's own random weights, drawn from ``generator`` and not from the global state.
+    """Build a network with random weights, drawn from ``generator`` and not from the global random state.
 
-    ``trunk`` asks for :meth:`Backbone.trunk`, else for :meth:`Backbone.build`.
+    With ``trunk``, :meth:`Backbone.trunk` is built, else :meth:`Backbone.build`.
     """
     with random.fork_rng(devices=[]):
         default_generator.manual_seed(generator.initial_seed())  # torch.manual_seed would seed GPUs too
@@ -77,22 +84,24 @@ def built(backbone: Backbone, generator: Generator, trunk: bool = False) -> nn.M
 
 
 def fill(network: nn.Module, tensors: Tensors, title: str, unused: tuple[str, ...]) -> nn.Module:
-    """Give ``network`` all of its weights from ``tensors``, whose other names begin with one of ``unused``.
+    """Load all weights of ``network`` from ``tensors`` and return it.
+
+    ``tensors`` whose names start with one of ``unused`` are ignored; any other extra tensor is an error.
 
     Raises:
         BackboneError: a tensor is missing, has another shape or belongs to another architecture.
     """
-    own = network.state_dict()
-    counters = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")}
-    given = {**counters, **{name: value for name, value in tensors.items() if not name.startswith(unused)}}
-    expected = {name: tuple(value.shape) for name, value in own.items()}
-    found = {name: tuple(value.shape) for name, value in given.items()}
-    wrong = [name for name in sorted(expected.keys() | found.keys()) if expected.get(name) != found.get(name)]
+    state = network.state_dict()
+    counters = {name: value for name, value in state.items() if name.endswith("num_batches_tracked")}
+    weights = {**counters, **{name: value for name, value in tensors.items() if not name.startswith(unused)}}
+    expected = {name: tuple(value.shape) for name, value in state.items()}
+    shapes = {name: tuple(value.shape) for name, value in weights.items()}
+    wrong = [name for name in sorted(expected.keys() | shapes.keys()) if expected.get(name) != shapes.get(name)]
     if wrong:
         name = wrong[0]
         raise BackboneError(
             f"these are not the weights of {title}: {len(wrong)} tensors do not fit; the first is {name!r}: expected "
-            f"{expected.get(name, 'none')}, found {found.get(name, 'none')}"
+            f"{expected.get(name, 'none')}, found {shapes.get(name, 'none')}"
         )
-    network.load_state_dict(given)
+    network.load_state_dict(weights)
     return network

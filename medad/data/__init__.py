@@ -1,1 +1,1 @@
-"""Studies -> tensors: transforms and their inverse, loading, splits, datasets."""
+"""Load studies as tensors: intensity and geometry transforms, loading, profiles, preparation and checks."""

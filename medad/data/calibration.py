@@ -1,4 +1,4 @@
-"""Normal studies that are kept out of training, for thresholds and p-values."""
+"""Hold normal studies out of training, for thresholds and p-values."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ from medad.types import Study, TrainingSet
 
 
 def hold_out(data: TrainingSet, share: float, seed: int) -> tuple[TrainingSet, tuple[Study, ...]]:
-    """``data`` without a ``share`` of its known normals, and those: whole patients, drawn by ``seed``.
+    """Split a ``share`` of the known normal studies off ``data``.
 
-    A patient with unlabeled studies is never held out, since these are learned from. A study of an unknown patient
-    counts as one by itself.
+    Whole patients are drawn, in an order that ``seed`` decides. A patient who also has unlabeled studies is never held
+    out, because the method learns from those. A study without a patient counts as a patient of its own.
+
+    Returns:
+        The training set that remains, and the held-out studies.
 
     Raises:
-        SplitError: the share is less than one study, or leaves none to learn from, or too few patients can be held out.
+        SplitError: the share is less than one study or all of them, or too few patients can be held out.
     """
     if not share:
         return data, ()
-    wanted = round(share * len(data.normal))
-    if not 0 < wanted < len(data.normal):
-        raise SplitError(f"calibration={share:g} of {len(data.normal)} normal studies holds out {wanted}: give more")
+    target_count = round(share * len(data.normal))
+    if not 0 < target_count < len(data.normal):
+        raise SplitError(
+            f"calibration={share:g} of {len(data.normal)} normal studies holds out {target_count}: give more"
+        )
     learned = {study.patient for study in data.unlabeled} - {None}
     groups: dict[str, list[Study]] = {}
     for study in data.normal:
@@ -32,12 +37,13 @@ def hold_out(data: TrainingSet, share: float, seed: int) -> tuple[TrainingSet, t
     random.Random(seed).shuffle(order)
     chosen: set[str] = set()
     for name in order:
-        if len(chosen) < wanted:
+        if len(chosen) < target_count:
             chosen |= {study.id for study in groups[name]}
-    left = tuple(study for study in data.normal if study.id not in chosen)
-    if len(chosen) < wanted or not left:
+    remaining = tuple(study for study in data.normal if study.id not in chosen)
+    if len(chosen) < target_count or not remaining:
         raise SplitError(
-            f"calibration={share:g} would hold out {wanted} of {len(data.normal)} normal studies, by patient; "
-            f"{sum(map(len, groups.values()))} belong to patients without unlabeled studies, {len(left)} would be left"
+            f"calibration={share:g} would hold out {target_count} of {len(data.normal)} normal studies, by patient; "
+            f"{sum(map(len, groups.values()))} belong to patients without unlabeled studies, and {len(remaining)} "
+            "would be left"
         )
-    return replace(data, normal=left), tuple(study for study in data.normal if study.id in chosen)
+    return replace(data, normal=remaining), tuple(study for study in data.normal if study.id in chosen)

@@ -1,4 +1,4 @@
-"""How intensities reach [-1, 1]: the range of an image, and the way from it."""
+"""Map intensities to [-1, 1]: find the range of an image and scale it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from torch import Tensor
 
 
 class Bounded(Transform):
-    """Finds the range of an image: the file's nominal one where it has one, else by ``measure`` of the image itself."""
+    """Find the range of an image: the nominal range of the file if it states one, else ``measure`` of the pixels."""
 
     def __init__(self, measure: Callable[[Tensor], tuple[float, float]]) -> None:
         self.measure = measure
 
     def __call__(self, image: MetaTensor) -> MetaTensor:
-        """Clipped to the range, which is in ``meta["bounds"]``; no reader goes beyond a nominal one."""
+        """Return the image clipped to its range, which is stored in ``meta["bounds"]``.
+
+        Pixels are not clipped to a nominal range, which no reader exceeds.
+        """
         nominal = image.meta.get("reading", {}).get("value_range")
         low, high = nominal or self.measure(image.as_tensor())
         pixels = image.as_tensor() if nominal else image.as_tensor().clamp(low, high)
@@ -27,23 +30,25 @@ class Bounded(Transform):
 
 
 class ToSigned(Transform):
-    """The range in ``meta["bounds"]`` to [-1, 1]. It comes after the resize, with which it commutes, since there is
-    less to do then."""
+    """Scale the range in ``meta["bounds"]`` to [-1, 1].
+
+    This comes after the resize, with which it commutes, because there are fewer pixels then.
+    """
 
     def __call__(self, image: MetaTensor) -> MetaTensor:
-        """2 (x - low) / (high - low) - 1; a constant image becomes -1."""
+        """Return 2 (x - low) / (high - low) - 1; a constant image becomes -1."""
         low, high = image.meta["bounds"]
         signed = image.as_tensor().sub(low).mul_(2 / ((high - low) or 1.0)).sub_(1).clamp_(-1, 1)
         return MetaTensor(signed).copy_meta_from(image)
 
 
 def extremes(pixels: Tensor) -> tuple[float, float]:
-    """Minimum and maximum."""
+    """Return the minimum and the maximum."""
     return float(pixels.min()), float(pixels.max())
 
 
 def percentiles(pixels: Tensor) -> tuple[float, float]:
-    """0.5th and 99.5th percentile, of at most a million evenly spaced pixels."""
+    """Return the 0.5th and the 99.5th percentile of at most two million evenly spaced pixels."""
     flat = pixels.flatten()
     flat = flat[:: max(1, len(flat) // 1_000_000)]
     low, high = torch.quantile(flat[:2_000_000].float(), torch.tensor([0.005, 0.995])).tolist()
@@ -51,5 +56,5 @@ def percentiles(pixels: Tensor) -> tuple[float, float]:
 
 
 def window(center: float, width: float) -> Callable[[Tensor], tuple[float, float]]:
-    """The fixed range of a window, in the file's units."""
+    """Return a measure that gives the fixed range of a window, in the units of the file."""
     return lambda pixels: (center - width / 2, center + width / 2)

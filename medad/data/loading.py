@@ -1,4 +1,4 @@
-"""Studies -> tensors: each file is decoded once, through MONAI's cache, and kept in memory on the network's grid."""
+"""Load studies as tensors on the network's grid; each file is decoded once, through MONAI's cache."""
 
 from __future__ import annotations
 
@@ -25,39 +25,44 @@ from medad.types import MedadError, Study
 log = logging.getLogger(__name__)
 EXAMPLES = 5
 KEPT_BYTES = 4 * 2**30  # of decoded images, in one process
-FIRST = 8  # studies that are read before it is known how many slices they have
-SHARE_OF_MEMORY = 0.25  # of a GPU, for one set of images: a method makes a second copy, and trains beside them
+FIRST = 8  # studies that are read to learn how many slices a study has
+SHARE_OF_MEMORY = 0.25  # of a GPU, for one set of images: a method needs room for a copy and for training
 
 
 _Key = tuple[tuple[Path, ...], Path | None]  # the files of a study, and its mask
 
 
 class UnreadableStudies(MedadError):
-    """Studies of a training or test set that cannot be read."""
+    """Studies of a training or test set cannot be read."""
 
 
 class Prepare(Transform):
-    """The whole way of one study: files -> (C, S, S) or (C, S, S, D) in [-1, 1], with what undoes the geometry."""
+    """Read one study and transform it: files -> (C, S, S) or (C, S, S, D) in [-1, 1], with invertible geometry."""
 
     def __init__(self, settings: Settings, split: bool = False) -> None:
-        """``split``: a file of several volumes or pages stands for its first, and is not refused."""
+        """With ``split``, read the first of several volumes or pages in a file; without, refuse such a file."""
         self.reading = read_settings(settings).model_copy(update={"time": "split" if split else "refuse"})
         self.channels = settings.channels
         self.size = settings.size
         self.transform = to_network(settings)
 
     def read(self, study: Study) -> MetaTensor:
-        """The study as it is in its files, (C, *spatial), in the axes of the reader. Raises UnreadableImage."""
+        """Return the image as it is in its files, ``(C, *spatial)``, in the reader's axes. Raises UnreadableImage."""
         return match_channels(read_image(study.files, self.reading), self.channels)
 
     def __call__(self, study: Study) -> MetaTensor:
-        """Raises UnreadableImage for a study that cannot be read or does not fit."""
+        """Return the study as (C, S, S) or (C, S, S, D). Raises UnreadableImage."""
         image: MetaTensor = self.transform(self.read(study))
         return image
 
     def mask(self, study: Study, source: MetaTensor) -> Tensor | None:
-        """The study's mask on the network's grid, bool (N, 1, S, S), None if it has none; ``source`` is what
-        :meth:`read` gave. Raises UnreadableImage for a mask that cannot be read, or does not lie on its image."""
+        """Return the study's mask on the network's grid, bool (N, 1, S, S), or None if it has none.
+
+        ``source`` is the image as :meth:`read` returned it.
+
+        Raises:
+            UnreadableImage: the mask cannot be read, or its grid does not match the image.
+        """
         if study.mask is None:
             return None
         marked = torch.from_numpy(read_mask(study.mask, _grid_of(source))[0]).float()[None]
@@ -72,8 +77,10 @@ def _grid_of(source: MetaTensor) -> Grid:
 
 @dataclass(frozen=True)
 class _Read:
-    """A study that was read: ``slices`` (N, C, S, S), its facts, its mask (N, 1, S, S) if it has one; ``pixels`` is a
-    digest of the image as it is in its files."""
+    """A study in memory: ``slices`` (N, C, S, S), its facts, and its mask (N, 1, S, S), if it has one.
+
+    ``pixels`` is a digest of the image as it is in its files.
+    """
 
     slices: Tensor
     facts: Facts
@@ -82,7 +89,7 @@ class _Read:
 
 
 class _Attempt(Transform):
-    """A study that was read, or the error: a bad file must not stop the worker that meets it."""
+    """Read a study and return it, or the error: a bad file must not stop the worker thread."""
 
     def __init__(self, prepare: Prepare, advance: Advance) -> None:
         self.prepare = prepare
@@ -101,11 +108,11 @@ class _Attempt(Transform):
 
 
 class Loader:
-    """Reads studies for a method: ``loader(studies)`` -> images (N, C, S, S) on ``device``, or on the CPU if too many.
+    """Load studies for a method: ``loader(studies)`` -> images (N, C, S, S) on ``device``, or on the CPU if too many.
 
-    A volume gives one image for each slice. What was read is kept, up to ``keep_bytes``, so that the experiments of a
-    bench decode a file once. With ``skip_unreadable``, studies that cannot be read are left out and named in the log;
-    otherwise they are an error.
+    A volume gives one image for each slice. Decoded studies are cached, up to ``keep_bytes``, so that the experiments
+    of a bench decode each file once. With ``skip_unreadable``, studies that cannot be read are left out and logged;
+    without it, they raise UnreadableStudies.
     """
 
     def __init__(
@@ -126,7 +133,7 @@ class Loader:
         self._facts: dict[tuple[Path, ...], Facts] = {}
 
     def __call__(self, studies: Sequence[Study]) -> Tensor:
-        """All slices of all studies, in order."""
+        """Return all slices of all studies, in order. Raises UnreadableStudies."""
         images = torch.cat(self._read_once(studies))
         room = _free_memory(torch.device(self.device)) * SHARE_OF_MEMORY
         if images.nbytes <= room:
@@ -137,11 +144,14 @@ class Loader:
         return images
 
     def each(self, studies: Sequence[Study]) -> list[Tensor]:
-        """The slices of each study that can be read, (N, C, S, S) on ``device``."""
+        """Return the slices of each study that can be read, (N, C, S, S) on ``device``. Raises UnreadableStudies."""
         return [slices.to(self.device) for slices in self._read_once(studies)]
 
     def stream(self, studies: Sequence[Study], images: int) -> Iterator[tuple[Study, Tensor]]:
-        """Each study that can be read and its slices (N, C, S, S) on ``device``, read about ``images`` at a time."""
+        """Yield each study that can be read with its slices (N, C, S, S) on ``device``.
+
+        About ``images`` slices are read at a time. Raises UnreadableStudies.
+        """
         most, start = 1, 0
         while start < len(studies):
             part = studies[start : start + max(1, min(images, FIRST if start == 0 else images) // most)]
@@ -154,34 +164,34 @@ class Loader:
                     yield study, slices.to(self.device)
 
     def facts(self, studies: Sequence[Study]) -> list[Facts]:
-        """What those of ``studies`` are like that have been read; where none has been, all are read for it."""
+        """Return the facts of those of ``studies`` that have been read; read all of them where none has been."""
         if not any(study.files in self._facts for study in studies):  # the method learns nothing from images
             for _ in self.stream(studies, images=1):
                 pass
         return [self._facts[study.files] for study in studies if study.files in self._facts]
 
     def pixels(self, studies: Sequence[Study]) -> list[str]:
-        """A digest of each of ``studies`` that has been read, as it is in its files; blank images have none."""
+        """Return the pixel digests of those of ``studies`` that have been read; constant images have none."""
         return [digest for study in studies if (digest := self._pixels.get(study.files))]
 
     def _read_once(self, studies: Sequence[Study]) -> list[Tensor]:
         read = self._read_new(studies)
-        found = [read[_key(study)].slices for study in studies if _key(study) in read]
-        if not found:
+        slices = [read[_key(study)].slices for study in studies if _key(study) in read]
+        if not slices:
             raise UnreadableStudies("no study can be read")
-        return found
+        return slices
 
     def _read_new(self, studies: Sequence[Study]) -> dict[_Key, _Read]:
-        """The studies that can be read, and all that are kept."""
+        """Read the studies that are not cached; return them and all cached ones."""
         new = [study for study in studies if _key(study) not in self._kept]
         read = dict(zip([_key(study) for study in new], self._read(new), strict=True)) if new else {}
-        errors = [one for one in read.values() if isinstance(one, UnreadableImage)]
+        errors = [result for result in read.values() if isinstance(result, UnreadableImage)]
         if errors:
             self._report(errors, len(studies))
-        fresh = {key: one for key, one in read.items() if not isinstance(one, UnreadableImage)}
-        self._facts |= {files: one.facts for (files, _), one in fresh.items()}
-        self._pixels |= {files: one.pixels for (files, _), one in fresh.items()}
-        self._masks = {key: one.mask for key, one in fresh.items() if one.mask is not None}
+        fresh = {key: result for key, result in read.items() if not isinstance(result, UnreadableImage)}
+        self._facts |= {files: result.facts for (files, _), result in fresh.items()}
+        self._pixels |= {files: result.pixels for (files, _), result in fresh.items()}
+        self._masks = {key: result.mask for key, result in fresh.items() if result.mask is not None}
         self._keep(fresh)
         return {**self._kept, **fresh}
 
@@ -193,18 +203,18 @@ class Loader:
             return [cache[index] for index in range(len(studies))]
 
     def _keep(self, fresh: Mapping[_Key, _Read]) -> None:
-        for key, one in fresh.items():
-            self._room -= one.slices.nbytes + (0 if one.mask is None else one.mask.nbytes)
+        for key, study in fresh.items():
+            self._room -= study.slices.nbytes + (0 if study.mask is None else study.mask.nbytes)
             if self._room < 0:
                 log.info("images beyond the limit are not kept in memory, and are read again by each experiment")
                 return
-            self._kept[key] = one
+            self._kept[key] = study
 
     def mask(self, study: Study) -> Tensor | None:
-        """The study's mask on the network's grid, 0 or 1, (N, 1, S, S), or None if it has none.
+        """Return the study's mask on the network's grid, 0 or 1, (N, 1, S, S), or None if it has none.
 
         Raises:
-            UnreadableStudies: the study or its mask cannot be read, or the mask does not lie on its image.
+            UnreadableStudies: the study or its mask cannot be read, or their grids do not match.
         """
         if study.mask is None:
             return None
@@ -229,7 +239,7 @@ def _key(study: Study) -> _Key:
 
 
 def _free_memory(device: torch.device) -> float:
-    """Bytes that tensors on ``device`` may take."""
+    """Return the number of bytes that are free for tensors on ``device``; infinity on the CPU."""
     if device.type != "cuda":
         return float("inf")
     idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

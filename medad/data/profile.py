@@ -1,7 +1,7 @@
-"""What the images of a training set are like, in few numbers, and the same facts of one image beside them.
+"""Summarize the images of a training set in a profile, and describe one image by the same facts.
 
-Facts are taken from an image as it is in its file (what :meth:`medad.data.loading.Prepare.read` gives). A profile is
-plain JSON, holds no value of a single patient, and lies in ``Card.profile``.
+Facts are taken from the image in its file, as :meth:`medad.data.loading.Prepare.read` returns it. A profile is plain
+JSON, holds no value of a single patient, and is stored in ``Card.profile``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from medad.io.dicom.content import PROJECTION
 from medad.types import MedadError
 
 VERSION = 1
-SAMPLE = 20_000  # pixels that the gray levels of an image are taken from
+SAMPLE = 20_000  # pixels of an image that its gray levels are computed from
 LEVELS = np.linspace(0, 1, 21)
 LAYOUT = 12  # side of the coarse picture, 144 blocks in all
-LEAST_FOR_LAYOUT = 10  # images: the mean of fewer would show one person
+LEAST_FOR_LAYOUT = 10  # images; the mean of fewer could show a single person
 WORDS = ("modality", "region", "view")
-COLORED = 0.04  # mean distance of the color channels, of the brightest value: JPEG noise stays under 0.01
+COLORED = 0.04  # mean distance of the color channels as a share of the brightest value; JPEG noise stays under 0.01
 
 
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
@@ -46,7 +46,7 @@ Five = AfterValidator(_rising)  # minimum, 1st percentile, median, 99th percenti
 
 
 class Profile(Strict):
-    """The form of a profile, as :func:`profile_of` makes it."""
+    """The fields of a profile, as :func:`profile_of` returns it."""
 
     version: Literal[1]
     images: int = Field(strict=True, ge=1)
@@ -74,14 +74,14 @@ class Profile(Strict):
 
 
 class ProfileError(MedadError):
-    """A profile that a gate cannot use."""
+    """The profile cannot be used by a gate."""
 
 
 def check_profile(profile: Mapping[str, Any]) -> None:
-    """Refuse what is not a profile of this version, or not of its form; the file may have been written by hand.
+    """Check that ``profile`` is a valid profile of this version; the file may have been written by hand.
 
     Raises:
-        ProfileError: the message names the field.
+        ProfileError: it is not; the message names the field.
     """
     if profile.get("version") != VERSION:
         raise ProfileError("the model's profile is not one that this medad can check: train again, or use --force")
@@ -93,11 +93,11 @@ def check_profile(profile: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Facts:
-    """One image. ``modality``, ``region`` and ``view`` are None where no header says.
+    """The facts of one image. ``modality``, ``region`` and ``view`` are None if no header states them.
 
-    ``sides`` are the rows and columns of its plane. ``levels`` (21,) are its gray levels' quantiles on [0, 1], of the
-    range from the 0.5th to the 99.5th percentile; None for an image of one value. ``layout`` (144,) is a coarse
-    picture, 12 x 12, of mean 0 and length 1; None for a volume, or without contrast.
+    ``sides`` are the rows and columns of the plane. ``levels`` (21,) are the quantiles of the gray levels, where 0 is
+    the 0.5th and 1 the 99.5th percentile; None for a constant image. ``layout`` (144,) is a coarse picture of 12 x 12
+    blocks with mean 0 and length 1; None for a volume and for an image without contrast.
     """
 
     modality: str | None
@@ -113,7 +113,10 @@ class Facts:
 
 
 def facts_of(source: MetaTensor) -> Facts:
-    """Facts of an image (C, W, H) or (C, X, Y, Z) as its reader gave it; CR, DX and RG are one modality, radiograph."""
+    """Return the facts of an image (C, W, H) or (C, X, Y, Z) in the axes of its reader.
+
+    CR, DX and RG count as one modality, "radiograph".
+    """
     reading = source.meta.get("reading", {})
     modality = reading.get("modality")
     pixels = source.as_tensor().numpy()[0]
@@ -132,15 +135,15 @@ def facts_of(source: MetaTensor) -> Facts:
 
 
 def _some(pixels: NDArray[Any]) -> NDArray[np.float64]:
-    """Evenly spaced pixels, about ``SAMPLE`` of them, in the same number of axes."""
+    """Return about ``SAMPLE`` evenly spaced pixels, in the same number of axes."""
     step = max(1, round((pixels.size / SAMPLE) ** (1 / pixels.ndim)))
     return pixels[tuple(slice(None, None, step if side > 2 * step else 1) for side in pixels.shape)].astype(np.float64)
 
 
 def levels_of(pixels: NDArray[Any]) -> NDArray[np.float64] | None:
-    """Quantiles (21,) of the gray levels, which a linear change of brightness or contrast does not change."""
+    """Return quantiles (21,) of the gray levels, which do not depend on brightness and contrast."""
     some = _some(pixels).ravel()
-    low, high = (float(one) for one in np.quantile(some, (0.005, 0.995)))
+    low, high = (float(level) for level in np.quantile(some, (0.005, 0.995)))
     if not high > low:
         low, high = float(some.min()), float(some.max())
     if not high > low:
@@ -150,7 +153,7 @@ def levels_of(pixels: NDArray[Any]) -> NDArray[np.float64] | None:
 
 
 def layout_of(pixels: NDArray[Any]) -> NDArray[np.float64] | None:
-    """The coarse picture of an image (W, H); the scalar product of two is their correlation, -1 to 1."""
+    """Return the coarse picture (144,) of an image (W, H); the dot product of two is their correlation, -1 to 1."""
     if min(pixels.shape) < LAYOUT:
         return None
     coarse = _some(pixels)
@@ -163,42 +166,45 @@ def layout_of(pixels: NDArray[Any]) -> NDArray[np.float64] | None:
     return np.asarray(flat / length) if length > 0 else None
 
 
-def distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Mean distance of two images' quantiles, 0 to 1 (the first Wasserstein distance of their histograms)."""
-    return float(np.abs(one - other).mean())
+def distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return the mean distance of two images' quantiles, 0 to 1: the 1-Wasserstein distance of their histograms."""
+    return float(np.abs(first - second).mean())
 
 
 def profile_of(facts: Sequence[Facts]) -> dict[str, Any]:
-    """The profile of the images that a model learns as normal.
+    """Return the profile of the images that a model learns as normal.
 
-    Words come with the share of the images that bear them, so that a gate can tell a few strays from what is known.
+    Modality, region and view come with the share of the images that state them, so that a gate can ignore rare ones.
+
+    Raises:
+        ProfileError: there are no images.
     """
     if not facts:
         raise ProfileError("a profile needs at least one image")
     count = len(facts)
-    words = {name: _shares([getattr(one, name) for one in facts]) for name in WORDS}
-    flags = {name: sum(getattr(one, name) for one in facts) / count for name in ("localizer", "capture", "colored")}
-    curves = np.array([one.levels for one in facts if one.levels is not None])
+    words = {name: _shares([getattr(image, name) for image in facts]) for name in WORDS}
+    flags = {name: sum(getattr(image, name) for image in facts) / count for name in ("localizer", "capture", "colored")}
+    curves = np.array([image.levels for image in facts if image.levels is not None])
     center = np.median(curves, axis=0) if len(curves) else None
-    layouts = np.array([one.layout for one in facts if one.layout is not None])
+    layouts = np.array([image.layout for image in facts if image.layout is not None])
     typical = _typical(layouts)
     return {
         "version": VERSION,
         "images": count,
         **words,
         **{name: round(share, 4) for name, share in flags.items()},
-        "volume": round(sum(one.volume for one in facts) / count, 4),
-        "short_side": _quantiles([min(one.sides) for one in facts]),
-        "elongation": _quantiles([max(one.sides) / min(one.sides) for one in facts]),
-        "levels": None if center is None else [round(float(one), 4) for one in center],
-        "levels_spread": None if center is None else _quantiles([distance(one, center) for one in curves]),
-        "layout": None if typical is None else [round(float(one), 4) for one in typical],
+        "volume": round(sum(image.volume for image in facts) / count, 4),
+        "short_side": _quantiles([min(image.sides) for image in facts]),
+        "elongation": _quantiles([max(image.sides) / min(image.sides) for image in facts]),
+        "levels": None if center is None else [round(float(level), 4) for level in center],
+        "levels_spread": None if center is None else _quantiles([distance(curve, center) for curve in curves]),
+        "layout": None if typical is None else [round(float(value), 4) for value in typical],
         "layout_match": None if typical is None else _quantiles((layouts @ typical).tolist()),
     }
 
 
 def _typical(layouts: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """The mean coarse picture, again of length 1."""
+    """Return the mean coarse picture, scaled to length 1; None for fewer than ``LEAST_FOR_LAYOUT`` images."""
     if len(layouts) < LEAST_FOR_LAYOUT:
         return None
     mean: NDArray[np.float64] = layouts.mean(axis=0)
@@ -207,11 +213,11 @@ def _typical(layouts: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 
 def _shares(values: Sequence[str | None]) -> dict[str, float]:
-    """Each word's share of all images, the most frequent first; images without a word count in no share."""
-    found = Counter(value for value in values if value is not None)
-    return {word: round(count / len(values), 4) for word, count in sorted(found.items(), key=lambda i: (-i[1], i[0]))}
+    """Return each word's share of all images, most frequent first; images without a word only count in the total."""
+    counts = Counter(value for value in values if value is not None)
+    return {word: round(count / len(values), 4) for word, count in sorted(counts.items(), key=lambda i: (-i[1], i[0]))}
 
 
 def _quantiles(values: Sequence[float]) -> list[float]:
-    """Minimum, 1st percentile, median, 99th percentile, maximum."""
-    return [round(float(one), 4) for one in np.quantile(values, (0, 0.01, 0.5, 0.99, 1))]
+    """Return the minimum, 1st percentile, median, 99th percentile and maximum."""
+    return [round(float(quantile), 4) for quantile in np.quantile(values, (0, 0.01, 0.5, 0.99, 1))]

@@ -1,4 +1,7 @@
-"""Marks of the studies that a model learned from, so that it is not judged by them: no name, no number, no path."""
+"""Record which studies a model learned from, so that it is not tested on them.
+
+The marks are hashes; they contain no name, no number and no path.
+"""
 
 from __future__ import annotations
 
@@ -15,32 +18,40 @@ FILE = "studies.txt"
 
 
 def write_marks(folder: Path, studies: Iterable[Study], dataset: str, pixels: Iterable[str] = ()) -> None:
-    """Write ``folder``/studies.txt; ``pixels`` are digests of the studies' images, whatever files these are in."""
-    lines = sorted({mark for study in studies for mark in marks(study, dataset)} | {_short(one) for one in pixels})
+    """Write the marks of ``studies`` to ``folder``/studies.txt.
+
+    ``pixels`` are digests of the studies' decoded images, which recognize an image in any file format.
+    """
+    lines = sorted(
+        {mark for study in studies for mark in marks(study, dataset)} | {_short(digest) for digest in pixels}
+    )
     write_text(folder / FILE, "".join(f"{line}\n" for line in lines))
 
 
 def seen_pixels(folder: Path, pixels: Iterable[str]) -> int:
-    """How many images with these digests the model in ``folder`` has learned from, under whatever name."""
+    """Return how many of the images with these digests the model in ``folder`` has learned from, under any name."""
     if not (folder / FILE).is_file():
         return 0
-    known = set((folder / FILE).read_text(encoding="ascii").split())
-    return sum(_short(one) in known for one in pixels)
+    stored_marks = set((folder / FILE).read_text(encoding="ascii").split())
+    return sum(_short(digest) in stored_marks for digest in pixels)
 
 
 def seen(folder: Path, studies: Iterable[Study], dataset: str) -> list[Study]:
-    """Those of ``studies`` that the model in ``folder`` has learned from, or whose patients it has."""
+    """Return those of ``studies`` that the model in ``folder`` has learned from, or whose patients it has."""
     if not (folder / FILE).is_file():
         return []
-    known = set((folder / FILE).read_text(encoding="ascii").split())
-    return [study for study in studies if known.intersection(marks(study, dataset))]
+    stored_marks = set((folder / FILE).read_text(encoding="ascii").split())
+    return [study for study in studies if stored_marks.intersection(marks(study, dataset))]
 
 
 def marks(study: Study, dataset: str) -> list[str]:
-    """Of what the study's first file holds; and of its patient, within the data set that numbers the patients."""
+    """Return the mark of the study's first file and, if the patient is known, that of the patient.
+
+    ``dataset`` is part of the patient's mark, since patient numbers are unique only within a data set.
+    """
     path, index = slice_of(study.files[0])
-    found = [_short(f"{_content(path)} {index}")]
-    return found if study.patient is None else [*found, _short(f"{dataset} {study.patient}")]
+    digests = [_short(f"{_content(path)} {index}")]
+    return digests if study.patient is None else [*digests, _short(f"{dataset} {study.patient}")]
 
 
 @cache

@@ -1,7 +1,7 @@
-"""From a file's pixels to the network's grid and back, as MONAI transforms.
+"""Transform a file's pixels to the network's grid and back, as MONAI transforms.
 
-A preset says how intensities reach [-1, 1]; geometry is the same for all: gray or color, display axes (rows, columns
-and, for a volume, slices), and a resize in the plane, as the method's settings say. Geometry can be undone (`restore`).
+A preset defines how intensities are mapped to [-1, 1]. The geometry is the same for all presets: gray or color, display
+axes (rows, columns and, for a volume, slices), and a resize in the plane. :func:`restore` undoes the geometry.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ FINER = 4  # "two_steps" goes to 256 by way of 1024
 
 
 def match_channels(image: MetaTensor, channels: int) -> MetaTensor:
-    """(1, *spatial) to C channels by repetition; color is made gray by the reader, where gray is wanted.
+    """Repeat a gray image ``(1, *spatial)`` to ``channels`` channels; return an image that has them as it is.
+
+    The reader already converts color to gray where the settings ask for gray.
 
     Raises:
         UnreadableImage: the image has another number of channels.
@@ -42,23 +44,23 @@ def match_channels(image: MetaTensor, channels: int) -> MetaTensor:
 
 
 class DisplayAxes(InvertibleTransform):
-    """Columns-first axes to rows-first: (C, W, H) -> (C, H, W), and a volume to (C, H, W, slices).
+    """Swap columns-first axes to rows-first: (C, W, H) -> (C, H, W), and a volume to (C, H, W, slices).
 
-    A volume is shown as a radiologist sees axial slices: rows run to posterior, columns to the patient's left. A
-    two-dimensional image stays as it was acquired.
+    A volume is oriented as a radiologist views axial slices: rows run to posterior, columns to the patient's left. A
+    two-dimensional image keeps its orientation.
     """
 
     def __init__(self) -> None:
         self.axial = Orientation("LPS", labels=(("L", "R"), ("P", "A"), ("I", "S")))
 
     def __call__(self, image: MetaTensor) -> MetaTensor:
-        """(C, W, H) or (C, X, Y, Z) -> (C, H, W) or (C, H, W, D); the affine follows."""
+        """Return (C, W, H) or (C, X, Y, Z) as (C, H, W) or (C, H, W, D), with the affine adapted."""
         if image.ndim == 4:
             image = self.axial(image)
         return self._swapped(image, self.get_transform_info())
 
     def inverse(self, image: MetaTensor) -> MetaTensor:
-        """Back to the axes of the file's reader."""
+        """Return the image in the axes of the file's reader."""
         self.pop_transform(image)
         image = self._swapped(image, None)
         return self.axial.inverse(image) if image.ndim == 4 else image
@@ -70,17 +72,17 @@ class DisplayAxes(InvertibleTransform):
         return MetaTensor(moved).copy_meta_from(meta)
 
 
-DISPLAY_AXES = DisplayAxes()  # one for every geometry: an instance undoes only what it has done
+DISPLAY_AXES = DisplayAxes()  # shared by every geometry, because MONAI lets an instance undo only its own transforms
 
 
 class ResizePlane(InvertibleTransform):
-    """Rows and columns to size x size.
+    """Resize rows and columns to size x size.
 
-    "antialiased" is bilinear: what Pillow's BILINEAR gives, before rounding. "plain" is bilinear between the four
-    nearest pixels, however much the image shrinks. "two_steps" goes by way of a grid ``FINER`` times finer, bicubic
-    (Pillow's BICUBIC) and clipped to the image's range, and from there by "antialiased".
+    "antialiased" is bilinear with antialiasing, as Pillow's BILINEAR before rounding. "plain" is bilinear between the
+    four nearest pixels, however much the image shrinks. "two_steps" resizes to a grid ``FINER`` times finer (bicubic,
+    as Pillow's BICUBIC, clipped to the image's range) and from there by "antialiased".
 
-    The inverse interpolates back to the rows and columns that there were, bilinearly.
+    The inverse interpolates bilinearly to the original rows and columns.
     """
 
     def __init__(self, size: int, resampling: Resampling = "antialiased") -> None:
@@ -88,17 +90,17 @@ class ResizePlane(InvertibleTransform):
         self.resampling = resampling
 
     def __call__(self, image: MetaTensor) -> MetaTensor:
-        """(C, H, W) or (C, H, W, D) -> (C, size, size) or (C, size, size, D)."""
+        """Return (C, H, W) or (C, H, W, D) as (C, size, size) or (C, size, size, D)."""
         return self._resized(image, (self.size, self.size), self._info(), self.resampling)
 
     def inverse(self, image: MetaTensor) -> MetaTensor:
-        """Back to the rows and columns of the source."""
+        """Return the image with the rows and columns of the source."""
         info = self.pop_transform(image)
         rows, columns = info["orig_size"][:2]
         return self._resized(image, (int(rows), int(columns)), None, "antialiased")
 
     def _info(self) -> Any:
-        """Without the instance: any other can undo it."""
+        """Return the transform's record without the instance's id, so that any instance can undo it."""
         return {**self.get_transform_info(), TraceKeys.ID: TraceKeys.NONE}
 
     def _resized(self, image: MetaTensor, plane: tuple[int, int], info: Any, resampling: Resampling) -> MetaTensor:
@@ -110,7 +112,7 @@ class ResizePlane(InvertibleTransform):
         slices = as_slices(image)
         if resampling == "two_steps":
             bounds = image.meta.get("bounds", (None, None))
-            slices = torch.cat([_by_a_finer_grid(one, plane, bounds) for one in torch.split(slices, 1)])
+            slices = torch.cat([_by_a_finer_grid(piece, plane, bounds) for piece in torch.split(slices, 1)])
         elif tuple(before) != plane:
             antialias = resampling == "antialiased"
             slices = interpolate(slices, plane, mode="bilinear", antialias=antialias, align_corners=False)
@@ -118,24 +120,29 @@ class ResizePlane(InvertibleTransform):
         return MetaTensor(moved.contiguous()).copy_meta_from(meta)
 
 
-def _by_a_finer_grid(one: Tensor, plane: tuple[int, int], bounds: tuple[float | None, float | None]) -> Tensor:
-    """A slice (1, C, H, W) to a grid ``FINER`` times finer than ``plane``, within ``bounds``, and then to ``plane``."""
+def _by_a_finer_grid(image: Tensor, plane: tuple[int, int], bounds: tuple[float | None, float | None]) -> Tensor:
+    """Resize a slice (1, C, H, W) to ``FINER`` times ``plane``, clip it to ``bounds``, and resize it to ``plane``."""
     finer = tuple(FINER * side for side in plane)
-    fine = interpolate(one, finer, mode="bicubic", antialias=True, align_corners=False)
+    fine = interpolate(image, finer, mode="bicubic", antialias=True, align_corners=False)
     fine = fine if None in bounds else fine.clamp(*bounds)
     return interpolate(fine, plane, mode="bilinear", antialias=True, align_corners=False)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """``voi`` is what the DICOM reader does with windows; ``measure`` finds the range of an image that states none."""
+    """A mapping of intensities to [-1, 1].
+
+    ``voi`` tells the DICOM reader how to apply windows; ``measure`` returns the range of an image that states none.
+    """
 
     voi: Literal["off", "window", "published"]
     measure: Callable[[Tensor], tuple[float, float]]
 
 
 PRESETS = {
-    "published": Preset("published", extremes),  # ../shared/METHODS.md: 8-bit by x/255, everything else min-max
+    "published": Preset(
+        "published", extremes
+    ),  # the protocol of DDAD: 8-bit images by x / 255, all others by minimum and maximum
     "cxr": Preset("window", percentiles),
     "mr": Preset("off", percentiles),
     "ct": Preset("off", window(40, 400)),
@@ -144,33 +151,37 @@ PRESETS = {
 
 
 def read_settings(settings: Settings) -> ReadSettings:
-    """How files are read for a model with these settings."""
+    """Return the settings with which files are read for a model with these ``settings``."""
     voi = PRESETS[settings.preset].voi
     return ReadSettings(voi=voi, color="gray" if settings.channels == 1 else "keep")
 
 
 @cache
 def geometry(size: int, resampling: Resampling = "antialiased") -> Compose:
-    """The invertible part of :func:`to_network`; the inverse is the same for every ``resampling``."""
+    """Return the invertible part of :func:`to_network`; the inverse is the same for every ``resampling``."""
     return Compose([DISPLAY_AXES, ResizePlane(size, resampling)])
 
 
 def to_network(settings: Settings) -> Compose:
-    """The transforms from an image of the right channels, (C, *spatial), to (C, S, S) or (C, S, S, D) in [-1, 1]."""
+    """Return the transforms from an image ``(C, *spatial)`` to (C, S, S) or (C, S, S, D) in [-1, 1].
+
+    The image must have the channels of ``settings`` (:func:`match_channels`).
+    """
     bounded = Bounded(PRESETS[settings.preset].measure)
     return Compose([bounded, *geometry(settings.size, settings.resampling).transforms, ToSigned()])
 
 
 def as_slices(image: Tensor) -> Tensor:
-    """(C, H, W) or (C, H, W, D) -> (1 or D, C, H, W), without metadata."""
+    """Return (C, H, W) or (C, H, W, D) as slices (1 or D, C, H, W), without metadata."""
     pixels = image.as_tensor() if isinstance(image, MetaTensor) else image
     return pixels[None] if pixels.ndim == 3 else pixels.movedim(-1, 0)
 
 
 def restore(maps: Tensor, like: MetaTensor) -> MetaTensor:
-    """Maps (N, 1, S, S) of the slices of ``like`` (what ``to_network`` gave) on the grid of the source file.
+    """Resize the maps (N, 1, S, S) of an image's N slices to the grid of the source file.
 
-    The result is (1, *spatial) in the axes of the reader, with the affine of the source.
+    ``like`` is the image as :func:`to_network` returned it. The result is ``(1, *spatial)`` in the axes of the reader,
+    with the affine of the source.
     """
     moved = maps[0] if like.ndim == 3 else maps.movedim(0, -1)
     image = MetaTensor(moved.detach().cpu()).copy_meta_from(like)

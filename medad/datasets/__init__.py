@@ -1,1 +1,1 @@
-"""Datasets, one in each file. Files that start with "_" hold none."""
+"""Datasets, one in each file. The files that the registry lists as shared register none."""

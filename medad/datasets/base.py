@@ -1,4 +1,4 @@
-"""What a dataset is."""
+"""Define the interface of a dataset."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ OFFICIAL, COUNTED, CUSTOM = "official", "counts as published", "custom split"
 
 
 class MissingDataset(MedadError):
-    """A dataset that is not where it was looked for."""
+    """The dataset is not at the expected place."""
 
 
 class DatasetError(MedadError):
-    """A dataset that is there and is not what it should be."""
+    """The dataset exists, but is incomplete or contradictory."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What a user has to know to get a dataset and to use it.
+    """What a user needs to know to get and to use a dataset.
 
-    ``preset`` is the one of data/transforms.py that suits its scans where the published one is not wanted; ``counts``
-    are the published sizes, a (list, studies) pair each, in the words of LISTS in _medad_layout.py for a dataset that
-    has them; ``tasks`` are "detection" (an image gets a score) and "localization" (there are masks).
+    ``preset`` is the preset of data/transforms.py that suits the scans, as an alternative to "published". ``counts``
+    are the published sizes as (list, studies) pairs, with the list titles of LISTS in datasets/layouts.py. ``tasks``
+    are "detection" (images get a score) and "localization" (there are masks).
     """
 
     title: str
@@ -47,38 +47,43 @@ class About:
 
 
 class Dataset(ABC):
-    """A benchmark: where its studies lie, what is known of them, and what it is called."""
+    """A benchmark: finds its studies on disk and describes itself."""
 
     about: About
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """Return the name for tables and messages."""
         return self.about.title
 
     @abstractmethod
     def pools(self, data_root: Path | None, out: Path) -> Pools:
-        """The studies below ``data_root``.
+        """Return the studies below ``data_root``.
 
-        ``out`` is the folder of the run, where a dataset that is made on the spot is written.
+        ``out`` is the folder of the run, to which a generated dataset is written.
 
         Raises:
-            MissingDataset: it is not there; the message says where it was expected.
-            DatasetError: it is there, and incomplete or contradictory.
+            MissingDataset: the dataset is not there; the message says where it was expected.
+            DatasetError: the dataset is incomplete or contradictory.
         """
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
-        """Every image of the raw download in ``raw``, sorted by name.
+        """Return every image of the raw download in ``raw``, sorted by name.
 
         Raises:
-            DatasetError: a file is missing or wrong, and the layout that is expected; or there is nothing to prepare.
+            DatasetError: a file is missing or wrong (the message gives the expected layout), or the dataset needs no
+                preparation.
         """
         raise DatasetError(f"{self.title}: there is nothing to prepare: {self.about.raw_layout}")
 
     def parts(self, data_root: Path | None) -> list[str]:
-        """The classes below ``data_root`` of a benchmark that is one dataset for each class; else none."""
+        """Return the classes below ``data_root`` if the benchmark is one dataset for each class, else an empty list."""
         return []
 
     def part(self, name: str) -> Dataset:
-        """One class of such a benchmark: what "NAME:CLASS" stands for."""
+        """Return the dataset of one class, for which "NAME:CLASS" stands.
+
+        Raises:
+            DatasetError: the benchmark has no classes, or ``name`` is not a class name.
+        """
         raise DatasetError(f"{self.title} is one dataset: leave out {':' + name!r}")

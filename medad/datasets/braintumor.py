@@ -1,7 +1,8 @@
 """Brain Tumor MRI: MR slices of the Kaggle brain-tumor-mri-dataset.
 
-The official lists name images of both parts, Training and Testing; whether by the names that they have there could not
-be verified without the lists. The images name no patients, and slices of one person may lie on both sides of a split.
+The official lists name images of both parts, Training and Testing. Whether their names are those of the download has
+not been verified, since the lists were not available. The images name no patients, so slices of one person may be on
+both sides of a split.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ class BrainTumor(MedADLayout):
     """notumor is normal; glioma and meningioma are abnormal; pituitary is left out, as published."""
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
-        """The images of both parts; the part is the challenge's own split and means nothing here."""
-        found = [
+        """Return the images of both parts; the parts are the split of the challenge, which is not used."""
+        cases = [
             RawCase(path.name, (path,), label, attributes=(("class", name),))
             for part in PARTS
             for name, label in CLASSES.items()
             for path in images_in(need_folder(raw / part / name, RAW))
         ]
-        return unique_names(found, raw)
+        return unique_names(cases, raw)
 
 
 datasets.register("braintumor")(

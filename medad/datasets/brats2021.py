@@ -1,4 +1,4 @@
-"""BraTS2021: slices of brain MR with and without tumor, of the benchmark MedIAnomaly; masks mark the tumor's pixels."""
+"""BraTS2021: slices of brain MR with and without tumor, from the benchmark MedIAnomaly, with masks of the tumor."""
 
 from medad.datasets.base import About
 from medad.datasets.layouts import MedADLayout, prepared_layout

@@ -1,4 +1,4 @@
-"""Camelyon16: patches of lymph node sections, of the benchmark MedIAnomaly; color."""
+"""Camelyon16: color patches of lymph node sections, from the benchmark MedIAnomaly."""
 
 from medad.datasets.base import About
 from medad.datasets.layouts import MedADLayout, prepared_layout

@@ -1,4 +1,4 @@
-"""Benchmarks that are one dataset for each class: FOLDER/CLASS/..., read as published, called "NAME:CLASS"."""
+"""Benchmarks with one dataset for each class, in FOLDER/CLASS, read as published and named "NAME:CLASS"."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ Lists = tuple[tuple[Study, ...], tuple[Study, ...], tuple[Study, ...]]
 
 @dataclass(frozen=True)
 class Classes(Dataset):
-    """``sizes`` are the published (class, train normal, test normal, test abnormal); ``chosen`` is one class, or ""
-    for all of them. No digests of these benchmarks are known: a split is recognized by its counts alone."""
+    """A benchmark with classes.
+
+    ``sizes`` are the published (class, train normal, test normal, test abnormal). ``chosen`` is one class, or "" for
+    all of them. There are no digests of these benchmarks: a split is recognized by its counts alone.
+    """
 
     about: About
     folder: str
@@ -28,29 +31,34 @@ class Classes(Dataset):
     chosen: str = ""
 
     @abstractmethod
-    def found(self, root: Path) -> set[str]:
-        """The classes below ``root``."""
+    def classes_in(self, root: Path) -> set[str]:
+        """Return the classes that exist below ``root``."""
 
     @abstractmethod
     def lists(self, root: Path) -> Lists:
-        """Training normals, test normals and test abnormals of the chosen class, whose folder is there."""
+        """Return training normals, test normals and test abnormals of the chosen class, whose folder must exist."""
 
     def parts(self, data_root: Path | None) -> list[str]:
-        """The classes that are there, the published ones first and in their order."""
-        found = self.found(data_root / self.folder) if data_root and not self.chosen else set()
-        known = [name for name, *_ in self.sizes if name in found]
-        return [*known, *sorted(found - set(known))]
+        """Return the existing classes: the published ones first in their order, then others by name."""
+        present = self.classes_in(data_root / self.folder) if data_root and not self.chosen else set()
+        published = [name for name, *_ in self.sizes if name in present]
+        return [*published, *sorted(present - set(published))]
 
     def part(self, name: str) -> Dataset:
-        """The class called ``name``."""
+        """Return the dataset of the class ``name``. Raises DatasetError if that is not a class name."""
         if not name or Path(name).name != name:
             raise DatasetError(f"{self.title}: {name!r} is no name of a class")
-        sizes = [one for one in self.sizes if one[0] == name]
+        sizes = [size for size in self.sizes if size[0] == name]
         about = replace(self.about, title=f"{self.title}, {name}", counts=class_counts(sizes) if sizes else ())
         return replace(self, about=about, chosen=name)
 
     def pools(self, data_root: Path | None, out: Path) -> Pools:
-        """One class; the unlabeled pools are empty."""
+        """Return the studies of the chosen class; the unlabeled pools are empty.
+
+        Raises:
+            MissingDataset: the class does not exist below ``data_root``.
+            DatasetError: no class is chosen, or its files are incomplete.
+        """
         if data_root is None:
             raise MissingDataset(f"{self.title}: say where the data lie: --data-root DIR, for DIR/{self.folder}/CLASS")
         there = replace(self, chosen="").parts(data_root)
@@ -69,36 +77,37 @@ class Classes(Dataset):
 
 
 def class_counts(sizes: Sequence[tuple[str, int, int, int]]) -> tuple[tuple[str, int], ...]:
-    """The published counts over all classes."""
+    """Return the published counts, summed over the classes."""
     uses = ("train normal", "test normal", "test abnormal")
-    return tuple(zip(uses, (sum(column) for column in zip(*(one[1:] for one in sizes), strict=True)), strict=True))
+    return tuple(zip(uses, (sum(column) for column in zip(*(size[1:] for size in sizes), strict=True)), strict=True))
 
 
 def folders_in(path: Path) -> list[Path]:
-    """The folders right in ``path``, sorted by name; none where there is no such folder."""
+    """Return the visible folders in ``path``, sorted by name; an empty list if ``path`` is not a folder."""
     if not path.is_dir():
         return []
-    return sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith("."))
+    return sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
 
 
 def normal_images(folder: Path, root: Path) -> tuple[Study, ...]:
-    """The images in ``folder`` as normal studies, named by their path below ``root``."""
+    """Return the images in ``folder`` as normal studies, named by their paths below ``root``. Raises DatasetError."""
     if not folder.is_dir() or not images_in(folder):
         raise DatasetError(f"{folder}: there are no images")
     return tuple(Study(path.relative_to(root).as_posix(), (path,), label=0) for path in images_in(folder))
 
 
 def abnormal_image(path: Path, mask: Path, defect: str, root: Path) -> Study:
-    """An image of a defect, whose mask must be there."""
+    """Return an image of a defect as an abnormal study. Raises DatasetError if its mask is missing."""
     if not mask.is_file():
         raise DatasetError(f"{mask} is missing: the mask of {path}")
     return Study(path.relative_to(root).as_posix(), (path,), None, 1, mask, "pixels", (("defect", defect),))
 
 
 def expand(names: Iterable[str], data_root: Path | None) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Each name of a benchmark with classes becomes "NAME:CLASS" for every class that is there.
+    """Replace each name of a benchmark with classes by "NAME:CLASS" for every existing class.
 
-    Also, by name, what is missing of a benchmark of which some published classes are there.
+    Returns:
+        The expanded names; and by name a sentence on missing published classes, for benchmarks that are incomplete.
     """
     expanded, missing = [], {}
     for name in names:

@@ -1,4 +1,4 @@
-"""CXAD: chest radiographs, in-house at the authors of DDAD and not public. Bring your own under this name."""
+"""CXAD: private chest radiographs of the authors of DDAD. Users can provide their own images under this name."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from medad.splits import Pools
 
 
 class CXAD(MedADLayout):
-    """A manifest with a name: CXAD/manifest.csv; the published layout is read too."""
+    """The manifest CXAD/manifest.csv, or else a folder in the Med-AD layout."""
 
     def pools(self, data_root: Path | None, out: Path) -> Pools:
-        """The manifest's studies where there is one, else the five lists of the layout."""
-        from medad.manifest.manifest import (  # it imports numpy, which a listing does without
-            has_manifest,
-            read_manifest,
-        )
+        """Return the studies of the manifest if there is one, else those of the Med-AD layout."""
+        # Imported here because it imports numpy, which a listing of datasets does not need.
+        from medad.manifest.manifest import has_manifest, read_manifest
 
         if data_root is not None and has_manifest(data_root / self.folder):
             return read_manifest(data_root / self.folder).pools()

@@ -1,7 +1,7 @@
 """ISIC 2018, task 3: dermatoscopic photographs of seven kinds of skin lesions; melanocytic nevi are normal. Color.
 
-The benchmark's 6,705 training nevi, and 909 + 603 test images, are the nevi of the challenge's training part and the
-whole of its test part, so its split follows from the download. Its validation part is not used.
+The benchmark's 6,705 training nevi are those of the challenge's training part, and its 909 + 603 test images are the
+whole test part, so the split follows from the download. The validation part is not used.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ RAW = f"""{TASK}{{Training,Test}}_Input/IMAGE.jpg
 
 
 class ISIC2018(MedADLayout):
-    """NV is normal, the other kinds are abnormal; the images of one lesion are kept together like those of a patient,
-    where the table of lesions is there."""
+    """NV is normal, the other classes are abnormal.
+
+    If the table of lesions exists, the images of a lesion stay on one side, like those of a patient.
+    """
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
-        """The nevi of the training part, and all of the test part."""
+        """Return the nevi of the training part and all images of the test part."""
         groups = raw / GROUPS
         rows = read_table(groups, ("image", "lesion_id"), RAW) if groups.is_file() else ()
         lesions = {row["image"]: row["lesion_id"] for row in rows}
@@ -46,7 +48,7 @@ class ISIC2018(MedADLayout):
         return sorted(cases, key=lambda case: case.name)
 
     def own_split(self, cases: Sequence[RawCase]) -> dict[str, list[str]] | None:
-        """Each part to its own lists."""
+        """Return the lists of the challenge's own split."""
         lists: dict[str, list[str]] = {title: [] for title in LISTS}
         for case in cases:
             lists[f"{dict(case.attributes)['part']} {'abnormal' if case.label else 'normal'}"].append(case.name)

@@ -23,13 +23,13 @@ class LAG(MedADLayout):
     """non_glaucoma is normal, suspicious_glaucoma abnormal; the attention maps beside the images are left alone."""
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
-        """The images of the two label folders."""
-        found = []
+        """Return the images of the two label folders."""
+        cases = []
         for name, label in CLASSES.items():
             folder = need_folder(raw / name, RAW)
             inner = folder / "image"
-            found += [RawCase(path.name, (path,), label) for path in images_in(inner if inner.is_dir() else folder)]
-        return unique_names(found, raw)
+            cases += [RawCase(path.name, (path,), label) for path in images_in(inner if inner.is_dir() else folder)]
+        return unique_names(cases, raw)
 
 
 datasets.register("lag")(

@@ -1,4 +1,4 @@
-"""Datasets in the published "Med-AD" layout: FOLDER/images/* and FOLDER/data.json; see _prepared.py for the rest."""
+"""Datasets in the published "Med-AD" layout: ``FOLDER/images`` and ``FOLDER/data.json``; the rest is in prepared.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LISTS = {
 
 
 def prepared_layout(folder: str, *, unlabeled: bool = True, masks: bool = False) -> str:
-    """What lies below the data root, as text; ``masks`` are needed where there is localization."""
+    """Return the expected files below the data root as text; ``masks`` says that masks are required."""
     pool = ', "unlabeled": {"0": [...], "1": [...]}' if unlabeled else ""
     optional = "of every abnormal test image" if masks else "optional"
     return (
@@ -38,10 +38,11 @@ def prepared_layout(folder: str, *, unlabeled: bool = True, masks: bool = False)
 
 @dataclass(frozen=True)
 class MedADLayout(Dataset):
-    """``digests`` recognize the official lists, in the order of LISTS; without them, only the counts can be compared.
+    """A dataset in the Med-AD layout.
 
-    ``unlabeled`` is the published size of D_u, or None for a dataset that was published without: its data.json may
-    leave "unlabeled" out.
+    ``digests`` identify the official lists, in the order of LISTS; without them, only the counts are compared.
+    ``unlabeled`` is the published size of the unlabeled set, or None for a dataset that was published without one: its
+    data.json may omit "unlabeled".
     """
 
     about: About
@@ -50,7 +51,12 @@ class MedADLayout(Dataset):
     digests: tuple[str, ...] = field(default=())
 
     def pools(self, data_root: Path | None, out: Path) -> Pools:
-        """The five lists of ``data_root``/FOLDER/data.json as studies."""
+        """Return the five lists of ``data_root``/FOLDER/data.json as studies.
+
+        Raises:
+            MissingDataset: the folder has no data.json.
+            DatasetError: the lists, images, masks or cases.csv are incomplete or contradictory.
+        """
         if data_root is None:
             raise MissingDataset(
                 f"{self.title}: say where the data lie: --data-root DIR, for DIR/{self.folder}/{LISTED}"
@@ -74,22 +80,22 @@ class MedADLayout(Dataset):
         return Pools(*studies, kind=self.kind(names), published_unlabeled=self.unlabeled)
 
     def kind(self, names: Mapping[str, list[str]]) -> str:
-        """OFFICIAL if these lists are the published ones, name by name and in their order; COUNTED or CUSTOM."""
+        """Return OFFICIAL for the published lists, COUNTED if only their counts are known and equal, else CUSTOM."""
         if self.official(names):
             return OFFICIAL
         lengths = {title: len(listed) for title, listed in names.items() if listed}
         return COUNTED if not self.digests and lengths == dict(self.about.counts) else CUSTOM
 
     def official(self, names: Mapping[str, list[str]]) -> bool:
-        """Whether the digests of these lists are those of the published ones."""
+        """Return whether the digests of these lists are those of the published lists."""
         return tuple(name_digest(listed) for listed in names.values()) == self.digests
 
     def own_split(self, cases: Sequence[RawCase]) -> dict[str, list[str]] | None:
-        """The lists where the raw download itself says what is for training and what for the test; else None."""
+        """Return the lists if the raw download defines training and test itself, else None."""
         return None
 
     def names(self, path: Path) -> dict[str, list[str]]:
-        """The lists of a data.json, in the order of LISTS."""
+        """Return the lists of a data.json, in the order of LISTS. Raises DatasetError."""
         try:
             content = read_json(path)
         except ParseError as error:
@@ -116,16 +122,16 @@ class MedADLayout(Dataset):
         return content
 
     def _check(self, root: Path, names: dict[str, list[str]]) -> None:
-        seen: dict[str, str] = {}
+        title_of: dict[str, str] = {}
         for title, listed in names.items():
             for name in listed:
-                if name in seen:
-                    raise DatasetError(f"{root / LISTED}: {name!r} is in {seen[name]!r} and in {title!r}")
-                seen[name] = title
-        missing = [name for name in seen if not (root / IMAGES / name).is_file()]
+                if name in title_of:
+                    raise DatasetError(f"{root / LISTED}: {name!r} is in {title_of[name]!r} and in {title!r}")
+                title_of[name] = title
+        missing = [name for name in title_of if not (root / IMAGES / name).is_file()]
         if missing:
             raise DatasetError(
-                f"{root / IMAGES}: {len(missing)} of {len(seen)} listed files are missing, first {missing[0]!r}"
+                f"{root / IMAGES}: {len(missing)} of {len(title_of)} listed files are missing, first {missing[0]!r}"
             )
 
 
@@ -149,7 +155,7 @@ def _check_patients(root: Path, training: Sequence[Study], test: Sequence[Study]
 
 
 def _study(root: Path, name: str, label: int, case: PreparedCase | None) -> Study:
-    """One listed image with what cases.csv knows of it; without a row there, a mask that is there marks pixels."""
+    """Return a listed image with its row of cases.csv; without a row, an existing mask counts as a mask of pixels."""
     mask = mask_of(root, name)
     kind: MaskKind | None = case.mask_kind if case else "pixels"
     if case and kind and not mask.is_file():

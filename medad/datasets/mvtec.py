@@ -1,4 +1,4 @@
-"""MVTec AD: photographs of industrial objects and textures, 15 classes; where pixel metrics are measured."""
+"""MVTec AD: photographs of industrial objects and textures, 15 classes, with masks for pixel metrics."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ MVTecAD/CLASS/ground_truth/DEFECT/NAME_mask.png"""
 class MVTecAD(Classes):
     """train/good is normal; a test image is abnormal unless its folder is "good", and has a mask of its pixels."""
 
-    def found(self, root: Path) -> set[str]:
-        """The folders with a train/good."""
+    def classes_in(self, root: Path) -> set[str]:
+        """Return the names of the folders with a train/good."""
         return {folder.name for folder in folders_in(root) if (folder / "train" / GOOD).is_dir()}
 
     def lists(self, root: Path) -> Lists:
-        """The published split of the chosen class."""
+        """Return the published split of the chosen class."""
         home = root / self.chosen
         abnormal = tuple(
             abnormal_image(path, home / "ground_truth" / defect.name / f"{path.stem}_mask.png", defect.name, home)

@@ -1,6 +1,6 @@
 """MVTec 3D-AD: 10 classes of industrial objects; its color photographs, without the 3-D scans.
 
-The validation normals are neither learned from nor tested on.
+The normal images of the validation part are not used.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ MVTec3D/CLASS/test/{good,DEFECT}/{rgb,gt}/*.png (gt: the mask, under the image's
 class MVTec3D(Classes):
     """train/good is normal; a test image is abnormal unless its folder is "good", and has a mask of its pixels."""
 
-    def found(self, root: Path) -> set[str]:
-        """The folders with a train/good/rgb."""
+    def classes_in(self, root: Path) -> set[str]:
+        """Return the names of the folders with a train/good/rgb."""
         return {folder.name for folder in folders_in(root) if (folder / "train" / GOOD / "rgb").is_dir()}
 
     def lists(self, root: Path) -> Lists:
-        """The published training and test images of the chosen class."""
+        """Return the published training and test images of the chosen class."""
         home = root / self.chosen
         abnormal = tuple(
             abnormal_image(path, defect / "gt" / path.name, defect.name, home)

@@ -1,7 +1,7 @@
-"""The prepared layout: FOLDER/images/NAME, FOLDER/masks/STEM.png, FOLDER/data.json and FOLDER/cases.csv.
+"""Read and write the prepared layout: FOLDER/images/NAME, FOLDER/masks/STEM.png, FOLDER/data.json, FOLDER/cases.csv.
 
-cases.csv says of each image what its name does not: the columns name, patient (a hash, or empty), label, mask_kind
-("pixels", "boxes", or empty without a mask), and "attr:NAME" for each attribute. It may be absent.
+cases.csv describes each image in the columns name, patient (a hash, or empty), label, mask_kind ("pixels", "boxes", or
+empty without a mask), and "attr:NAME" for each attribute. The file is optional.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MASK_KINDS: tuple[MaskKind, ...] = ("pixels", "boxes")
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """A row of cases.csv; ``patient`` is a hash, ``mask_kind`` is None for an image without a mask."""
+    """A row of cases.csv. ``patient`` is a hash; ``mask_kind`` is None for an image without a mask."""
 
     name: str
     patient: str | None
@@ -34,26 +34,27 @@ class PreparedCase:
 
 
 def mask_of(root: Path, name: str) -> Path:
-    """Where the mask of image ``name`` lies, if it has one."""
+    """Return the path of the mask of image ``name``, which need not exist."""
     return root / MASKS / f"{Path(name).stem}.png"
 
 
 def write_cases(root: Path, cases: Sequence[PreparedCase]) -> None:
-    """``root``/cases.csv, complete or not at all."""
+    """Write ``root``/cases.csv, atomically."""
     attributes = sorted({key for case in cases for key, _ in case.attributes})
     rows = [
-        (case.name, case.patient or "", case.label, case.mask_kind or "", *(own.get(key, "") for key in attributes))
+        (case.name, case.patient or "", case.label, case.mask_kind or "", *(values.get(key, "") for key in attributes))
         for case in cases
-        for own in [dict(case.attributes)]
+        for values in [dict(case.attributes)]
     ]
     write_csv(root / CASES, (*COLUMNS, *(f"{ATTRIBUTE}{key}" for key in attributes)), rows, exact=True)
 
 
 def read_cases(root: Path) -> dict[str, PreparedCase]:
-    """The rows of ``root``/cases.csv by name; none where there is no such file.
+    """Return the rows of ``root``/cases.csv by name; an empty mapping if there is no such file.
 
     Raises:
-        DatasetError, TableError: it is not what write_cases writes.
+        DatasetError: a column is missing, or a cell is not allowed.
+        TableError: the file is not a table.
     """
     path = root / CASES
     if not path.is_file():
@@ -76,8 +77,8 @@ def read_cases(root: Path) -> dict[str, PreparedCase]:
 def _case(row: dict[str, str], where: str) -> PreparedCase:
     if row["label"] not in ("0", "1"):
         raise DatasetError(f"{where}: label {row['label']!r} must be 0 or 1")
-    kind = next((one for one in MASK_KINDS if one == row["mask_kind"]), None)
+    kind = next((mask_kind for mask_kind in MASK_KINDS if mask_kind == row["mask_kind"]), None)
     if row["mask_kind"] and kind is None:
         raise DatasetError(f"{where}: mask_kind {row['mask_kind']!r} must be pixels, boxes, or empty")
-    own = [(key.removeprefix(ATTRIBUTE), row[key]) for key in row if key.startswith(ATTRIBUTE) and row[key]]
-    return PreparedCase(row["name"], row["patient"] or None, int(row["label"]), kind, tuple(sorted(own)))
+    attributes = [(key.removeprefix(ATTRIBUTE), row[key]) for key in row if key.startswith(ATTRIBUTE) and row[key]]
+    return PreparedCase(row["name"], row["patient"] or None, int(row["label"]), kind, tuple(sorted(attributes)))

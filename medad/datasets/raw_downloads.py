@@ -1,4 +1,4 @@
-"""A raw download as cases, and what its parsers share."""
+"""Define a case of a raw download, and the functions that the parsers of raw downloads share."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ RASTER = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
 class RawCase:
     """One image of a raw download, before it is prepared.
 
-    ``name`` is its file name in the prepared layout, unique in the dataset; ``label`` is 0 (normal) or 1 (abnormal);
-    ``patient`` is as the download says it, or None where it names none; ``boxes`` are (x, y, width, height) in pixels
-    of the source; ``mask`` is a file that marks the abnormal pixels; ``attributes`` are (name, value) pairs.
+    ``name`` is its file name in the prepared layout, unique in the dataset. ``label`` is 0 (normal) or 1 (abnormal).
+    ``patient`` is the identifier in the download, or None. ``boxes`` are (x, y, width, height) in pixels of the source.
+    ``mask`` is a file that marks the abnormal pixels. ``attributes`` are (name, value) pairs.
     """
 
     name: str
@@ -32,7 +32,11 @@ class RawCase:
 
 
 def read_table(path: Path, columns: Sequence[str], layout: str) -> list[dict[str, str]]:
-    """The rows of a CSV file, which must have ``columns``; ``layout`` is told where it has not."""
+    """Return the rows of a CSV file.
+
+    Raises:
+        DatasetError: it is not a table or lacks one of ``columns``; the message gives the expected ``layout``.
+    """
     try:
         headings, rows = read_cells(path, columns[0])
     except TableError as error:
@@ -44,7 +48,7 @@ def read_table(path: Path, columns: Sequence[str], layout: str) -> list[dict[str
 
 
 def numbers(row: dict[str, str], columns: Sequence[str], path: Path) -> tuple[float, ...]:
-    """The values of ``columns`` as numbers; () where all of them are empty."""
+    """Return the values of ``columns`` as numbers, or () if all of them are empty. Raises DatasetError."""
     values = [row[name] for name in columns]
     if all(value in ("", "NaN", "nan") for value in values):
         return ()
@@ -55,26 +59,26 @@ def numbers(row: dict[str, str], columns: Sequence[str], path: Path) -> tuple[fl
 
 
 def need_folder(path: Path, layout: str) -> Path:
-    """``path`` if it is a folder; otherwise an error with the expected ``layout``."""
+    """Return ``path`` if it is a folder; raise DatasetError with the expected ``layout`` otherwise."""
     if not path.is_dir():
         raise DatasetError(f"{path} is missing; the raw download is expected as:\n{layout}")
     return path
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The raster files right in ``folder``, sorted by name."""
+    """Return the raster files in ``folder``, sorted by name. Raises DatasetError if there is no such folder."""
     if not folder.is_dir():
         raise DatasetError(f"{folder} is missing: a folder of images is expected there")
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in RASTER and not path.name.startswith("."))
 
 
 def unique_names(cases: Iterable[RawCase], raw: Path) -> tuple[RawCase, ...]:
-    """The cases by name; where a name is there more than once, each gets its folders below ``raw`` in front of it."""
-    found = list(cases)
-    often = Counter(case.name for case in found)
+    """Return the cases sorted by name; repeated names are prefixed with their folders below ``raw``."""
+    listed = list(cases)
+    often = Counter(case.name for case in listed)
 
-    def apart(case: RawCase) -> RawCase:
+    def renamed(case: RawCase) -> RawCase:
         folders = case.files[0].relative_to(raw).parts[:-1]
         return replace(case, name="_".join([*folders, case.name])) if often[case.name] > 1 else case
 
-    return tuple(sorted(map(apart, found), key=lambda case: case.name))
+    return tuple(sorted(map(renamed, listed), key=lambda case: case.name))

@@ -1,8 +1,8 @@
 """RSNA pneumonia detection challenge: chest radiographs.
 
-The official lists hold names of the form UUID.png, which patientId.png is: images are named so here. The published
-5,012 + 1,000 abnormal studies are as many as stage 2 has patients of the class Lung Opacity, so the official lists may
-hold these alone, while both abnormal classes are labeled abnormal here; the attribute "class" tells them apart.
+Images are named patientId.png, which has the form UUID.png of the names in the official lists. The published 5,012 +
+1,000 abnormal studies are as many as stage 2 has patients of the class Lung Opacity, so the official lists may contain
+only these. Here both abnormal classes are labeled abnormal; the attribute "class" distinguishes them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class RSNA(MedADLayout):
     """Normal is normal; Lung Opacity and No Lung Opacity / Not Normal are abnormal; boxes mark the opacities."""
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
-        """A case for each patient of the class table, with the boxes of all its rows in the table of labels."""
+        """Return a case for each patient of the class table, with the boxes of all its rows in the table of labels."""
         classes: dict[str, str] = {}
         for row in read_table(raw / CLASSES, ("patientId", "class"), RAW):
             if row["class"] != NORMAL and row["class"] not in ABNORMAL:

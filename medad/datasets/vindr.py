@@ -1,8 +1,8 @@
 """VinDr-CXR, as the VinBigData challenge published its training part: chest radiographs, three readers for each.
 
-An image is normal if every reader says "No finding", and abnormal if any reader marks something. METHODS.md gives no
-rule for readers who disagree; its 10,606 normal and 4,394 abnormal studies are all 15,000 images of the challenge. The
-official lists hold names of 32 hex digits and .png, which image_id.png is: images are named so here.
+An image is normal if every reader says "No finding", and abnormal if any reader marks a finding. The publications of
+DDAD give no rule for readers who disagree; their 10,606 normal and 4,394 abnormal studies are all 15,000 images of the
+challenge. Images are named image_id.png, which has the form of the names in the official lists (32 hex digits).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Box = tuple[float, float, float, float]
 
 
 class VinDr(MedADLayout):
-    """The image-level label by "No finding" over the readers; boxes are those of all readers."""
+    """An image is normal if all readers say "No finding"; its boxes are those of all readers."""
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
-        """A case for each image of train.csv; the findings that its readers marked are not kept, their boxes are."""
+        """Return a case for each image of train.csv with the boxes of its readers, but not the classes of findings."""
         boxes: dict[str, list[Box]] = {}
         abnormal: set[str] = set()
         for row in read_table(raw / "train.csv", ("image_id", "class_name", "rad_id", *CORNERS), RAW):
@@ -36,10 +36,10 @@ class VinDr(MedADLayout):
             abnormal.add(row["image_id"])
             corners = numbers(row, CORNERS, raw / "train.csv")
             if corners:
-                left, top, right, bottom = corners
-                if right <= left or bottom <= top:
+                left_edge, top, right, bottom = corners
+                if right <= left_edge or bottom <= top:
                     raise DatasetError(f"{raw / 'train.csv'}: {row['image_id']}: box {corners} has no area")
-                marked.append((left, top, right - left, bottom - top))
+                marked.append((left_edge, top, right - left_edge, bottom - top))
         folder = need_folder(raw / "train", RAW)
         return [
             RawCase(f"{name}.png", (folder / f"{name}.dicom",), int(name in abnormal), boxes=tuple(boxes[name]))

@@ -32,23 +32,23 @@ VisA/CLASS/Data/Masks/Anomaly/*.png"""
 
 
 class VisA(Classes):
-    """What the table says of the chosen class; every abnormal image has a mask of its pixels."""
+    """The split of the table 1cls.csv; every abnormal image has a mask of its pixels."""
 
-    def found(self, root: Path) -> set[str]:
-        """The classes of the table whose folders are there."""
+    def classes_in(self, root: Path) -> set[str]:
+        """Return the classes of the table whose folders exist."""
         if not (root / TABLE).is_file():
             return set()
         named = {row["object"] for row in read_table(root / TABLE, COLUMNS, LAYOUT)}
         return {name for name in named if (root / name / "Data" / "Images").is_dir()}
 
     def lists(self, root: Path) -> Lists:
-        """The rows of the chosen class, in their order."""
-        found: dict[tuple[str, str], list[Study]] = {("train", "normal"): [], ("test", "normal"): []}
-        found["test", "anomaly"] = []
+        """Return the studies of the chosen class, in the order of the table."""
+        studies_by_list: dict[tuple[str, str], list[Study]] = {("train", "normal"): [], ("test", "normal"): []}
+        studies_by_list["test", "anomaly"] = []
         for row in read_table(root / TABLE, COLUMNS, LAYOUT):
             if row["object"] != self.chosen:
                 continue
-            place = found.get((row["split"], row["label"]))
+            place = studies_by_list.get((row["split"], row["label"]))
             if place is None:
                 raise DatasetError(f"{root / TABLE}: {row['image']} is {row['label']!r} in {row['split']!r}")
             path = root / row["image"]
@@ -60,7 +60,7 @@ class VisA(Classes):
                 if normal
                 else abnormal_image(path, root / row["mask"], "anomaly", root)
             )
-        train, normal_test, abnormal = (tuple(studies) for studies in found.values())
+        train, normal_test, abnormal = (tuple(studies) for studies in studies_by_list.values())
         return train, normal_test, abnormal
 
 

@@ -1,1 +1,1 @@
-"""Pure maths: tensors or arrays in and out."""
+"""Pure mathematical functions of tensors or arrays."""

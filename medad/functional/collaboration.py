@@ -1,4 +1,4 @@
-"""Expert and apprentice: their discrepancy and CDO's loss (Cao et al., IEEE TII 19(11), 2023)."""
+"""Discrepancy of expert and apprentice, and the loss of CDO (Cao et al., IEEE TII 19(11), 2023)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from torch.linalg import vector_norm
 
 from medad.functional.upsampling import Size, upsampled_products
 
-SHORTEST = 1e-12  # no feature vector counts as shorter where its length divides
-TINY = 1e-6  # no discrepancy is taken for smaller where it divides
+SHORTEST = 1e-12  # lower bound of a feature vector's length in a denominator
+TINY = 1e-6  # lower bound of a discrepancy in a denominator
 
 
 def feature_discrepancy(expert: Tensor, apprentice: Tensor, size: Size | None = None) -> Tensor:
-    """Squared distance of the features, each of length 1 at every position: two (B, C, h, w) -> (B, 1, H, W).
+    """Return the squared distance of the normalized features: two (B, C, h, w) -> (B, 1, H, W).
 
-    It lies between 0 and 4, and is twice 1 - cosine similarity. ``size`` is (H, W): the features are upsampled to it
-    (bilinear, corners on corners) before they are brought to length 1; without it they stay on their own grid. The
-    expert gets no gradient.
+    It is twice 1 - cosine similarity and lies between 0 and 4. With ``size`` (H, W), the features are upsampled
+    (bilinear, aligned corners) before they are normalized to length 1 at every position; without it they stay on their
+    own grid. The expert gets no gradient.
     """
-    expert, apprentice = (one if one.dtype == torch.float64 else one.float() for one in (expert, apprentice))
+    expert, apprentice = (
+        features if features.dtype == torch.float64 else features.float() for features in (expert, apprentice)
+    )
     if size is None or size == tuple(expert.shape[-2:]):
         distance: Tensor = _Distance.apply(expert, apprentice)  # type: ignore[no-untyped-call]  # PyTorch's stubs lack it
         return distance
@@ -33,12 +35,12 @@ def feature_discrepancy(expert: Tensor, apprentice: Tensor, size: Size | None = 
 
 
 class _Distance(Function):
-    """Distance on the grid of the features; the gradient by its formula, in a quarter of the time of autograd's."""
+    """The distance on the grid of the features, with an explicit gradient that takes a quarter of autograd's time."""
 
     @staticmethod
     def forward(ctx: Any, expert: Tensor, apprentice: Tensor) -> Tensor:
-        """Two (B, C, h, w) -> (B, 1, h, w)."""
-        lengths = [vector_norm(one, dim=1, keepdim=True).clamp(min=SHORTEST) for one in (expert, apprentice)]
+        """Return the distance (B, 1, h, w) of two (B, C, h, w)."""
+        lengths = [vector_norm(features, dim=1, keepdim=True).clamp(min=SHORTEST) for features in (expert, apprentice)]
         directions = expert / lengths[0], apprentice / lengths[1]
         distance: Tensor = (directions[0] - directions[1]).square().sum(dim=1, keepdim=True)
         ctx.save_for_backward(*directions, lengths[1], distance)
@@ -46,17 +48,18 @@ class _Distance(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        """-2 (f - cos g) / |a| for the directions f of the expert and g of the apprentice a."""
+        """Return ``-2 (f - cos g) / |a|`` for the directions f of the expert and g of the apprentice a."""
         of_expert, of_apprentice, length, distance = ctx.saved_tensors
         factor = -2 * gradients[0] / length
         return None, torch.addcmul(of_expert * factor, of_apprentice, factor * (distance / 2 - 1))
 
 
 def overlap_weights(discrepancy: Tensor, synthetic: Tensor, gamma: float) -> Tensor:
-    """OOM: what each position counts in the loss, without gradient: (B, 1, h, w) and a 0/1 mask -> (B, 1, h, w).
+    """Return the weight of each position in the loss (OOM), without gradient, (B, 1, h, w).
 
-    (d/m)^gamma at normal positions, (m/d)^gamma at synthetic ones, with m the mean of d over the same group: most for
-    those that lie in the overlap of the two distributions. ``gamma`` = 0 counts all alike.
+    The weight is (d/m)^gamma at normal positions and (m/d)^gamma at positions of the 0/1 mask ``synthetic``, where d is
+    the ``discrepancy`` (B, 1, h, w) and m its mean over the same group. Positions in the overlap of the two
+    distributions get the largest weights. ``gamma`` = 0 gives equal weights.
     """
     values = discrepancy.detach().clamp(min=TINY)
     normal = values / _mean(values, 1 - synthetic)
@@ -64,15 +67,16 @@ def overlap_weights(discrepancy: Tensor, synthetic: Tensor, gamma: float) -> Ten
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over the positions of ``mask``, a scalar; TINY where there are none."""
+    """Return the mean over the positions of ``mask``, a scalar; TINY if there are none."""
     return ((values * mask).sum() / mask.sum().clamp(min=1)).clamp(min=TINY)
 
 
 def collaborative_loss(discrepancy: Tensor, synthetic: Tensor, gamma: float = 2.0) -> Tensor:
-    """What the apprentice minimizes on one scale, (B, 1, h, w) and a 0/1 mask of the same shape: a scalar.
+    """Return the apprentice's loss on one scale (MOM), a scalar.
 
-    MOM: the discrepancy is brought down at normal positions and up at synthetic ones, (sum of w d over the normal -
-    sum of w d over the synthetic positions) / (sum of w) * B. It is defined where one of the groups is empty.
+    ``discrepancy`` d and the 0/1 mask ``synthetic`` are (B, 1, h, w). With the weights w of :func:`overlap_weights`,
+    the loss is ``(sum of w d over normal - sum of w d over synthetic positions) / (sum of w) * B``. It decreases d at
+    normal positions and increases it at synthetic ones, and is defined if one of the groups is empty.
     """
     weights = overlap_weights(discrepancy, synthetic, gamma)
     signs = 1 - 2 * synthetic

@@ -1,13 +1,13 @@
-"""Conformal p-values: how unusual a study is among normal studies that the model never learned from.
+"""Conformal p-values: how unusual a study is among held-out normal studies.
 
-What is guaranteed (Vovk et al., 2005; Bates et al., Annals of Statistics 2023): if a new normal study and the n
-held-out normals are exchangeable (drawn alike, from one kind of patient and scanner), then the chance that its p-value
-is at most alpha is at most alpha, whatever the model is. No abnormal study is needed, nor any shape of distribution.
+Guarantee (Vovk et al., 2005; Bates et al., Annals of Statistics 2023): if a new normal study and the n held-out normals
+are exchangeable (from the same population and scanners), the probability that its p-value is at most alpha is at most
+alpha, for any model. The guarantee needs no abnormal studies and no assumption on the distribution.
 
-What is not: the chance is taken over the held-out studies too, so the false-alarm rate of one model varies around
-alpha (:func:`false_alarm_range`); nothing is promised for a group of patients, for studies unlike the held-out ones,
-nor of how many abnormal studies are found. Studies of one patient are not exchangeable with those of another: with
-many studies for each patient, the range is that of fewer studies.
+Limits: the probability is over the held-out studies too, so the false-alarm rate of a given model varies around alpha
+(:func:`false_alarm_range`). The guarantee does not cover subgroups of patients or studies unlike the held-out ones, and
+says nothing about sensitivity. Studies of the same patient are dependent: with many studies for each patient, the range
+is as wide as that of fewer studies.
 """
 
 from __future__ import annotations
@@ -22,17 +22,21 @@ from medad.functional.intervals import CONFIDENCE, Floats, UndefinedMetric
 
 
 def p_values(calibration: Floats, scores: Floats) -> Floats:
-    """(1 + number of held-out normals that score as high or higher) / (n + 1), for each of ``scores`` (...)."""
+    """Return (1 + number of held-out normals that score as high or higher) / (n + 1) for each of ``scores`` (...).
+
+    Raises:
+        UndefinedMetric: ``calibration`` (n,) is empty.
+    """
     if not len(calibration):
         raise UndefinedMetric("p-values need held-out normals, and there are none: train with --set calibration=0.2")
     ordered = np.sort(calibration)
     as_high = len(ordered) - np.searchsorted(ordered, scores, side="left")
-    found: Floats = (1 + as_high) / (len(ordered) + 1)
-    return found
+    p: Floats = (1 + as_high) / (len(ordered) + 1)
+    return p
 
 
 def conformal_threshold(calibration: Floats, alpha: float) -> float:
-    """The score that a study must exceed for a p-value of at most ``alpha``: one of ``calibration`` (n,).
+    """Return the score that a study must exceed for a p-value of at most ``alpha``: one of ``calibration`` (n,).
 
     Raises:
         UndefinedMetric: there are too few held-out normals for any p-value to be that low.
@@ -47,14 +51,17 @@ def conformal_threshold(calibration: Floats, alpha: float) -> float:
 
 
 def least_normals(alpha: float) -> int:
-    """The fewest held-out normals with which a p-value can be at most ``alpha``."""
+    """Return the smallest number of held-out normals with which a p-value can be at most ``alpha``."""
     return ceil(1 / Fraction(str(alpha))) - 1
 
 
 def false_alarm_range(n: int, alpha: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Where the false-alarm rate of one model lies with this probability, for ``n`` held-out normals without ties.
+    """Return the range that contains a model's false-alarm rate with probability ``confidence``.
 
-    The rate follows a beta distribution with parameters k and n + 1 - k, k = floor(alpha (n + 1)) (Vovk, 2012).
+        ``n`` is the number of held-out normals, whose scores have no ties.
+    --
+
+        The rate follows a beta distribution with parameters k and n + 1 - k, k = floor(alpha (n + 1)) (Vovk, 2012).
     """
     rank = _rank(n, alpha)
     if rank < 1:

@@ -1,8 +1,8 @@
-"""The ratio of two densities by a regularized linear classifier, and the distance from one of them.
+"""Estimate the ratio of two densities by a regularized linear classifier, and a whitening of one of them.
 
-A classifier that tells samples of q from samples of p estimates log(q / p) up to a constant (Sugiyama, Suzuki and
-Kanamori, Density Ratio Estimation in Machine Learning, 2012, chapter 4). With p the normal scans and q the archive,
-which holds normal scans too, the ratio is monotone in the share of abnormal scans at a place of feature space.
+A classifier of samples of q against samples of p estimates log(q / p) up to a constant (Sugiyama, Suzuki and Kanamori,
+Density Ratio Estimation in Machine Learning, 2012, chapter 4). If p are normal scans and q is an archive, which
+contains normal scans too, the ratio increases with the share of abnormal scans at a point of the feature space.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def fit_ratio(features: Floats, from_archive: Ints, strength: float) -> LinearRa
 def cross_validated_auc(
     features: Floats, from_archive: Ints, groups: Ints, strengths: Sequence[float], folds: int, seed: int
 ) -> list[float]:
-    """Return for each of ``strengths`` how well held-out groups (patients) of archive and normals are told apart.
+    """Return for each of ``strengths`` the AUC of archive against normal on held-out groups (patients).
 
-    No group is on both sides of a fold, and no label of a disease is used: the AUC is that of archive against normal.
-    Folds that hold out one class alone are left out. NaN where no fold can be judged.
+    No group is on both sides of a fold, and no disease label is used. Folds with a single class are skipped; the AUC is
+    NaN if no fold remains.
     """
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GroupKFold

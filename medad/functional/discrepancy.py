@@ -6,18 +6,22 @@ from torch import Tensor
 
 
 def spread(members: Tensor) -> Tensor:
-    """Unbiased standard deviation over the ensemble: (K, B, C, H, W) -> (B, C, H, W)."""
+    """Return the unbiased standard deviation over the ensemble: (K, B, C, H, W) -> (B, C, H, W).
+
+    Raises:
+        ValueError: there is only one network.
+    """
     if len(members) < 2:
         raise ValueError(f"intra-discrepancy needs at least 2 networks, got {len(members)}: set members=2 or more")
-    deviations = members - members.mean(dim=0)  # torch.std is slow over so few
+    deviations = members - members.mean(dim=0)  # torch.std is slow for so few values
     return deviations.square().sum(dim=0).div(len(members) - 1).sqrt()
 
 
 def gap(first: Tensor, second: Tensor) -> Tensor:
-    """|mean of the first ensemble - mean of the second|: two (K, B, C, H, W) -> (B, C, H, W)."""
+    """Return ``|mean of the first ensemble - mean of the second|``: two (K, B, C, H, W) -> (B, C, H, W)."""
     return (first.mean(dim=0) - second.mean(dim=0)).abs()
 
 
 def over_channels(maps: Tensor) -> Tensor:
-    """Mean over the channels: (..., C, H, W) -> (..., 1, H, W)."""
+    """Return the mean over the channels: (..., C, H, W) -> (..., 1, H, W)."""
     return maps.mean(dim=-3, keepdim=True)

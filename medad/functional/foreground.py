@@ -1,4 +1,4 @@
-"""Which pixels show the object and which the background."""
+"""Separate the pixels of an object from those of the background."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ LEVELS = 256
 
 
 def foreground(images: Tensor) -> Tensor:
-    """Where an object lies on an even background: (B, C, H, W) in [-1, 1] -> 0/1 masks (B, 1, H, W).
+    """Return 0/1 masks (B, 1, H, W) of objects on an even background in ``images`` (B, C, H, W) in [-1, 1].
 
-    The background's color is the median of the outermost pixels, channel by channel. The object is what differs from
-    it, in the channel that differs most, by more than Otsu's threshold of these differences. An image without any
-    difference is foreground everywhere, so that it is not left without anomalies.
+    The color of the background is the median of the outermost pixels in each channel. A pixel belongs to the object if
+    it differs from this color by more than Otsu's threshold, in the channel where it differs most. A constant image is
+    foreground everywhere, so that synthetic anomalies can be placed on it.
     """
     border = torch.cat([images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]], dim=-1)
     differences = (images - border.median(dim=-1).values[..., None, None]).abs().amax(dim=1, keepdim=True)
-    limits = [_otsu(one) for one in differences]
+    limits = [_otsu(difference) for difference in differences]
     masks = [
-        one > limit if one.max() > 0 else torch.ones_like(one) for one, limit in zip(differences, limits, strict=True)
+        difference > limit if difference.max() > 0 else torch.ones_like(difference)
+        for difference, limit in zip(differences, limits, strict=True)
     ]
     return torch.stack([mask.to(images) for mask in masks])
 
 
 def _otsu(values: Tensor) -> float:
-    """The threshold that leaves the least variance within the values on both sides of it (Otsu, 1979)."""
+    """Return the threshold with the least variance within the values on its two sides (Otsu, 1979)."""
     highest = float(values.max())
     counts = torch.histc(values.float(), LEVELS, 0, highest).double()
     levels = (torch.arange(LEVELS, dtype=torch.float64, device=values.device) + 0.5) * (highest / LEVELS)

@@ -1,4 +1,4 @@
-"""How far apart two groups of scores lie."""
+"""Measure the distance of two groups of scores by their histograms."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Numbers = NDArray[np.float64]
 
 
 def unit_scale(scores: Numbers) -> Numbers:
-    """Scores (N,) to [0, 1] by their own minimum and maximum; for pictures only. Equal scores become 0."""
+    """Scale scores (N,) to [0, 1] by their minimum and maximum; for pictures only. Equal scores become 0."""
     low, high = scores.min(), scores.max()
     scaled: Numbers = (scores - low) / ((high - low) or 1.0)
     return scaled
 
 
 def chi2_distance(first: Numbers, second: Numbers, bins: int = BINS) -> float:
-    """Sum of (p - q)^2 / (p + q) over two histograms on [0, 1], each of sum 1: from 0 (equal) to 2 (disjoint)."""
+    """Return the sum of (p - q)^2 / (p + q) over two normalized histograms on [0, 1]: 0 (equal) to 2 (disjoint)."""
     if not len(first) or not len(second):
         raise ValueError("the chi-square distance needs scores in both groups")
     p, q = (np.histogram(group, bins, range=(0, 1))[0] / len(group) for group in (first, second))
@@ -27,7 +27,7 @@ def chi2_distance(first: Numbers, second: Numbers, bins: int = BINS) -> float:
 
 
 def overlap(first: Numbers, second: Numbers, bins: int = BINS) -> float:
-    """The area that two histograms over their common range share: from 0 (disjoint) to 1 (equal)."""
+    """Return the shared area of two normalized histograms over their common range: 0 (disjoint) to 1 (equal)."""
     if not len(first) or not len(second):
         raise ValueError("the overlap needs numbers in both groups")
     both = np.concatenate([first, second])

@@ -1,4 +1,4 @@
-"""What statistics return: an estimate with its interval, a difference with its p-value, or that it is undefined."""
+"""Define the results of statistics: an estimate with its interval, a difference with its p-value, and an error."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CONFIDENCE = 0.95
 
 
 class UndefinedMetric(MedadError):
-    """A metric that these cases do not define."""
+    """The metric is not defined for these cases."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate, and the ends of its confidence interval."""
+    """An estimate with the ends of its confidence interval."""
 
     value: float
     low: float
@@ -30,7 +30,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """Two estimates on the same cases, ``first`` - ``second`` with its interval, and the two-sided p-value."""
+    """Two estimates on the same cases, their difference ``first`` - ``second`` with its interval, and its p-value."""
 
     first: float
     second: float
@@ -41,7 +41,12 @@ class Difference:
 
 
 def check_cases(labels: Ints, scores: Floats) -> None:
-    """Refuse ``scores`` (N, M) of N cases that their ``labels`` (N,), 0 or 1, cannot judge."""
+    """Check that ``scores`` (N, M) can be evaluated with ``labels`` (N,), 0 or 1.
+
+    Raises:
+        ValueError: the shapes do not fit.
+        UndefinedMetric: there is only one class, or a score is not finite.
+    """
     if scores.ndim != 2 or labels.shape != scores.shape[:1]:
         raise ValueError(f"labels must be (N,) and scores (N, M), got {labels.shape} and {scores.shape}")
     n_abnormal = int(labels.sum())
@@ -54,14 +59,17 @@ def check_cases(labels: Ints, scores: Floats) -> None:
 
 
 def cluster_index(clusters: Ints | None, cases: int) -> Ints:
-    """Clusters as 0, 1, 2, ... (N,); without ``clusters``, each case is one by itself."""
+    """Return the clusters renumbered to 0, 1, 2, ..., (N,); without ``clusters``, each case is its own cluster."""
     if clusters is None:
         return np.arange(cases, dtype=np.int64)
     return np.unique(clusters, return_inverse=True)[1].astype(np.int64)
 
 
 def clusters_of(patients: Sequence[str | None]) -> Ints | None:
-    """A number for each study's patient (N,), a study of an unknown patient by itself; None if no two share one."""
+    """Return a patient number for each study, (N,), or None if no two studies share a patient.
+
+    A study of an unknown patient counts as a patient of its own.
+    """
     names = [f"study {place}" if patient is None else f"of {patient}" for place, patient in enumerate(patients)]
     if len(set(names)) == len(names):
         return None

@@ -1,4 +1,4 @@
-"""Synthetic lesions that no method trains on: for asking which anomaly map marks what does not belong."""
+"""Draw synthetic lesions that no method trains on, to compare anomaly maps."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from torch import Generator, Tensor
 
 RADIUS = (0.05, 0.14)  # of the shorter side
 STRENGTH = (0.15, 0.5)  # of the image's own range of intensities
-WOBBLE = 0.25  # of the radius: outlines are no ellipses
-SOFTNESS = 0.12  # of the radius: the edge is a blend
-TISSUE = 0.1  # of the range above the darkest pixel: no lesion is centered on empty background
+WOBBLE = 0.25  # amplitude of the outline's bulges, as a share of the radius
+SOFTNESS = 0.12  # width of the soft edge, as a share of the radius
+TISSUE = 0.1  # share of the range above the darkest pixel, over which a pixel counts as tissue
 
 
 def soft_lesions(images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Give each image one soft-edged lesion: (B, C, H, W) in [-1, 1] -> new images and masks (B, 1, H, W).
+    """Give each image a soft-edged lesion: (B, C, H, W) in [-1, 1] -> new images and masks (B, 1, H, W).
 
-    In turn it is brighter than its surroundings, darker, or filled with another place of the next image. Its center
-    lies on what is not background, its outline is an ellipse with bulges. These differ from the samples that ASR-Net
-    (:func:`~medad.functional.synthesis.blend_patches`: squares of the same place) and CDO (rectangles of noise) learn
-    from, which would favor the maps that were trained on them. An image of one value gets no lesion. ``images`` are
-    left as they were.
+    The lesions are in turn brighter than their surroundings, darker, or filled from another place of the next image.
+    The center lies on tissue, and the outline is an ellipse with bulges. The lesions differ on purpose from the samples
+    that ASR-Net (:func:`~medad.functional.synthesis.blend_patches`) and CDO (rectangles of noise) are trained on, since
+    those would favor the maps of these methods. A constant image gets no lesion. ``images`` is not modified.
     """
     altered = images.clone()
     masks = torch.zeros_like(images[:, :1])
@@ -40,7 +39,7 @@ def soft_lesions(images: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
 
 
 def _blob(height: int, width: int, row: int, column: int, generator: Generator) -> Tensor:
-    """Weights (H, W), 1 inside a shape around (``row``, ``column``) and 0 outside."""
+    """Return weights (H, W) that are 1 inside a shape around (``row``, ``column``) and 0 outside, with a soft edge."""
     radius = min(height, width) * _uniform(*RADIUS, generator)
     flattening, turn, first, second = (_uniform(*ends, generator) for ends in ((0.6, 1), *[(0, 2 * math.pi)] * 3))
     rows = torch.arange(height, dtype=torch.float32)[:, None] - row
@@ -53,7 +52,7 @@ def _blob(height: int, width: int, row: int, column: int, generator: Generator) 
 
 
 def _elsewhere(donor: Tensor, generator: Generator) -> Tensor:
-    """``donor`` (C, H, W) moved around by a quarter to three quarters of its sides."""
+    """Return ``donor`` (C, H, W) rolled by a quarter to three quarters of its sides."""
     moves = [int(side * _uniform(0.25, 0.75, generator)) for side in donor.shape[-2:]]
     return torch.roll(donor, moves, dims=(-2, -1))
 

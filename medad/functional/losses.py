@@ -8,26 +8,30 @@ from torch import Tensor
 from medad.types import Reconstruction
 
 
-def reconstruction_loss(images: Tensor, made: Reconstruction) -> Tensor:
-    """What a reconstruction network minimizes on ``images`` (B, C, H, W): a scalar.
+def reconstruction_loss(images: Tensor, reconstruction: Reconstruction) -> Tensor:
+    """Return the loss of a reconstruction of ``images`` (B, C, H, W), a scalar.
 
-    The mean squared error; with a log variance s, mean(exp(-s) (mean - x)^2) + mean(s); plus the network's penalty.
+    The loss is the mean squared error, or ``mean(exp(-s) (mean - x)^2) + mean(s)`` with a predicted log variance s. The
+    penalty of the network is added.
     """
-    squared = (made.mean - images).square()
-    if made.log_variance is None:
+    squared = (reconstruction.mean - images).square()
+    if reconstruction.log_variance is None:
         loss = squared.mean()
     else:
-        loss = (torch.exp(-made.log_variance) * squared).mean() + made.log_variance.mean()
-    return loss if made.penalty is None else loss + made.penalty
+        loss = (torch.exp(-reconstruction.log_variance) * squared).mean() + reconstruction.log_variance.mean()
+    return loss if reconstruction.penalty is None else loss + reconstruction.penalty
 
 
 def attention_entropy(attention: Tensor) -> Tensor:
-    """Mean over the rows of -sum(a log(a + 1e-12)): (B, slots) -> scalar. Sparse addressing has a low entropy."""
+    """Return the mean over the rows of ``-sum(a log(a + 1e-12))``, a scalar, for ``attention`` (B, slots).
+
+    Sparse attention has a low entropy.
+    """
     return -(attention * torch.log(attention + 1e-12)).sum(dim=1).mean()
 
 
 def focal_loss(probabilities: Tensor, mask: Tensor, gamma: float = 2.0, smooth: float = 1e-5) -> Tensor:
-    """Focal loss of softmax ``probabilities`` (B, 2, H, W) against a 0/1 ``mask`` (B, 1, H, W): a scalar.
+    """Return the focal loss of softmax ``probabilities`` (B, 2, H, W) for a 0/1 ``mask`` (B, 1, H, W), a scalar.
 
     The one-hot target is clamped to [smooth, 1 - smooth], p_t = sum(target p) + smooth, and the loss is the mean of
     -(1 - p_t)^gamma log p_t, without class weights (Lin et al., ICCV 2017, as DDAD uses it).

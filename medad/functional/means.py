@@ -1,4 +1,4 @@
-"""The mean of a number that each study has, with its interval over studies, clustered by patient."""
+"""Mean of a value over studies with its confidence interval, clustered by patient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from medad.functional.intervals import CONFIDENCE, Floats, Interval, Ints, Undef
 
 
 def mean_interval(values: Floats, clusters: Ints | None = None, confidence: float = CONFIDENCE) -> Interval:
-    """The mean of ``values`` (N,) with Student's interval; studies of one patient (``clusters``, (N,)) count together.
+    """Return the mean of ``values`` (N,) with Student's t interval; ``clusters`` (N,) are the patients of the studies.
 
     Raises:
         UndefinedMetric: there are fewer than 2 patients.

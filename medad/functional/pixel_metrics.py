@@ -1,10 +1,10 @@
-"""How well anomaly maps find the marked pixels, over data sets of any size in bounded memory.
+"""Pixel metrics of anomaly maps against masks, over data sets of any size in bounded memory.
 
-Pixels are counted, not kept: a histogram of normal pixels, one of abnormal pixels, and one where each region of a mask
-weighs one. The bins are the floats themselves, cut to their highest 20 bits (sign, exponent, 11 of 23 mantissa bits),
-so that no range has to be known, and two values share a bin only if they differ by less than 0.05 %. Metrics are those
-of the binned values, ties included. The binning moves the AUROC by at most ``auc_error``, half the share of
-(abnormal, normal) pairs that share a bin; it is 0 where no bin holds both.
+Pixels are counted in three histograms: of normal pixels, of abnormal pixels, and of abnormal pixels where each region
+has weight 1. The bins are the float values, truncated to their highest 20 bits (sign, exponent, 11 of 23 mantissa
+bits). The range of the values need not be known, and values in the same bin differ by less than 0.05 %. The metrics are
+those of the binned values, with ties. Binning changes the AUROC by at most ``auc_error``, half the share of (abnormal,
+normal) pairs in the same bin.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ FPR_LIMIT = 0.3
 
 
 def bins_of(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The bin of each value (...), from 0 to BINS - 1; a higher value is in the same bin or a higher one."""
+    """Return the bin of each value (...), from 0 to BINS - 1; bins increase with the values."""
     bits = (np.ascontiguousarray(values, dtype=np.float32) + np.float32(0)).view(np.uint32)  # -0.0 becomes 0.0
     ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
     return (ordered >> (32 - BITS)).astype(np.int64)
 
 
 def upper_edge(index: int) -> float:
-    """The highest value of a bin."""
+    """Return the highest value of a bin."""
     ordered = np.uint32(((index + 1) << (32 - BITS)) - 1)
     bits = ordered ^ np.uint32(1 << 31) if ordered >> 31 else ~ordered
     return float(np.array([bits], dtype=np.uint32).view(np.float32)[0])
 
 
 class PixelHistogram:
-    """Counts of pixel values; for a quantile over more maps than fit into memory."""
+    """A histogram of pixel values, for quantiles over more maps than fit into memory."""
 
     def __init__(self) -> None:
         self.counts = np.zeros(BINS, dtype=np.int64)
@@ -48,7 +48,11 @@ class PixelHistogram:
         np.add.at(self.counts, bins_of(maps), 1)
 
     def quantile(self, level: float) -> float:
-        """The lowest edge of a bin that at least ``level`` of the pixels do not exceed."""
+        """Return the lowest upper edge of a bin that at least a share ``level`` of the pixels do not exceed.
+
+        Raises:
+            UndefinedMetric: no pixel was counted.
+        """
         total = int(self.counts.sum())
         if not total:
             raise UndefinedMetric("a quantile needs at least one pixel")
@@ -60,8 +64,8 @@ class PixelHistogram:
 class PixelResult:
     """Metrics over all pixels of all studies, each between 0 and 1; ``n_masks`` studies have marked pixels.
 
-    ``f1_max`` pools all pixels; ``dice_oracle`` is the mean over the studies with marks of their Dice, at the one
-    threshold that is best on these very marks, and ``dice`` the same at a threshold that was given.
+    ``f1_max`` pools all pixels. ``dice`` is the mean Dice of the studies with marked pixels at a given threshold, and
+    ``dice_oracle`` the same at the common threshold that is best for these masks.
     """
 
     auc: float
@@ -75,9 +79,9 @@ class PixelResult:
 
 
 class PixelMetrics:
-    """Takes one study after another; it holds 32 MiB, however many there are.
+    """Accumulates the pixel metrics study by study, in 32 MiB of memory for any number of studies.
 
-    ``threshold`` is for ``dice``: a pixel is called abnormal where its value is above it.
+    ``threshold`` is that of ``dice``: a pixel counts as abnormal if its value is above it.
     """
 
     def __init__(self, threshold: float | None = None) -> None:
@@ -91,7 +95,7 @@ class PixelMetrics:
         self.n_masks = 0
 
     def add(self, maps: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
-        """Count one study: the maps (N, H, W) of its N slices, and what is marked in them (all False: a normal one).
+        """Count one study: the maps (N, H, W) of its N slices and its mask, which is all False for a normal study.
 
         Raises:
             ValueError: the shapes differ.
@@ -109,26 +113,26 @@ class PixelMetrics:
         self._add_regions(bins, mask)
         self._add_dice(bins, mask)
         if self.threshold is not None:
-            found = maps > np.float32(self.threshold)
-            self._dice += 2 * float((found & mask).sum()) / float(found.sum() + mask.sum())
+            called = maps > np.float32(self.threshold)
+            self._dice += 2 * float((called & mask).sum()) / float(called.sum() + mask.sum())
 
     def _add_regions(self, bins: NDArray[np.int64], mask: NDArray[np.bool_]) -> None:
-        """Each connected region (8 neighbors in a slice, 26 in a volume) adds a weight of one, spread evenly."""
+        """Add a weight of 1, spread evenly, for each connected region (8 neighbors in a slice, 26 in a volume)."""
         regions, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
         owner = regions[mask]
         np.add.at(self._regions, bins[mask], 1 / np.bincount(owner)[owner])
         self._n_regions += count
 
     def _add_dice(self, bins: NDArray[np.int64], mask: NDArray[np.bool_]) -> None:
-        """The study's Dice as a step function of the threshold's bin, kept as its differences from above."""
-        own, place = np.unique(bins.ravel(), return_inverse=True)
-        hits = np.bincount(place, weights=mask.ravel(), minlength=len(own))[::-1].cumsum()
-        called = np.bincount(place, minlength=len(own))[::-1].cumsum()
+        """Add the study's Dice as a step function of the threshold's bin, as differences from the highest bin down."""
+        bins_present, place = np.unique(bins.ravel(), return_inverse=True)
+        hits = np.bincount(place, weights=mask.ravel(), minlength=len(bins_present))[::-1].cumsum()
+        called = np.bincount(place, minlength=len(bins_present))[::-1].cumsum()
         dice = 2 * hits / (called + mask.sum())
-        self._dice_steps[own[::-1]] += np.diff(dice, prepend=0.0)
+        self._dice_steps[bins_present[::-1]] += np.diff(dice, prepend=0.0)
 
     def result(self) -> PixelResult:
-        """The metrics over all that was added.
+        """Return the metrics over all studies so far.
 
         Raises:
             UndefinedMetric: there is no marked pixel, or no unmarked one.
@@ -157,7 +161,7 @@ class PixelMetrics:
 
 
 def _area_to(x: Floats, y: Floats, limit: float) -> float:
-    """Area under the line through (0, 0) and the points (``x``, ``y``) up to ``limit``, divided by ``limit``."""
+    """Return the area under the line through (0, 0) and the points (``x``, ``y``) up to ``limit``, over ``limit``."""
     x, y = np.concatenate([[0.0], x]), np.concatenate([[0.0], y])
     last = int(np.searchsorted(x, limit, side="right"))  # the first point beyond the limit; x ends at 1
     at_limit = float(np.interp(limit, x[last - 1 : last + 1], y[last - 1 : last + 1]))
@@ -165,9 +169,10 @@ def _area_to(x: Floats, y: Floats, limit: float) -> float:
 
 
 def points_into(maps: NDArray[np.float32], boxes: NDArray[np.bool_]) -> bool:
-    """Pointing game (Zhang et al., IJCV 2018): whether the highest pixel of ``maps`` (N, H, W) lies in a box.
+    """Return whether the highest pixel of ``maps`` (N, H, W) lies in a box: the pointing game (Zhang et al., IJCV
+    2018).
 
-    Where several pixels are highest, all of them must, so that a flat map hits nothing by luck.
+    If several pixels are highest, all of them must lie in a box, so that a constant map does not hit by chance.
     """
     _check_finite(maps)
     return bool(boxes[maps == maps.max()].all())

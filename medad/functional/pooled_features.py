@@ -1,4 +1,4 @@
-"""Feature maps to one vector for each image, and a linear score of that vector back to the positions of the maps."""
+"""Pool feature maps to a vector for each image, and distribute a linear score of it over the positions of the maps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-SCALES = 3  # maps whose maximum is a feature beside their mean; of a deeper one, only the mean is
+SCALES = 3  # maps of which the maximum is a feature too; of deeper maps only the mean is
 
 
 def pool_features(maps: Sequence[Tensor]) -> Tensor:
@@ -15,8 +15,8 @@ def pool_features(maps: Sequence[Tensor]) -> Tensor:
 
     They are the spatial means of all maps, then the spatial maxima of the first ``SCALES`` maps.
     """
-    means = [one.mean(dim=(2, 3)) for one in maps]
-    maxima = [one.amax(dim=(2, 3)) for one in maps[:SCALES]]
+    means = [feature_map.mean(dim=(2, 3)) for feature_map in maps]
+    maxima = [feature_map.amax(dim=(2, 3)) for feature_map in maps[:SCALES]]
     return torch.cat([*means, *maxima], dim=1)
 
 
@@ -26,13 +26,15 @@ def spread_over_positions(maps: Sequence[Tensor], weights: Tensor) -> list[Tenso
     The spatial means of the returned maps add up to that linear score. A mean is spread over all positions of its
     channel; a maximum belongs to the position where it is reached.
     """
-    channels = [one.shape[1] for one in maps]
+    channels = [feature_map.shape[1] for feature_map in maps]
     parts = torch.split(weights, [*channels, *channels[:SCALES]])
-    contributions = [torch.einsum("bchw,c->bhw", one, part) for one, part in zip(maps, parts, strict=False)]
+    contributions = [
+        torch.einsum("bchw,c->bhw", feature_map, part) for feature_map, part in zip(maps, parts, strict=False)
+    ]
     for scale, part in enumerate(parts[len(maps) :]):
         values, positions = maps[scale].flatten(2).max(dim=2)
         area = maps[scale].shape[2] * maps[scale].shape[3]
         at_maxima = torch.zeros_like(contributions[scale]).flatten(1)
         at_maxima.scatter_add_(1, positions, values * part * area)
         contributions[scale] = contributions[scale] + at_maxima.view_as(contributions[scale])
-    return [one[:, None] for one in contributions]
+    return [contribution[:, None] for contribution in contributions]

@@ -1,4 +1,4 @@
-"""Many slices, one study."""
+"""Pool scores of slices to scores of studies, and scores of pixels to scores of images."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from torch import Tensor
 
 
 def pool_slices(scores: Tensor, counts: list[int]) -> Tensor:
-    """Scores of slices (N, ...) in study order, ``counts`` slices each -> scores of studies (S, ...): the highest."""
+    """Return the highest slice score of each study, (S, ...).
+
+    ``scores`` (N, ...) are those of all slices in study order; ``counts`` are the numbers of slices of the S studies.
+    """
     return torch.stack([part.amax(dim=0) for part in torch.split(scores, counts)])
 
 
 def study_score(members: Tensor) -> float:
-    """Scores of one study's slices by each network (N, M) -> the study's: each network's highest, and their mean."""
+    """Return the score of a study, the mean of the M networks' maxima over its N slices, from ``members`` (N, M)."""
     return float(members.amax(dim=0).double().mean())
 
 
 def top_mean(maps: Tensor, share: float) -> Tensor:
-    """Mean of the highest ``share`` (0 to 1) of the pixels, at least of one: (B, 1, H, W) -> (B,)."""
+    """Return the mean (B,) of the highest ``share`` (0 to 1) of the pixels of ``maps`` (B, 1, H, W), at least one."""
     pixels = maps.flatten(1)
     return pixels.topk(max(1, int(share * pixels.shape[1])), dim=1).values.mean(dim=1)

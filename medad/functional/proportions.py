@@ -1,4 +1,4 @@
-"""Sensitivity, specificity and predictive values at a threshold that is given, with intervals."""
+"""Sensitivity, specificity and predictive values at a given threshold, with intervals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ Bools = NDArray[np.bool_]
 
 
 def sensitivity_threshold(abnormal: Floats, sensitivity: float) -> float:
-    """The highest threshold that at least this share of the ``abnormal`` scores (n,) of a validation set exceed."""
+    """Return the highest threshold that at least a share ``sensitivity`` of the ``abnormal`` scores (n,) exceed.
+
+    Raises:
+        UndefinedMetric: there are no abnormal scores.
+    """
     if not len(abnormal):
         raise UndefinedMetric("a threshold for a sensitivity needs abnormal studies in the validation set")
     needed = max(1, int(np.ceil(sensitivity * len(abnormal) - 1e-9)))
@@ -19,10 +23,13 @@ def sensitivity_threshold(abnormal: Floats, sensitivity: float) -> float:
 
 
 def proportion(hits: Bools, clusters: Ints | None = None, confidence: float = CONFIDENCE) -> Interval:
-    """The share of ``hits`` (N,) with Wilson's interval.
+    """Return the share of ``hits`` (N,) with Wilson's interval.
 
-    With ``clusters`` (N,), the patient of each case, N is divided by the design effect, the variance of the share
-    between patients over that of independent cases, if that is above 1 (Rao and Scott, Biometrics 1992).
+    With ``clusters`` (N,), the patient of each case, N is divided by the design effect if that is above 1 (Rao and
+    Scott, Biometrics 1992): the variance of the share between patients over that of independent cases.
+
+    Raises:
+        UndefinedMetric: there are no cases.
     """
     from statsmodels.stats.proportion import proportion_confint
 
@@ -35,14 +42,14 @@ def proportion(hits: Bools, clusters: Ints | None = None, confidence: float = CO
 
 
 def effective_size(hits: Bools, clusters: Ints | None) -> float:
-    """How many independent cases are worth as much as the cases of ``hits`` (N,): N without ``clusters``."""
+    """Return the number of independent cases that have the same precision as ``hits`` (N,); N without ``clusters``."""
     owner = cluster_index(clusters, len(hits))
     cases = np.bincount(owner).astype(float)
     groups, share = len(cases), float(hits.mean())
     if groups == len(hits):
         return float(groups)
     if share in (0.0, 1.0) or groups == 1:
-        return float(groups)  # no variance is seen: as if the studies of a patient were one
+        return float(groups)  # without variance, the studies of a patient count as one
     errors = np.bincount(owner, weights=hits) - cases * share
     variance = groups / (groups - 1) * float(np.square(errors).sum()) / len(hits) ** 2
     effect = max(1.0, variance / (share * (1 - share) / len(hits)))
@@ -56,28 +63,28 @@ def predictive_values(
     prevalence: float,
     confidence: float = CONFIDENCE,
 ) -> tuple[Interval | None, Interval | None]:
-    """PPV and NPV where a share ``prevalence`` of the studies is abnormal, whatever it is in the test set.
+    """Return PPV and NPV for a ``prevalence`` of abnormal studies that may differ from that of the test set.
 
-    ``sizes`` are the numbers of abnormal and normal cases, or what they are worth (:func:`effective_size`). PPV's odds
-    are those of the prevalence times the positive likelihood ratio, NPV's likewise; the interval is that of the ratio
-    of two proportions by Koopman's score method.
-    None where no case is called abnormal (PPV), or none normal (NPV).
+    ``sizes`` are the (effective) numbers of abnormal and normal cases (:func:`effective_size`). The odds of PPV are the
+    odds of the prevalence times the positive likelihood ratio, those of NPV likewise. The interval is that of the ratio
+    of two proportions by Koopman's score method. PPV is None if no case is classified as abnormal, NPV if none is
+    classified as normal.
     """
     odds = prevalence / (1 - prevalence)
-    found, cleared = sensitivity.value, specificity.value
-    ppv = _at_odds(odds, (found, sizes[0]), (1 - cleared, sizes[1]), confidence)
-    npv = _at_odds(1 / odds, (cleared, sizes[1]), (1 - found, sizes[0]), confidence)
+    true_positive_rate, true_negative_rate = sensitivity.value, specificity.value
+    ppv = _at_odds(odds, (true_positive_rate, sizes[0]), (1 - true_negative_rate, sizes[1]), confidence)
+    npv = _at_odds(1 / odds, (true_negative_rate, sizes[1]), (1 - true_positive_rate, sizes[0]), confidence)
     return ppv, npv
 
 
 def _at_odds(odds: float, right: tuple[float, float], wrong: tuple[float, float], confidence: float) -> Interval | None:
-    """Odds times the ratio of two proportions (share, size), as a probability."""
+    """Return ``odds`` times the ratio of two proportions (share, size), as a probability with its interval."""
     from statsmodels.stats.proportion import confint_proportions_2indep
 
     if right[0] <= 0 and wrong[0] <= 0:
         return None
     counts = (right[0] * right[1], right[1], wrong[0] * wrong[1], wrong[1])
-    with np.errstate(divide="ignore"):  # nothing called wrongly: the ratio has no upper end
+    with np.errstate(divide="ignore"):  # without wrong cases the ratio has no upper end
         low, high = confint_proportions_2indep(*counts, compare="ratio", method="score", alpha=1 - confidence)
     value = odds * right[0] / (odds * right[0] + wrong[0])
     return Interval(value, *(1.0 if np.isinf(end) else float(odds * end / (odds * end + 1)) for end in (low, high)))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-TRUNCATE = 4.0  # standard deviations that the kernel reaches, as SciPy's does
+TRUNCATE = 4.0  # radius of the kernel in standard deviations, as in SciPy
 
 
 def gaussian(maps: Tensor, sigma: float) -> Tensor:
-    """Smooth (..., H, W) by a Gaussian of ``sigma`` pixels: what ``scipy.ndimage.gaussian_filter`` gives.
+    """Smooth ``maps`` (..., H, W) by a Gaussian of ``sigma`` pixels, as ``scipy.ndimage.gaussian_filter`` does.
 
-    Beyond the border the map continues as its mirror image, with the outermost pixel twice (SciPy's mode "reflect").
-    A separable convolution, written as two products with the band matrices of :func:`_band`: quicker than a
-    convolution of one channel, on a CPU and on a GPU.
+    The border is extended by reflection, with the outermost pixel repeated (SciPy's mode "reflect"). The separable
+    convolution is computed as two products with band matrices, which is faster than a single-channel convolution on
+    both CPU and GPU.
     """
     if sigma == 0:
         return maps
@@ -22,7 +22,7 @@ def gaussian(maps: Tensor, sigma: float) -> Tensor:
 
 
 def _band(side: int, sigma: float) -> Tensor:
-    """The matrix (side, side) that smooths a column of ``side`` pixels, in double precision."""
+    """Return the matrix (side, side) that smooths a column of ``side`` pixels, in double precision."""
     reach = int(TRUNCATE * sigma + 0.5)
     steps = torch.arange(-reach, reach + 1, dtype=torch.float64)
     weights = torch.exp(-0.5 * (steps / sigma) ** 2)

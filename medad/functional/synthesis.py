@@ -1,4 +1,4 @@
-"""Synthetic anomalies for self-supervised training."""
+"""Draw synthetic anomalies for self-supervised training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def blend_patches(images: Tensor, pool: Tensor, generator: Generator) -> tuple[T
 
     With probability 0.5 a square (half-width an integer in [round(0.05 W), round(0.2 W)), center uniform in the
     central 80 %, clipped to the image) is blended with the same place of a random image of ``pool`` (N, C, H, W),
-    by a weight uniform in (0, 1). ``images`` is left as it was. DDAD, Medical Image Analysis 86:102794, 2023.
+    by a weight uniform in (0, 1). ``images`` is not modified. DDAD, Medical Image Analysis 86:102794, 2023.
     """
     images = images.clone()
     masks = torch.zeros_like(images[:, :1])
@@ -28,7 +28,7 @@ def blend_patches(images: Tensor, pool: Tensor, generator: Generator) -> tuple[T
 
 
 def _donor(image: Tensor, pool: Tensor, generator: Generator) -> Tensor:
-    """A random image of ``pool``; the next one if that is ``image`` itself."""
+    """Return a random image of ``pool``, or the next one if that is ``image`` itself."""
     index = int(torch.randint(len(pool), (), generator=generator))
     return pool[(index + 1) % len(pool)] if torch.equal(pool[index].to(image), image) else pool[index]
 
@@ -49,12 +49,13 @@ def white_noise(
 ) -> tuple[Tensor, Tensor]:
     """Put 0 to ``most`` rectangles of white noise on each image: (B, C, H, W) -> new images and masks (B, 1, H, W).
 
-    Rectangles lie wholly inside the image, with half-sides uniform among the integers from H / 40 to below H / 10; each
-    pixel and channel is uniform in [-1, 1]. With a 0/1 mask ``foreground`` (B, 1, H, W) only pixels of it get noise.
+    Rectangles lie inside the image; their half-sides are uniform among the integers from H / 40 to below H / 10. The
+    noise is uniform in [-1, 1] for each pixel and channel. With a 0/1 mask ``foreground`` (B, 1, H, W), only its pixels
+    get noise.
 
-    All is drawn on a grid that is ``grain`` times finer and then resized (bilinear, antialiased), where what lay under
-    a rectangle counts as even: pixels on its rim mix the noise with the pixel of the image. Every pixel that noise
-    reaches is marked. ``images`` are left as they were. CDO, IEEE TII 2023.
+    The rectangles are drawn on a grid ``grain`` times finer and then resized (bilinear, antialiased), so that pixels on
+    their borders mix noise and image. Every pixel that the noise changes is marked. ``images`` is not modified. CDO,
+    IEEE TII 2023.
     """
     images = images.clone()
     masks = torch.zeros_like(images[:, :1])
@@ -70,7 +71,7 @@ def white_noise(
 
 
 def _drawn(image: Tensor, count: int, grain: int, generator: Generator, inside: Tensor | None) -> Tensor:
-    """Noise and, as the last channel, how much of each pixel it covers: (C, H, W) -> (C + 1, H, W)."""
+    """Return noise for ``image`` (C, H, W) and, as the last channel, the covered share of each pixel: (C + 1, H, W)."""
     channels, *sides = image.shape
     canvas = image.new_zeros(channels + 1, *(grain * side for side in sides))
     for _ in range(count):
@@ -84,7 +85,7 @@ def _drawn(image: Tensor, count: int, grain: int, generator: Generator, inside: 
 
 
 def _rectangle(height: int, width: int, generator: Generator) -> tuple[slice, slice]:
-    """A half-side h around a center from h to below side - h: of a rectangle on 1024 pixels, 0.2 % touch the border."""
+    """Return the rows and columns of a random rectangle: half-side h, center from h to below side - h on each axis."""
     lowest = max(1, height // 40)
     halves = torch.randint(lowest, max(lowest + 1, height // 10), (2,), generator=generator).tolist()
     centers = [

@@ -1,8 +1,8 @@
-"""Inner products of upsampled features, without upsampling them.
+"""Compute inner products of upsampled features without upsampling them.
 
-A bilinear sample lies between four neighbors, so the inner product of two samples is a weighted sum of the products of
-neighboring positions: nine for each position of the coarse grid, whatever the fine one. Summed in double precision: the
-distance of nearly equal directions is a small difference of large products.
+A bilinear sample lies between four neighbors, so the inner product of two samples is a weighted sum of products of
+neighboring positions: nine for each position of the coarse grid, whatever the fine grid. The sums are in double
+precision, because the distance of nearly equal directions is a small difference of large products.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch.autograd import Function
 Size = tuple[int, int]
 Places = tuple[slice, slice]
 NEIGHBORS = ((0, 0), (0, 1), (1, -1), (1, 0), (1, 1))  # rows and columns to the second position of a pair
-IN_CACHE = 2**17  # numbers of a share of the batch on a CPU: 1 MiB
+IN_CACHE = 2**17  # numbers in a part of the batch on a CPU: 1 MiB
 
 
 def upsampled_products(expert: Tensor, apprentice: Tensor, size: Size) -> tuple[Tensor, Tensor, Tensor]:
-    """<E, A>, <E, E> and <A, A> of the features E and A upsampled to ``size`` (H, W): two (B, C, h, w) -> (B, H, W).
+    """Return <E, A>, <E, E> and <A, A>, each (B, H, W), of features E and A (B, C, h, w) upsampled to ``size`` (H, W).
 
-    Bilinear, corners on corners; in double precision. The expert gets no gradient.
+    The upsampling is bilinear with aligned corners, in double precision. The expert E gets no gradient.
     """
     tables = _Neighbors.apply(expert, apprentice)  # type: ignore[no-untyped-call]  # PyTorch's stubs lack it
     rows, columns = (_weights(*sides).to(tables[0]) for sides in zip(expert.shape[-2:], size, strict=True))
@@ -32,10 +32,10 @@ def upsampled_products(expert: Tensor, apprentice: Tensor, size: Size) -> tuple[
 
 
 def _weights(side: int, fine: int) -> Tensor:
-    """How the products of a table add up along one axis: (fine, 2 * side - 1).
+    """Return the weights of the products of a table along one axis, (fine, 2 * side - 1).
 
-    A sample at the share t between two positions weighs their own products by (1 - t)^2 and t^2, and those of one with
-    the other by t (1 - t).
+    A sample at the fraction t between two positions has the weights (1 - t)^2 and t^2 for their own products, and
+    t (1 - t) for the products of one with the other.
     """
     weights = torch.zeros(fine, 2 * side - 1, dtype=torch.float64)
     places = torch.arange(fine, dtype=torch.float64) * ((side - 1) / max(fine - 1, 1))
@@ -47,15 +47,15 @@ def _weights(side: int, fine: int) -> Tensor:
 
 
 class _Neighbors(Function):
-    """Tables (B, 2 h - 1, 2 w - 1) of the products of neighbors, from two (B, C, h, w).
+    """Tables (B, 2 h - 1, 2 w - 1) of the products of neighboring positions, from two (B, C, h, w).
 
-    Even places hold the products of a position with itself, odd ones those across a border between positions, summed
-    over both orders.
+    Even indices hold the products of a position with itself, odd indices those of two neighbors, summed over both
+    orders.
     """
 
     @staticmethod
     def forward(ctx: Any, expert: Tensor, apprentice: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The tables of expert and apprentice, of the expert, and of the apprentice."""
+        """Return the tables of expert and apprentice, of the expert, and of the apprentice."""
         ctx.save_for_backward(expert, apprentice)
         shares = [(_table(e, a), _table(e, e), _table(a, a)) for e, a in _shares(expert, apprentice)]
         both, of_expert, of_apprentice = (torch.cat(parts) for parts in zip(*shares, strict=True))
@@ -64,32 +64,34 @@ class _Neighbors(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        """The gradient of the apprentice; a product with itself depends on it twice."""
+        """Return the gradient of the apprentice, on which its product with itself depends twice."""
         expert, apprentice = ctx.saved_tensors
-        made = torch.empty_like(apprentice)
+        gradient = torch.empty_like(apprentice)
         start = 0
         for e, a in _shares(expert, apprentice):
             end = start + len(e)
             part = torch.zeros_like(a)
             _add_gradient(part, gradients[0][start:end], e)
             _add_gradient(part, 2 * gradients[2][start:end], a)
-            made[start:end] = part.movedim(-1, 1)
+            gradient[start:end] = part.movedim(-1, 1)
             start = end
-        return None, made
+        return None, gradient
 
 
 def _shares(*features: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Images of each (B, C, h, w) as (b, h, w, C) in double precision: on a CPU as many as its cache holds."""
+    """Yield parts (b, h, w, C) of each (B, C, h, w) in double precision; on a CPU b is what fits in the cache."""
     images, *shape = features[0].shape
     if features[0].device.type == "cpu":
         images = max(1, IN_CACHE // torch.Size(shape).numel())
-    parts = zip(*(torch.split(one.movedim(1, -1), images) for one in features), strict=True)
-    return (tuple(one.to(torch.float64, memory_format=torch.contiguous_format) for one in part) for part in parts)
+    parts = zip(*(torch.split(maps.movedim(1, -1), images) for maps in features), strict=True)
+    return (tuple(tensor.to(torch.float64, memory_format=torch.contiguous_format) for tensor in part) for part in parts)
 
 
 def _pairs(height: int, width: int) -> Iterator[tuple[Places, Places, Places, bool]]:
-    """For each kind of neighbors: where the first ones lie, where the second ones, their places in a table, and
-    whether the two differ."""
+    """Yield for each kind of neighbors the slices of the first and second positions and of their table entries.
+
+    The last item says whether the two positions differ.
+    """
     for down, right in NEIGHBORS:
         first = slice(0, height - down), slice(max(0, -right), width - max(0, right))
         second = slice(down, height), slice(max(0, right), width - max(0, -right))
@@ -97,22 +99,26 @@ def _pairs(height: int, width: int) -> Iterator[tuple[Places, Places, Places, bo
         yield first, second, (slice(down, 2 * height - 1 - down, 2), columns), bool(down or right)
 
 
-def _table(one: Tensor, other: Tensor) -> Tensor:
-    """Two (b, h, w, C) -> (b, 2 h - 1, 2 w - 1); symmetric in the two."""
-    height, width = one.shape[1:3]
-    table = one.new_zeros(len(one), 2 * height - 1, 2 * width - 1)
+def _table(first_features: Tensor, second_features: Tensor) -> Tensor:
+    """Return the table (b, 2 h - 1, 2 w - 1) of two (b, h, w, C); it is symmetric in the two."""
+    height, width = first_features.shape[1:3]
+    table = first_features.new_zeros(len(first_features), 2 * height - 1, 2 * width - 1)
     for first, second, places, differ in _pairs(height, width):
-        products = (one[:, *first] * other[:, *second]).sum(dim=-1)
+        products = (first_features[:, *first] * second_features[:, *second]).sum(dim=-1)
         if differ:
-            products += products if one is other else (other[:, *first] * one[:, *second]).sum(dim=-1)
+            products += (
+                products
+                if first_features is second_features
+                else (second_features[:, *first] * first_features[:, *second]).sum(dim=-1)
+            )
         table[:, *places] += products
     return table
 
 
-def _add_gradient(made: Tensor, gradient: Tensor, other: Tensor) -> None:
-    """Add what the ``gradient`` of a table gives to the features that met ``other`` (b, h, w, C) in it."""
-    for first, second, places, differ in _pairs(*other.shape[1:3]):
+def _add_gradient(target: Tensor, gradient: Tensor, features: Tensor) -> None:
+    """Add to ``target`` the gradient of the features that were multiplied with ``features`` (b, h, w, C) in a table."""
+    for first, second, places, differ in _pairs(*features.shape[1:3]):
         factors = gradient[:, *places][..., None]
-        made[:, *second].addcmul_(factors, other[:, *first])
+        target[:, *second].addcmul_(factors, features[:, *first])
         if differ:
-            made[:, *first].addcmul_(factors, other[:, *second])
+            target[:, *first].addcmul_(factors, features[:, *second])

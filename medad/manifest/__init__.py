@@ -1,1 +1,1 @@
-"""A manifest: a hospital's own data set as one table of files, roles and labels."""
+"""Create and read manifests: a user's own data set as one table of files, roles and labels."""

@@ -1,4 +1,4 @@
-"""A manifest over a hospital's own folders: studies found, grouped by patient, checked, and written as one table."""
+"""Create a manifest from folders or a table: find the studies, check them, and write one table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ MANIFEST, SUMMARY, LEFT_OUT = "manifest.csv", "manifest.json", "left_out.csv"
 
 @dataclass(frozen=True)
 class Built:
-    """The manifest that was written, what is in no row of it, and how many rows were dropped for their patients."""
+    """The manifest that was written, the files that are in no row, and the number of dropped rows.
+
+    Rows are ``dropped`` from training if their patients are in the test set.
+    """
 
     manifest: Manifest
     left_out: tuple[LeftOut, ...]
@@ -31,7 +34,7 @@ class Built:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Studies by role and, for the test, label."""
+        """Return the number of studies by role and, for the test, by label."""
         test = [f"test {'abnormal' if study.label else 'normal'}" for study in self.manifest.studies("test")]
         sizes = {role: len(self.manifest.studies(role)) for role in ("normal", "unlabeled")}
         return {**sizes, "test normal": test.count("test normal"), "test abnormal": test.count("test abnormal")}
@@ -40,25 +43,25 @@ class Built:
 def folders(
     normal: Path | None, unlabeled: Path | None, test_normal: Path | None, test_abnormal: Path | None
 ) -> list[Source]:
-    """Sources for what lies in folders of one role each.
+    """Return the sources for folders that hold one role each.
 
     Raises:
-        ManifestError: a folder is not there, or one lies in another.
+        ManifestError: a folder does not exist, or one lies inside another.
     """
-    given = [
+    options = [
         (normal, "--normal", {"role": "normal", "label": ""}),
         (unlabeled, "--unlabeled", {"role": "unlabeled", "label": ""}),
         (test_normal, "--test-normal", {"role": "test", "label": "0"}),
         (test_abnormal, "--test-abnormal", {"role": "test", "label": "1"}),
     ]
-    sources = [Source(path, option, said) for path, option, said in given if path is not None]
+    sources = [Source(path, option, cells) for path, option, cells in options if path is not None]
     for source in sources:
         if not source.path.exists():
             raise ManifestError(f"{source.name} {source.path}: there is no such file or folder")
-    for one in sources:
-        for other in sources:
-            if one is not other and other.path.resolve().is_relative_to(one.path.resolve()):
-                raise ManifestError(f"{other.name} lies in {one.name}: its files would have two roles; separate them")
+    for outer in sources:
+        for inner in sources:
+            if outer is not inner and inner.path.resolve().is_relative_to(outer.path.resolve()):
+                raise ManifestError(f"{inner.name} lies in {outer.name}: its files would have two roles; separate them")
     return sources
 
 
@@ -70,13 +73,14 @@ def init(
     drop_shared: bool = False,
     workers: int = 0,
 ) -> Built:
-    """Write ``out``/manifest.csv, a summary beside it, and left_out.csv with what is in no row.
+    """Write ``out``/manifest.csv, manifest.json with a summary, and left_out.csv with the files that are in no row.
 
-    Every study below the sources is found; a volume becomes a row for each file or, with ``slices``, for each slice.
-    A patient in training and test is refused or, with ``drop_shared``, left out of training.
+    Every study below the sources gets a row for each of its files or, with ``slices``, for each slice. With
+    ``drop_shared``, patients in training and test are dropped from training; without it, they are an error.
+    ``workers`` is the number of processes; 0 means one for each core.
 
     Raises:
-        ManifestError: the sources contradict each other; or there is a manifest already.
+        ManifestError: the sources contradict each other or hold no image, or ``out`` already has a manifest.
     """
     if (out / MANIFEST).exists():
         raise ManifestError(f"{out / MANIFEST} is there already: choose another folder, or remove it")
@@ -93,15 +97,17 @@ def init(
     out.mkdir(parents=True, exist_ok=True)
     manifest = _written(out, cells, slices)
     built = Built(manifest, tuple(rows.left_out), dropped)
-    left = [(relative(one.file, out), "broken" if one.broken else "no image", one.reason) for one in rows.left_out]
-    write_csv(out / LEFT_OUT, ("file", "kind", "reason"), left)
+    left_out = [
+        (relative(file.file, out), "broken" if file.broken else "no image", file.reason) for file in rows.left_out
+    ]
+    write_csv(out / LEFT_OUT, ("file", "kind", "reason"), left_out)
     summary = {"name": manifest.name, "cut": manifest.cut, "studies": built.counts, "digest": manifest.digest()}
     write_json(out / SUMMARY, summary)
     return built
 
 
 def _cut(rows: Rows, out: Path, workers: int) -> None:
-    """Every volume in one file becomes a row for each slice; slices of DICOM series are rows already."""
+    """Replace the row of each single-file volume by a row for each slice; slices of DICOM series are rows already."""
     files = Counter(cells["study"] for cells in rows.cells if cells["study"])
     volumes, places = [], {}
     for place, cells in enumerate(rows.cells):
@@ -111,23 +117,23 @@ def _cut(rows: Rows, out: Path, workers: int) -> None:
         if files[cells["study"]] < 2 and may_hold_slices(path):
             volumes.append(Volume(path, cells, _at(out, cells["mask"]) if cells["mask"] else None))
             places[path] = place
-    found: list[list[Cells]] = [[cells] for cells in rows.cells]
+    rows_by_place: list[list[Cells]] = [[cells] for cells in rows.cells]
     for volume, result in each(slices_of, volumes, workers, "cut volumes"):
         if isinstance(result, (Lost, UnreadableImage)):
             rows.left_out.append(LeftOut(volume.path, result.reason, True))
-            found[places[volume.path]] = []
+            rows_by_place[places[volume.path]] = []
         else:
-            found[places[volume.path]] = result
-    rows.cells = [cells for part in found for cells in part]
+            rows_by_place[places[volume.path]] = result
+    rows.cells = [cells for part in rows_by_place for cells in part]
 
 
 def _at(out: Path, name: str) -> Path:
-    """The file that a cell names, whether or not ``out`` exists yet."""
+    """Return the path of the file that a cell names relative to ``out``, which need not exist yet."""
     return Path(os.path.normpath(Path(os.path.realpath(out)) / name))
 
 
 def _one_side(cells: list[Cells], drop: bool) -> tuple[list[Cells], int]:
-    """The rows without those that are learned from while their patient is tested on; and how many those were."""
+    """Return the rows without training rows of patients who are in the test set, and the number of removed rows."""
     tested = {row["patient"] for row in cells if row["role"] == "test"} - {""}
     shared = [row for row in cells if row["role"] != "test" and row["patient"] in tested]
     if shared and not drop:
@@ -140,17 +146,18 @@ def _one_side(cells: list[Cells], drop: bool) -> tuple[list[Cells], int]:
 
 
 def _written(out: Path, cells: list[Cells], slices: bool) -> Manifest:
-    """The table, validated before it takes its place; columns that hold nothing are left out."""
+    """Write the table without empty columns; it is validated before it replaces the target."""
     if slices:
         cells = [{**row, "cut": "slices"} for row in cells]
     attributes = sorted({name for row in cells for name in row} - set(OWN))
     needed = {"file", "role", "label", "patient"}
-    columns = [name for name in (*OWN, *attributes) if name in needed or any(_telling(name, row) for row in cells)]
+    columns = [name for name in (*OWN, *attributes) if name in needed or any(_has_content(name, row) for row in cells)]
     with writing(out / MANIFEST) as part:
         write_csv(part, columns, [[row.get(name, "") for name in columns] for row in cells], exact=True)
         read_manifest(part)
     return read_manifest(out / MANIFEST)
 
 
-def _telling(name: str, row: Cells) -> bool:
+def _has_content(name: str, row: Cells) -> bool:
+    """Return whether the cell is not empty and, for ``mask_kind``, not the default."""
     return bool(row.get(name)) and (name != "mask_kind" or row[name] != "pixels")

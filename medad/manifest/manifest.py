@@ -1,11 +1,11 @@
-"""A manifest: one CSV or Parquet table that names files, what each is for, and what is known of it.
+"""Read a manifest: a CSV or Parquet table of files with their roles, labels and patients.
 
-Columns: ``file`` (absolute, or relative to the table; ``scan.nii.gz#z12`` is its 12th axial slice from below), ``role``
-(normal, unlabeled or test), and if wanted ``label`` (0 or 1: needed for test; in an unlabeled row only a benchmark
-looks at it, to compose an anomaly rate), ``study`` (groups the files of one study), ``patient`` (kept as a hash),
-``mask``, ``mask_kind`` (pixels or boxes), ``cut`` and ``dataset`` (one value for the whole table). Any other column is
-an attribute, for subgroups. ``cut`` is "volumes" (the default: the files of a study are one volume) or "slices" (each
-row is an image of its own, and ``study`` only keeps them on one side).
+Required columns are ``file`` (absolute, or relative to the table; ``scan.nii.gz#z12`` is its 12th axial slice from
+below) and ``role`` (normal, unlabeled or test). Optional columns are ``label`` (0 or 1; required in test rows; in
+unlabeled rows only benchmarks read it, to compose an anomaly rate), ``study`` (groups the files of one study),
+``patient`` (stored as a hash), ``mask``, ``mask_kind`` (pixels or boxes), ``cut`` and ``dataset`` (one value for the
+whole table). Any other column is an attribute, for subgroups. ``cut`` is "volumes" (the default: the files of a study
+form one volume) or "slices" (each row is a separate image, and ``study`` only keeps the rows on one side).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Cut = Literal["slices", "volumes"]
 
 @dataclass(frozen=True)
 class Manifest:
-    """A table that was read: ``rows`` in its order, and how they become studies."""
+    """The content of a manifest: its ``rows`` in order, and how they are grouped into studies (``cut``)."""
 
     path: Path
     name: str
@@ -54,14 +54,14 @@ class Manifest:
 
     @cached_property
     def groups(self) -> tuple[tuple[Row, ...], ...]:
-        """The rows of each study, in the order of their first rows."""
-        found: dict[object, list[Row]] = {}
+        """Return the rows of each study; studies are in the order of their first rows."""
+        rows_by_study: dict[object, list[Row]] = {}
         for row in self.rows:
-            found.setdefault(row.study if self.cut == "volumes" and row.study else row.number, []).append(row)
-        return tuple(tuple(rows) for rows in found.values())
+            rows_by_study.setdefault(row.study if self.cut == "volumes" and row.study else row.number, []).append(row)
+        return tuple(tuple(rows) for rows in rows_by_study.values())
 
     def studies(self, role: Role) -> tuple[Study, ...]:
-        """Those of one role, with their labels where they are known."""
+        """Return the studies of one role, with their labels if there are any."""
         return tuple(self._study(rows) for rows in self.groups if rows[0].role == role)
 
     def _study(self, rows: tuple[Row, ...]) -> Study:
@@ -77,40 +77,45 @@ class Manifest:
         )
 
     def _whole(self, row: Row) -> str | None:
-        """What keeps the slices of one volume together where no patient is known."""
+        """Return a substitute for an unknown patient that keeps the slices of one volume together, or None."""
         volume = slice_of(row.file)[0]
         if row.study and self.cut == "slices":
             return name_digest(["study", row.study])
         return name_digest(["file", str(volume)]) if volume != row.file else None
 
     def training(self) -> TrainingSet:
-        """Everything that may be learned from: known normals, and all unlabeled studies without their labels.
+        """Return the training set: known normals and all unlabeled studies, without labels.
 
         Raises:
-            ManifestError: there are no normals.
+            ManifestError: no row has the role "normal".
         """
         normal, unlabeled = self.studies("normal"), self.studies("unlabeled")
         if not normal:
             raise ManifestError(f"{self.path}: no row has the role 'normal', so there is nothing to learn from")
-        return TrainingSet(tuple(one.unlabeled() for one in normal), tuple(one.unlabeled() for one in unlabeled))
+        return TrainingSet(
+            tuple(study.unlabeled() for study in normal), tuple(study.unlabeled() for study in unlabeled)
+        )
 
     def pools(self) -> Pools:
-        """For a benchmark. Where an unlabeled study has no label, all of them are taken as they come ("unknown")."""
+        """Return the pools for a benchmark. If any unlabeled study lacks a label, all of them count as "unknown"."""
         test, unlabeled = self.studies("test"), self.studies("unlabeled")
-        known = all(study.label is not None for study in unlabeled)
+        all_labeled = all(study.label is not None for study in unlabeled)
         return Pools(
             self.studies("normal"),
-            _labeled(unlabeled, 0) if known else (),
-            _labeled(unlabeled, 1) if known else (),
+            _labeled(unlabeled, 0) if all_labeled else (),
+            _labeled(unlabeled, 1) if all_labeled else (),
             _labeled(test, 0),
             _labeled(test, 1),
             kind=KIND,
-            unknown=() if known else unlabeled,
+            unknown=() if all_labeled else unlabeled,
             contents=self.digest(),
         )
 
     def digest(self, roles: Collection[str] = ROLES) -> str:
-        """12 hex digits of SHA-256 over the rows and the sizes of their files: another place changes nothing."""
+        """Return 12 hex digits of SHA-256 over the rows of ``roles`` and the sizes of their files.
+
+        Moving the manifest and its files together does not change the digest.
+        """
         return name_digest([self.cut, *(_mark(row) for row in self.rows if row.role in roles)])
 
 
@@ -120,16 +125,16 @@ def _labeled(studies: Iterable[Study], label: int) -> tuple[Study, ...]:
 
 def _mark(row: Row) -> str:
     size = on_disk(row.file).stat().st_size
-    known = (row.name, size, row.role, row.label, row.study, row.patient, row.mask and row.mask.name, row.mask_kind)
-    return repr((*known, row.attributes))
+    values = (row.name, size, row.role, row.label, row.study, row.patient, row.mask and row.mask.name, row.mask_kind)
+    return repr((*values, row.attributes))
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a CSV or Parquet file, or in manifest.csv or manifest.parquet of a folder.
+    """Read a manifest from a CSV or Parquet file, or from manifest.csv or manifest.parquet in a folder.
 
     Raises:
-        ManifestError: it contradicts itself, or names files that are not there; the message names rows and columns.
-        TableError: it is no table.
+        ManifestError: the manifest is contradictory or names missing files; the message names rows and columns.
+        TableError: the file is not a table.
     """
     manifest, problems = parse_manifest(path)
     if problems:
@@ -139,10 +144,11 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def parse_manifest(path: Path) -> tuple[Manifest, list[str]]:
-    """The manifest, and a sentence for each thing that is wrong with its rows.
+    """Read a manifest and return it with a sentence for each problem of its rows.
 
     Raises:
-        ManifestError, TableError: it has no rows that could be looked at.
+        ManifestError: the manifest has no usable rows.
+        TableError: the file is not a table.
     """
     path = _table_in(path)
     headings, cells = read_cells(path, "file")
@@ -151,7 +157,7 @@ def parse_manifest(path: Path) -> tuple[Manifest, list[str]]:
         raise ManifestError(f"{path}: it has no column 'role' (normal, unlabeled or test)")
     problems: list[str] = []
     records = [(number, dict(zip(headings, row, strict=True))) for number, row in enumerate(cells, 2) if any(row)]
-    rows = tuple(row_of(number, one, path.parent, _teller(number, problems)) for number, one in records)
+    rows = tuple(row_of(number, cells, path.parent, _problem_recorder(number, problems)) for number, cells in records)
     if not rows:
         raise ManifestError(f"{path}: it has headings and no rows")
     cut = _one_value(records, "cut", problems) or CUTS[0]
@@ -159,11 +165,11 @@ def parse_manifest(path: Path) -> tuple[Manifest, list[str]]:
         problems.append(f"column 'cut': {quoted(cut)} is not allowed: choose from {', '.join(CUTS)}")
     name = _one_value(records, "dataset", problems) or (path.parent.name if path.stem == KIND else path.stem)
     manifest = Manifest(path, re.sub(r"[^A-Za-z0-9.-]+", "-", name).strip("-.") or KIND, cast(Cut, cut), rows)
-    return manifest, [*problems, *missing(rows), *twice(rows), *_at_odds(manifest), *on_two_sides(rows)]
+    return manifest, [*problems, *missing(rows), *twice(rows), *_contradictions(manifest), *on_two_sides(rows)]
 
 
 def has_manifest(folder: Path) -> bool:
-    """Whether there is a manifest.csv or manifest.parquet in ``folder``."""
+    """Return whether there is a manifest.csv or manifest.parquet in ``folder``."""
     return any((folder / name).is_file() for name in NAMES)
 
 
@@ -173,13 +179,13 @@ def _table_in(path: Path) -> Path:
             return path.absolute()
     except (OSError, ValueError) as error:
         raise ManifestError(f"{quoted(str(path))}: {getattr(error, 'strerror', None) or error}") from None
-    found = [path / name for name in NAMES if (path / name).is_file()]
-    if len(found) != 1:
+    tables = [path / name for name in NAMES if (path / name).is_file()]
+    if len(tables) != 1:
         raise ManifestError(f"{path}: expected one of manifest.csv and manifest.parquet in this folder")
-    return found[0].absolute()
+    return tables[0].absolute()
 
 
-def _teller(number: int, problems: list[str]) -> Callable[[str, str], None]:
+def _problem_recorder(number: int, problems: list[str]) -> Callable[[str, str], None]:
     return lambda column, sentence: problems.append(f"row {number}, column {quoted(column)}: {sentence}")
 
 
@@ -190,10 +196,10 @@ def _one_value(records: Sequence[tuple[int, dict[str, str]]], column: str, probl
     return min(values, default="")
 
 
-def _at_odds(manifest: Manifest) -> Iterator[str]:
-    """Rows of one study must agree; where rows are slices, each speaks for itself."""
+def _contradictions(manifest: Manifest) -> Iterator[str]:
+    """Yield a sentence for each column in which the rows of a study differ."""
     for rows in manifest.groups:
         for column in ("role", "label", "patient", "attributes"):
             if len({getattr(row, column) for row in rows}) > 1:
                 numbers = f"{rows[0].number} to {rows[-1].number}"
-                yield f"rows {numbers}, column {column!r}: the files of one study say different things"
+                yield f"rows {numbers}, column {column!r}: the files of one study have different values"

@@ -1,4 +1,4 @@
-"""The rows of a manifest: what each cell must be."""
+"""Parse and check the rows of a manifest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONGEST = 4000  # characters of a cell: attributes go into tables and reports
 LONGEST_PATH, LONGEST_PART = 4000, 255  # bytes
 OWN = ("file", "role", "label", "study", "patient", "mask", "mask_kind", "dataset", "cut")
 LABELS = {"": None, "0": 0, "1": 1, "0.0": 0, "1.0": 1}  # pandas writes a column with gaps as 0.0 and 1.0
-# Headings that name a person. Other columns are copied into tables and reports, so these are not taken.
+# Headings that may name a person. They are refused, because other columns are copied into tables and reports.
 PERSONAL = {
     *("name", "patientname", "patientid", "patientsname", "mrn", "birthdate", "patientbirthdate", "dateofbirth"),
     *("dob", "accession", "accessionnumber", "address", "phone", "email", "ssn", "otherpatientids"),
@@ -32,13 +32,15 @@ PERSONAL = {
 
 
 class ManifestError(MedadError):
-    """A manifest that cannot be used: the message names rows and columns."""
+    """The manifest cannot be used; the message names rows and columns."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table, ``number`` as a spreadsheet counts it. ``name`` is the file's cell, ``file`` where it is;
-    ``patient`` and ``study`` are hashes or "" where unknown."""
+    """A row of the table; ``number`` is its number in a spreadsheet.
+
+    ``name`` is the text of the file cell and ``file`` its path. ``patient`` and ``study`` are hashes, or "" if unknown.
+    """
 
     number: int
     name: str
@@ -53,12 +55,12 @@ class Row:
 
 
 def person_hash(text: str) -> str:
-    """What stands for a patient's number wherever it is kept; discovery makes the same of DICOM's PatientID."""
+    """Return the hash under which a patient's number is stored; discovery hashes DICOM's PatientID the same way."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def check_headings(path: Path, headings: Sequence[str]) -> None:
-    """Refuse columns that name people.
+    """Check that no column may name a person.
 
     Raises:
         ManifestError: there is such a column.
@@ -72,12 +74,12 @@ def check_headings(path: Path, headings: Sequence[str]) -> None:
 
 
 def _plain(heading: str) -> str:
-    """A heading without case, width and all but letters and digits."""
+    """Return a heading in lower case and normal width, with letters and digits only."""
     return "".join(sign for sign in unicodedata.normalize("NFKC", heading).casefold() if sign.isalnum())
 
 
 def row_of(number: int, cells: Mapping[str, str], folder: Path, say: Callable[[str, str], None]) -> Row:
-    """One row; what is wrong with it is told to ``say(column, sentence)``."""
+    """Return the row of ``cells``; report each problem by ``say(column, sentence)``."""
     role, label = cells["role"], cells.get("label", "")
     names = {column: _file_name(column, cells.get(column, ""), say) for column in ("file", "mask")}
     if not cells["file"]:
@@ -111,7 +113,7 @@ def row_of(number: int, cells: Mapping[str, str], folder: Path, say: Callable[[s
 
 
 def _file_name(column: str, name: str, say: Callable[[str, str], None]) -> str:
-    """The name, or "" where no system could have a file of it."""
+    """Return the file name, or "" after reporting a name that no file can have."""
     if "\0" in name:
         say(column, "holds a NUL character, which no file name does")
         return ""
@@ -123,35 +125,35 @@ def _file_name(column: str, name: str, say: Callable[[str, str], None]) -> str:
 
 
 def on_disk(file: Path) -> Path:
-    """The file itself, without the part or the slice that its name may end with."""
+    """Return the path without the part or slice suffix that a name may end with."""
     return part_of(slice_of(file)[0])[0]
 
 
 def missing(rows: Sequence[Row]) -> Iterator[str]:
-    """How many files are not there; the first few are named."""
+    """Yield a sentence with the number of missing files and the first of them, for each column of files."""
     for column, named in (
         ("file", [(row.number, row.file) for row in rows if row.name]),
         ("mask", [(row.number, row.mask) for row in rows if row.mask]),
     ):
-        gone = [(number, file) for number, file in named if not on_disk(file).is_file()]
-        if gone:
-            first = ", ".join(f"{file.name} (row {number})" for number, file in gone[:3])
-            yield f"column {column!r}: {len(gone)} of {len(named)} files are not there, first {first}"
+        absent = [(number, file) for number, file in named if not on_disk(file).is_file()]
+        if absent:
+            first = ", ".join(f"{file.name} (row {number})" for number, file in absent[:3])
+            yield f"column {column!r}: {len(absent)} of {len(named)} files are not there, first {first}"
 
 
 def twice(rows: Sequence[Row]) -> Iterator[str]:
-    """A file, or a slice of one, has one row."""
-    seen: dict[str, int] = {}
+    """Yield a sentence for each row whose file or slice is in an earlier row too."""
+    first_rows: dict[str, int] = {}
     for row in rows:
-        known = seen.setdefault(os.path.realpath(row.file), row.number)
-        if known != row.number:
-            yield f"row {row.number}, column 'file': the same file as in row {known}"
+        first_row = first_rows.setdefault(os.path.realpath(row.file), row.number)
+        if first_row != row.number:
+            yield f"row {row.number}, column 'file': the same file as in row {first_row}"
 
 
 def on_two_sides(rows: Sequence[Row]) -> Iterator[str]:
-    """No patient, study or volume may be both learned from and tested on. Counts only: IDs are not for messages."""
+    """Yield a sentence if patients, studies or volumes are in training and test; it gives counts only, never IDs."""
     keys: dict[str, Callable[[Row], str]] = {"patient": lambda row: row.patient, "study": lambda row: row.study}
-    if any("#" in row.name for row in rows):  # else one file has one row, which twice() sees to
+    if any("#" in row.name for row in rows):  # without slices, twice() already reports repeated files
         keys["volume"] = lambda row: os.path.realpath(on_disk(row.file))
     for what, key in keys.items():
         learned = {key(row) for row in rows if row.role != "test"} - {""}

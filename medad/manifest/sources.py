@@ -1,4 +1,4 @@
-"""What a manifest is made from: a file or folder, and what is said of it, to rows of the table."""
+"""Turn the sources of a manifest, files and folders with their given cells, into rows of the table."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Source:
-    """``said`` are the cells that all rows from ``path`` share; ``name`` is how it is called in errors."""
+    """A file or folder. ``cells`` are shared by all rows from ``path``; ``name`` names the source in errors."""
 
     path: Path
     name: str
-    said: Cells
+    cells: Cells
     mask: Path | None = None
 
 
 @dataclass(frozen=True)
 class Volume:
-    """A file that may hold slices, the row that stands for it, and its mask."""
+    """A file that may hold slices, the cells of its row, and its mask."""
 
     path: Path
     cells: Cells
@@ -43,7 +43,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file that is in no row, and why; ``broken`` if it should have been an image."""
+    """A file that is in no row, and the reason; ``broken`` is true for an image that cannot be read."""
 
     file: Path
     reason: str
@@ -52,25 +52,25 @@ class LeftOut:
 
 @dataclass
 class Rows:
-    """Rows as they are found: the cells of each, and what was left out."""
+    """The rows collected so far, as cells, and the files that were left out."""
 
     cells: list[Cells] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
 
 def of_table(path: Path) -> Iterator[Source]:
-    """The rows of a table; a row may name a folder, and then stands for every study below it.
+    """Yield a source for each row of a table; a row that names a folder stands for every study below it.
 
     Raises:
-        ManifestError: a cell is wrong; the message names its row and column.
-        TableError: it is no table.
+        ManifestError: a cell is not allowed; the message names its row and column.
+        TableError: the file is not a table.
     """
     headings, rows = read_cells(path, "file")
     check_headings(path, headings)
     if "role" not in headings:
         raise ManifestError(f"{path}: it has no column 'role' (normal, unlabeled or test)")
     problems: list[str] = []
-    found = []
+    parsed_rows = []
     for number, values in enumerate(rows, 2):
         if any(values):
             cells = dict(zip(headings, values, strict=True))
@@ -78,57 +78,61 @@ def of_table(path: Path) -> Iterator[Source]:
             def say(column: str, sentence: str, number: int = number) -> None:
                 problems.append(f"row {number}, column {column!r}: {sentence}")
 
-            found.append(row_of(number, cells, path.parent, say))
+            parsed_rows.append(row_of(number, cells, path.parent, say))
     if problems:
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise ManifestError(f"{path}: {'; '.join(problems[:SHOWN])}{more}")
-    yield from (_said(row) for row in found)
+    yield from (_source_of_row(row) for row in parsed_rows)
 
 
-def _said(row: Row) -> Source:
+def _source_of_row(row: Row) -> Source:
     label = "" if row.label is None else str(row.label)
-    known = {"role": row.role, "label": label, "study": row.study, "patient": row.patient, "mask_kind": row.mask_kind}
-    return Source(row.file, f"row {row.number}", {**dict(row.attributes), **known}, row.mask)
+    cells = {"role": row.role, "label": label, "study": row.study, "patient": row.patient, "mask_kind": row.mask_kind}
+    return Source(row.file, f"row {row.number}", {**dict(row.attributes), **cells}, row.mask)
 
 
 def rows_of(source: Source, base: Path, rows: Rows) -> None:
-    """Add the rows of a source; paths in them are relative to ``base``."""
-    found = [*_found(source.path)]
-    studies = [one for one in found if isinstance(one, Study)]
-    for one in found:
-        if not isinstance(one, Study):
-            rows.left_out.append(LeftOut(one.path, one.reason, isinstance(one, UnreadableImage)))
+    """Add the rows of a source to ``rows``, with paths relative to ``base``.
+
+    Raises:
+        ManifestError: the source names one mask for several studies.
+    """
+    discovered = [*_discovered(source.path)]
+    studies = [item for item in discovered if isinstance(item, Study)]
+    for item in discovered:
+        if not isinstance(item, Study):
+            rows.left_out.append(LeftOut(item.path, item.reason, isinstance(item, UnreadableImage)))
     if source.mask is not None and len(studies) > 1:
         raise ManifestError(
             f"{source.name}: one mask for {len(studies)} studies; name each study's file in a row of its own"
         )
     for study in studies:
         group = relative(study.files[0], base) if len(study.files) > 1 else ""
-        known = {
-            "study": group or source.said.get("study", ""),
-            "patient": source.said.get("patient") or study.patient or "",
+        identity = {
+            "study": group or source.cells.get("study", ""),
+            "patient": source.cells.get("patient") or study.patient or "",
         }
         mask = relative(source.mask, base) if source.mask is not None else ""
         for file in study.files:
-            rows.cells.append({**source.said, **known, "mask": mask, "file": relative(file, base)})
+            rows.cells.append({**source.cells, **identity, "mask": mask, "file": relative(file, base)})
 
 
-def _found(path: Path) -> Iterator[Study | Skipped | UnreadableImage]:
+def _discovered(path: Path) -> Iterator[Study | Skipped | UnreadableImage]:
     if on_disk(path) == path:
         yield from discover(path)
     elif on_disk(path).is_file():
-        yield Study(path.name, (path,))  # a slice or part is named: taken as it is
+        yield Study(path.name, (path,))  # the name selects a slice or part
     else:
         yield UnreadableImage(path, "missing", "there is no such file", "check the path")
 
 
 def relative(path: Path, base: Path) -> str:
-    """``path`` as seen from ``base``."""
+    """Return ``path`` relative to ``base``, with forward slashes."""
     return Path(os.path.relpath(path.absolute(), os.path.realpath(base))).as_posix()
 
 
 def may_hold_slices(path: Path) -> bool:
-    """Whether a file is of a format with volumes, by its content; a DICOM file by its number of frames."""
+    """Return whether the file's format can hold a volume, judged by its content; for DICOM, by the number of frames."""
     if on_disk(path) != path:
         return False
     form = sniff(head_of(path))
@@ -141,7 +145,10 @@ def may_hold_slices(path: Path) -> bool:
 
 
 def slices_of(volume: Volume) -> list[Cells] | UnreadableImage:
-    """A row for each axial slice; with a mask, a slice is abnormal where the mask marks something in it."""
+    """Return the cells of a row for each axial slice, or the error if the volume cannot be read.
+
+    With a mask, a slice of an abnormal volume is abnormal if the mask marks a pixel in it.
+    """
     try:
         picture = read_picture(volume.path, ReadSettings())
         mask = None if volume.mask is None else read_mask(volume.mask, grid_of(picture))
@@ -153,11 +160,14 @@ def slices_of(volume: Volume) -> list[Cells] | UnreadableImage:
 
 
 def _slices(volume: Volume, count: int, mask: tuple[Array, bool] | None) -> Iterator[Cells]:
-    """``mask`` is what it marks (X, Y, count) on the grid of the volume, and whether its own grid is another one."""
+    """Yield the cells of each slice.
+
+    ``mask`` is the mask (X, Y, count) on the grid of the volume, and whether it was resampled from another grid.
+    """
     for index in range(count):
-        own: Mapping[str, str] = {"file": f"{volume.cells['file']}#z{index + 1}"}
+        slice_cells: Mapping[str, str] = {"file": f"{volume.cells['file']}#z{index + 1}"}
         if mask is not None:
             drawn, part = bool(mask[0][..., index].any()), "" if mask[1] else f"#z{index + 1}"
             label = str(int(drawn)) if volume.cells.get("label") == "1" else volume.cells.get("label", "")
-            own = {**own, "mask": f"{volume.cells['mask']}{part}" if drawn else "", "label": label}
-        yield {**volume.cells, **own, "study": volume.cells.get("study") or volume.cells["file"]}
+            slice_cells = {**slice_cells, "mask": f"{volume.cells['mask']}{part}" if drawn else "", "label": label}
+        yield {**volume.cells, **slice_cells, "study": volume.cells.get("study") or volume.cells["file"]}

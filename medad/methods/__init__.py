@@ -1,1 +1,4 @@
-"""Methods, one in each file: what learns from a TrainingSet and scores images. Files that start with "_" hold none."""
+"""Methods, one in each file: each learns from a TrainingSet and scores images.
+
+Files whose names start with "_", base.py and batching.py register no method.
+"""

@@ -1,4 +1,4 @@
-"""CDO's two networks: an expert that stays as it is, and an apprentice of the same architecture."""
+"""CDO's two networks: a frozen expert, and an apprentice of the same architecture that is trained."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Features = list[Tensor]  # (B, C, h, w) for each scale, fine to coarse
 
 
 class Pair(nn.Module):
-    """Images (B, 1 or 3, S, S) in [-1, 1] -> for each scale, fine to coarse, their discrepancy.
+    """Expert and apprentice: images (B, 1 or 3, S, S) in [-1, 1] -> their discrepancy for each scale, fine to coarse.
 
-    Gray is repeated to three channels; then ImageNet's normalization, whatever the modality: what was a 16-bit image
-    has been brought to [-1, 1] by the reader and the preset, as for every method.
+    Gray is repeated to three channels. ImageNet's normalization is applied for every modality, since the reader and the
+    preset have already mapped the intensities to [-1, 1].
     """
 
     mean: Tensor
@@ -33,7 +33,7 @@ class Pair(nn.Module):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        start = Generator().manual_seed(0)  # fit and load give both their weights
+        start = Generator().manual_seed(0)  # placeholder weights: fit and load replace them
         self.expert = built(backbone, start).requires_grad_(False)
         self.apprentice = built(backbone, start)
         for name, values in (("mean", MEAN), ("std", STD)):
@@ -42,42 +42,43 @@ class Pair(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it
 
     def train(self, mode: bool = True) -> Pair:
-        """The expert stays in evaluation mode."""
+        """Set the mode of the apprentice; the expert stays in evaluation mode."""
         super().train(mode)
         self.expert.eval()
         return self
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """What the apprentice is trained by, (B, 1, H, W) on the grid of the first scale; the expert gets no gradient.
+        """Return the discrepancy of each scale, (B, 1, H, W) on the grid of the first, by which the apprentice is
+        trained.
 
-        The features are upsampled, then brought to length 1, then compared.
+        The features are upsampled, then normalized to length 1, then compared. The expert gets no gradient.
         """
-        known, learned = self.features(images)
-        height, width = known[0].shape[-2:]
-        return [feature_discrepancy(*pair, (height, width)) for pair in zip(known, learned, strict=True)]
+        expert, apprentice = self.features(images)
+        height, width = expert[0].shape[-2:]
+        return [feature_discrepancy(*pair, (height, width)) for pair in zip(expert, apprentice, strict=True)]
 
     def on_own_grids(self, images: Tensor) -> list[Tensor]:
-        """The discrepancy of each scale on the grid of its features, (B, 1, h, w)."""
+        """Return the discrepancy of each scale on the grid of its features, (B, 1, h, w)."""
         return [feature_discrepancy(*pair) for pair in zip(*self.features(images), strict=True)]
 
     def features(self, images: Tensor) -> tuple[Features, Features]:
-        """Of the expert, without gradient, and of the apprentice."""
+        """Return the features of the expert, without gradient, and those of the apprentice."""
         normalized = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.std
         with torch.no_grad():
-            known = self.expert(normalized)
-        return known, self.apprentice(normalized)
+            expert_features = self.expert(normalized)
+        return expert_features, self.apprentice(normalized)
 
     def restart(self, backbone: Backbone, expert: Mapping[str, Tensor], generator: Generator) -> None:
-        """The expert's weights, and a new apprentice drawn from ``generator``."""
+        """Load the weights of the expert, and draw a new apprentice from ``generator``."""
         self.expert.load_state_dict(expert)
         self.apprentice.load_state_dict(built(backbone, generator).state_dict())
 
 
 def find_expert(backbone: Backbone, weights: str, allow_download: bool = False) -> Path | None:
-    """The file of the expert's weights; None, with a warning, where it is to have none.
+    """Return the file of the expert's weights; for ``weights`` "none", log a warning and return None.
 
     Raises:
-        BackboneError: it is not there.
+        BackboneError: the file does not exist.
     """
     if weights == NONE:
         log.warning(
@@ -90,17 +91,17 @@ def find_expert(backbone: Backbone, weights: str, allow_download: bool = False) 
 
 
 def expert_weights(backbone: Backbone, path: Path | None, generator: Generator) -> tuple[dict[str, Tensor], str]:
-    """The expert's tensors, from ``path`` or random, and what to call them: they decide the result.
+    """Return the expert's tensors, from ``path`` or random, and their identity: the file's digest or "random".
 
     Raises:
         BackboneError: the file does not hold the weights of ``backbone``.
     """
     if path is None:
         return built(backbone, generator).state_dict(), "random"
-    tensors, known = read(path), digest(path)
+    tensors, file_digest = read(path), digest(path)
     try:
         expert = backbone.build(tensors)
     except BackboneError as error:
         raise BackboneError(f"{path}: {error}") from None
-    log.info("expert: %s from %s (SHA-256 %s)", backbone.title, path, known)
-    return expert.state_dict(), known
+    log.info("expert: %s from %s (SHA-256 %s)", backbone.title, path, file_digest)
+    return expert.state_dict(), file_digest

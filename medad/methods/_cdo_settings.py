@@ -1,4 +1,4 @@
-"""What CDO is told. The authors' two releases, the paper's of 2023 and another of 2025, differ in these settings."""
+"""Settings of CDO. The authors' two releases, the paper's of 2023 and that of 2025, differ in these settings."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from medad.config import MOST_EPOCHS, MOST_IMAGES, MOST_RATE, Resampling, Settin
 from medad.registry import UnknownName, backbones, methods
 
 MOST_RECTANGLES = 4
-# What models did whose cards were written before these were settings.
+# The values of these settings for models whose cards were written before the settings existed.
 EARLIER = {"maps": "cosine", "fusion": "nearest", "resize": "antialiased"}
 
 
 @methods.settings_of("cdo")
 class CDOSettings(Settings):
-    """The settings of the paper's release (2023) are the defaults."""
+    """The settings of CDO; the defaults are those of the paper's release (2023)."""
 
     size: int = Field(256, ge=32, le=2048, multiple_of=32, description="side of the network's grid, in pixels")
     channels: Literal[1, 3] = Field(3, description="1 for gray, repeated for the backbone; 3 for color")
@@ -78,15 +78,15 @@ class CDOSettings(Settings):
 
     @classmethod
     def of_card(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """Earlier cards name no kind of map: their models score as they did."""
+        """Return the settings of a card, completed by ``EARLIER`` if the card is older than these settings."""
         return dict(stored) if "maps" in stored else {**EARLIER, **stored}
 
     @property
     def resampling(self) -> Resampling:
-        """The setting ``resize``."""
+        """Return the setting ``resize``."""
         return self.resize
 
     @property
     def architecture(self) -> str:
-        """The backbone; one without trained weights is called so in every row."""
+        """Return the name of the backbone, with "-random" appended if it has no trained weights."""
         return self.backbone.replace(":", "-") + ("-random" if self.weights == NONE else "")

@@ -1,4 +1,4 @@
-"""What DDAD is told, where it can be listed and checked without importing torch."""
+"""Settings of DDAD, which can be listed and checked without importing torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_MEMBERS = 32
 
 @methods.settings_of("ddad")
 class DDADSettings(Settings):
-    """The published settings are the defaults."""
+    """The settings of DDAD; the defaults are the published ones."""
 
     learns_from_unlabeled: ClassVar[bool] = True
 
@@ -36,7 +36,7 @@ class DDADSettings(Settings):
 
     @property
     def least_tensors(self) -> int:
-        """Every network has some."""
+        """Return the number of networks of a module, as each network has at least one tensor."""
         return self.members
 
     @field_validator("size")

@@ -1,4 +1,4 @@
-"""What the baseline of the brightest pixel is told, where it can be listed and checked without importing torch."""
+"""Settings of the maximum intensity baseline, which can be listed and checked without importing torch."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from medad.registry import methods
 
 @methods.settings_of("max_intensity")
 class MaxIntensitySettings(Settings):
-    """Those of every method."""
+    """The settings of every method; this baseline has none of its own."""

@@ -1,4 +1,4 @@
-"""What the PCA baseline is told, where it can be listed and checked without importing torch."""
+"""Settings of the PCA baseline, which can be listed and checked without importing torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the feature ratio is told, where it can be listed and checked without importing torch."""
+"""Settings of the feature ratio, which can be listed and checked without importing torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medad.registry import UnknownName, backbones, methods
 
 @methods.settings_of("ratio")
 class RatioSettings(Settings):
-    """The regularization is chosen by cross-validation of normal against archive."""
+    """The settings of the feature ratio; cross-validation of normal against archive chooses the regularization."""
 
     learns_from_unlabeled: ClassVar[bool] = True
 
@@ -53,5 +53,5 @@ class RatioSettings(Settings):
 
     @property
     def architecture(self) -> str:
-        """The backbone; one without trained weights is called so in every row."""
+        """Return the name of the backbone, with "-random" appended if it has no trained weights."""
         return self.backbone.replace(":", "-") + ("-random" if self.weights == NONE else "")

@@ -1,4 +1,4 @@
-"""What a method is."""
+"""Define the interface of a method, and that of the loader that it gets."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from medad.types import Scored, Study, TrainingSet
 
 
 class Load(Protocol):
-    """Reads studies as images (N, C, S, S) in [-1, 1]; a volume gives one image for each slice."""
+    """A loader of studies as images (N, C, S, S) in [-1, 1]; a volume gives one image for each slice."""
 
     @property
     def device(self) -> torch.device | str:
-        """Where a method computes; images that do not fit there may stay on the CPU."""
+        """Return the device on which a method computes; images that do not fit there may stay on the CPU."""
 
     def __call__(self, studies: Sequence[Study]) -> Tensor:
         """Return the images of all studies, in order."""
@@ -30,15 +30,15 @@ class Load(Protocol):
 
 
 class Method(nn.Module, ABC):
-    """Learns from normal studies, and unlabeled ones, and gives each image one score for each of ``scores``.
+    """A method learns from normal and unlabeled studies and then gives each image a value for each of its ``scores``.
 
-    The settings alone decide its layers, so that ``load_state_dict`` fills a method that was just built; what is
-    learned lives in parameters and buffers.
+    The layers depend on the settings alone, so that ``load_state_dict`` restores a newly built method. Everything that
+    is learned is stored in parameters and buffers.
     """
 
     settings_model: ClassVar[type[Settings]] = Settings
     title: ClassVar[str]
-    trivial: ClassVar[bool] = False  # a baseline: what does not beat it has shown nothing
+    trivial: ClassVar[bool] = False  # True for a trivial baseline, which every useful method must exceed
 
     def __init__(self, settings: Any) -> None:
         super().__init__()
@@ -47,30 +47,37 @@ class Method(nn.Module, ABC):
     @property
     @abstractmethod
     def scores(self) -> dict[str, str]:
-        """The names of the scores that :meth:`score` gives, in order, and what tables call them."""
+        """Return the scores of :meth:`score`, in order: the name and the title in tables."""
 
     @property
     def primary(self) -> str:
-        """The score that stands for the method where it is compared with others: the last one, unless it says else.
+        """Return the score that represents the method in comparisons: by default the last one.
 
-        No test label takes part in the choice.
+        The choice is fixed by the method and never depends on test labels.
         """
         return list(self.scores)[-1]
 
     def rehearse(self, allow_download: bool = False) -> None:
-        """Raise now what would end :meth:`fit` at its start, such as a file that is not there.
+        """Raise the errors that would stop :meth:`fit` at its start, such as a missing file.
 
-        What :meth:`fit` needs from the network is fetched here, and only if ``allow_download``; ``fit`` never does it.
+        Files that :meth:`fit` needs are downloaded here, and only if ``allow_download``; ``fit`` downloads nothing.
         """
 
     @abstractmethod
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
-        """Learn from ``data``. It never sees a test study, nor any label.
+        """Learn from ``data``, which holds no test study and no label.
 
-        ``load`` reads studies; ``track`` takes what training reports; ``rng`` is the only randomness; ``keep`` is a
-        folder where a killed training is continued from.
+        Args:
+            data: The known normal and the unlabeled studies.
+            load: The loader of the studies' images.
+            track: The function that receives metrics (name, value, step).
+            rng: The only source of randomness.
+            keep: The folder of checkpoints from which a killed training resumes.
+
+        Raises:
+            TrainingError: the training cannot start, or it diverges.
         """
 
     @abstractmethod
     def score(self, images: Tensor) -> dict[str, Scored]:
-        """Images (B, C, S, S) in [-1, 1] -> for each score, image scores (B,) and maps (B, 1, S, S)."""
+        """Return for each score the image scores (B,) and maps (B, 1, S, S) of ``images`` (B, C, S, S) in [-1, 1]."""

@@ -1,4 +1,4 @@
-"""A batch scored in shares: on a CPU, several at a time."""
+"""Score a batch in parts: on a CPU, several parts at a time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch import Tensor
 from medad.types import Scored
 
 Scores = dict[str, Scored]
-LEAST, MOST = 8, 32  # images in a share: fewer read the weights too often; 64 were no quicker, and busy fewer cores
+LEAST, MOST = 8, 32  # images in a part: fewer read the weights too often; 64 were no faster and used fewer cores
 
 
 def score_in_shares(score: Callable[[Tensor], Scores], images: Tensor) -> Scores:
-    """What ``score`` gives for ``images`` (B, C, S, S), without gradients.
+    """Return the result of ``score`` for ``images`` (B, C, S, S), without gradients.
 
-    On a CPU the shares run side by side, with one thread each: small networks gain little from a second thread and
-    lose much when a core is taken. A score does not depend on its share, but for the rounding of a sum.
+    On a CPU the parts run in parallel with one thread each: small networks gain little from a second thread and lose
+    much when a core is busy. The scores do not depend on the parts, except for rounding.
     """
 
     def scored(share: Tensor) -> Scores:
-        with torch.inference_mode():  # holds for its own thread only
+        with torch.inference_mode():  # applies to the calling thread only
             return score(share)
 
     threads = torch.get_num_threads()
@@ -40,7 +40,7 @@ def score_in_shares(score: Callable[[Tensor], Scores], images: Tensor) -> Scores
 
 
 def joined_scores(parts: list[Scores]) -> Scores:
-    """The scores of several batches, in order, as those of one."""
+    """Concatenate the scores of several batches, in order."""
     if len(parts) == 1:
         return parts[0]
 

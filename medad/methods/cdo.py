@@ -1,10 +1,10 @@
 """CDO: collaborative discrepancy optimization (Cao et al., IEEE Transactions on Industrial Informatics 19(11), 2023).
 
-The authors' two releases differ; the settings tell them apart. Those of the paper (2023) are the defaults and
-pipelines/cdo.yaml, those of 2025 are pipelines/cdo_2025.yaml.
+The authors' two releases differ in their settings. The settings of the paper (2023) are the defaults and are in
+pipelines/cdo.yaml; those of 2025 are in pipelines/cdo_2025.yaml.
 
-The expert's weights are stored in the model folder beside the apprentice's, so that a model scores wherever it is
-copied to, with no other file and no download, and its digest covers both networks; the folder is twice as large for it.
+The expert's weights are stored in the model folder beside the apprentice's. The folder is twice as large, but a copied
+model scores without another file or download, and its digest covers both networks.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from medad.types import Scored, TrainingSet
 
 log = logging.getLogger(__name__)
 OPTIMIZERS: dict[str, Callable[[nn.Module, float, float], Optimizer]] = {"adamw": adamw, "adam": adam}
-PROBES = 32  # training normals whose synthetic anomalies say how far the two distributions lie apart
-DECISIVE = {"backbone", "fusion", "rectangles", "noise_grain", "foreground", "gamma"}  # of what is learned
+PROBES = 32  # training normals on which the separation of synthetic anomalies is measured
+DECISIVE = {"backbone", "fusion", "rectangles", "noise_grain", "foreground", "gamma"}  # settings that affect training
 
 
 @methods.register("cdo")
 class CDO(Method):
     """An apprentice learns to agree with a frozen expert on normal features, and to disagree on synthetic anomalies.
 
-    Where they disagree, the image is abnormal. Unlabeled studies are not used.
+    Their disagreement is the anomaly map. Unlabeled studies are not used.
     """
 
     settings_model = CDOSettings
@@ -60,7 +60,7 @@ class CDO(Method):
 
     @property
     def scores(self) -> dict[str, str]:
-        """The paper's, then the re-release's."""
+        """Return the score of the paper ("max"), then that of the re-release ("top")."""
         expert = " (random expert, not trained: no CDO)" if self.settings.weights == NONE else ""
         return {
             "max": f"maximum of the discrepancy map{expert}",
@@ -68,18 +68,18 @@ class CDO(Method):
         }
 
     def rehearse(self, allow_download: bool = False) -> None:
-        """The expert's file must be there and fit."""
+        """Check that the file of the expert's weights exists and fits. Raises BackboneError."""
         if self.settings.weights != NONE:
             path = find_expert(self._backbone, self.settings.weights, allow_download)
             expert_weights(self._backbone, path, Generator())
 
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
-        """Train the apprentice on the normal images; say how far it moves synthetic anomalies from them."""
+        """Train the apprentice on the normal images, and report how well it separates synthetic anomalies from them."""
         settings = self.settings
         path = find_expert(self._backbone, settings.weights)
         expert, origin = expert_weights(self._backbone, path, spawn(rng))
         images = load(data.normal)
-        self.to(torch.device(load.device))  # images may stay behind, on the CPU
+        self.to(torch.device(load.device))  # the images may stay on the CPU
         self.pair.restart(self._backbone, expert, spawn(rng))
         probe = self._with_noise(images[:PROBES].to(self.pair.mean.device), spawn(rng), MOST_RECTANGLES)
         before = self._separation(*probe)
@@ -100,22 +100,27 @@ class CDO(Method):
         )
         train([task], "train the apprentice", track=track, keep=keep, amp=settings.amp)
         self.eval()
-        self._tell(track, before, self._separation(*probe))
+        self._report_separation(track, before, self._separation(*probe))
 
     def _with_noise(self, images: Tensor, generator: Generator, most: int) -> tuple[Tensor, Tensor]:
         inside = foreground(images) if self.settings.foreground else None
         return white_noise(images, generator, most, self.settings.noise_grain, inside)
 
     def _loss(self, generator: Generator, batch: Tensor) -> Tensor:
-        """The sum over the scales, all on the grid of the first."""
+        """Return the sum of the losses of all scales, which are on the grid of the first."""
         images, masks = self._with_noise(batch, generator, self.settings.rectangles)
         maps = self.pair(images)
         synthetic = _on_grid_of(maps[0], masks)
-        return torch.stack([collaborative_loss(one, synthetic, self.settings.gamma) for one in maps]).sum()
+        return torch.stack(
+            [collaborative_loss(discrepancy, synthetic, self.settings.gamma) for discrepancy in maps]
+        ).sum()
 
     @torch.no_grad()
     def _separation(self, images: Tensor, masks: Tensor) -> tuple[float, float] | None:
-        """Margin and overlap of the discrepancies at synthetic and at normal positions, summed over the scales."""
+        """Return margin and overlap of the discrepancies at synthetic and at normal positions, summed over the scales.
+
+        Return None if no synthetic anomaly was drawn.
+        """
         self.eval()
         maps = self.pair(images)
         synthetic = _on_grid_of(maps[0], masks).bool()
@@ -125,7 +130,9 @@ class CDO(Method):
             return None
         return float(np.mean(far) - np.mean(near)), overlap(far, near)
 
-    def _tell(self, track: Track, before: tuple[float, float] | None, after: tuple[float, float] | None) -> None:
+    def _report_separation(
+        self, track: Track, before: tuple[float, float] | None, after: tuple[float, float] | None
+    ) -> None:
         if before is None or after is None:
             return
         for place, name in enumerate(("margin", "overlap")):
@@ -138,7 +145,7 @@ class CDO(Method):
         )  # fmt: skip
 
     def score(self, images: Tensor) -> dict[str, Scored]:
-        """Both scores of ``images`` (B, C, S, S) and their common map."""
+        """Return both scores of ``images`` (B, C, S, S), with their common map."""
         return score_in_shares(self._score, images)
 
     def _score(self, images: Tensor) -> dict[str, Scored]:
@@ -148,23 +155,26 @@ class CDO(Method):
 
 
 def _on_grid_of(maps: Tensor, masks: Tensor) -> Tensor:
-    """Masks (B, 1, H, W) -> 0/1 on the grid of ``maps`` (B, 1, h, w) by nearest neighbor.
+    """Resize masks (B, 1, H, W) to 0/1 on the grid of ``maps`` (B, 1, h, w) by nearest neighbor.
 
-    Position i is the pixel floor(i * H / h): synthetic where that pixel is not 0.
+    Position i takes the pixel ``floor(i * H / h)`` and is synthetic if that pixel is not 0.
     """
     return (interpolate(masks, maps.shape[-2:], mode="nearest") != 0).to(maps.dtype)
 
 
 def _from_features(pair: Pair, images: Tensor) -> Tensor:
-    """2023: the sum over the scales of the discrepancies that training takes, (B, 1, S, S)."""
+    """Return the map of 2023, (B, 1, S, S): the sum over the scales of the discrepancies that training minimizes."""
     total = torch.stack(pair(images)).sum(dim=0)
     return interpolate(total, images.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _from_cosines(pair: Pair, images: Tensor) -> Tensor:
-    """2025: the mean over the scales of 1 - cosine similarity, each upsampled from its own grid, (B, 1, S, S)."""
+    """Return the map of 2025, (B, 1, S, S): the mean of 1 - cosine similarity of each scale, upsampled."""
     size = images.shape[-2:]
-    scales = [interpolate(one / 2, size, mode="bilinear", align_corners=True) for one in pair.on_own_grids(images)]
+    scales = [
+        interpolate(discrepancy / 2, size, mode="bilinear", align_corners=True)
+        for discrepancy in pair.on_own_grids(images)
+    ]
     return torch.stack(scales).mean(dim=0)
 
 

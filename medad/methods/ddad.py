@@ -24,9 +24,9 @@ from medad.types import Evidence, Scored, TrainingSet
 
 @methods.register("ddad")
 class DDAD(Method):
-    """Two ensembles of reconstruction networks, NDM on normal images and UDM on normal and unlabeled ones.
+    """Two ensembles of reconstruction networks: NDM learns normal images, UDM normal and unlabeled ones.
 
-    Their disagreement is the anomaly; an ASR-Net for each refined score sharpens the maps.
+    The discrepancy within NDM and between the two is the anomaly map; an ASR-Net refines the map of a refined score.
     """
 
     settings_model = DDADSettings
@@ -45,18 +45,22 @@ class DDAD(Method):
                 {name: ASRNet(len(read.refines)) for name, read in self._read.items() if read.refines}
             ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it
         self.eval()
-        try:  # a score that cannot be computed fails now, not after training
+        try:  # so that a score that cannot be computed fails now, not after training
             self.score(torch.zeros(1, settings.channels, settings.size, settings.size))
         except ValueError as error:
             raise ConfigError(f"scores={list(settings.scores)}, members={settings.members}: {error}") from None
 
     @property
     def scores(self) -> dict[str, str]:
-        """Names and titles of the scores."""
+        """Return the names and titles of the scores in the settings."""
         return {name: read.title for name, read in self._read.items()}
 
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
-        """Train both modules side by side, then the refiners on the frozen modules."""
+        """Train both modules in parallel, then the refiners on the frozen modules.
+
+        Raises:
+            TrainingError: there are too few images for a batch, or no unlabeled studies for the second module.
+        """
         if self.udm is not None and not data.unlabeled:
             ready = [name for name, read in self._read.items() if not read.needs_udm]
             raise TrainingError(
@@ -78,7 +82,7 @@ class DDAD(Method):
         self.eval()
 
     def _check_refiners(self, images: int) -> None:
-        """Said now, and not when the modules are trained."""
+        """Raise TrainingError before the modules are trained if the refiners have too few images for a batch."""
         if self.refiners and images < self.settings.refine_batch_size:
             raise TrainingError(
                 f"{images} normal images do not fill one batch of {self.settings.refine_batch_size} for ASR-Net; lower "
@@ -128,12 +132,12 @@ class DDAD(Method):
         return Evidence(images, self.ndm(images), None if self.udm is None else self.udm(images))
 
     def score(self, images: Tensor) -> dict[str, Scored]:
-        """Every score of ``images`` (B, C, S, S) from one pass through the networks."""
+        """Return every score of ``images`` (B, C, S, S), from one pass through the networks."""
         return score_in_shares(self._score, images)
 
     def _score(self, images: Tensor) -> dict[str, Scored]:
-        seen = self._look(images)
-        return {name: self._scored(name, read(seen)) for name, read in self._read.items()}
+        evidence = self._look(images)
+        return {name: self._scored(name, read(evidence)) for name, read in self._read.items()}
 
     def _scored(self, name: str, maps: Tensor) -> Scored:
         if name in self.refiners:
@@ -146,15 +150,15 @@ def _loss(network: nn.Module, batch: Tensor) -> Tensor:
 
 
 def _joined(first: Tensor, second: Tensor) -> Tensor:
-    """All images, on the CPU if either part did not fit elsewhere."""
+    """Concatenate two sets of images, on the CPU if either did not fit on the device."""
     home = first.device if first.device == second.device else torch.device("cpu")
     return torch.cat([first.to(home), second.to(home)])
 
 
 def _initialize(network: nn.Module, generator: Generator) -> None:
-    """PyTorch's default initialization, drawn from ``generator`` and not from the global random state.
+    """Initialize ``network`` by PyTorch's default, drawn from ``generator`` and not from the global random state.
 
-    It is drawn on the CPU, so that a seed gives the same start on every device.
+    The weights are drawn on the CPU, so that a seed gives the same weights on every device.
     """
     home = next(network.parameters()).device
     network.cpu()

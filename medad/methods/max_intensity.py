@@ -1,4 +1,4 @@
-"""The brightest pixel as the anomaly score: a baseline that learns nothing."""
+"""Maximum intensity as the anomaly score: a baseline that learns nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from medad.types import Scored, TrainingSet
 
 @methods.register("max_intensity")
 class MaxIntensity(Method):
-    """Scores an image by its highest intensity. A benchmark that this solves proves nothing."""
+    """Score an image by its highest intensity. A benchmark that this baseline solves shows nothing about a method."""
 
     settings_model = MaxIntensitySettings
     title = "brightest pixel"
@@ -24,14 +24,14 @@ class MaxIntensity(Method):
 
     @property
     def scores(self) -> dict[str, str]:
-        """One score, "max"."""
+        """Return the single score, "max"."""
         return {"max": "maximum intensity"}
 
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
-        """Nothing to learn."""
+        """Do nothing: this baseline learns nothing."""
 
     def score(self, images: Tensor) -> dict[str, Scored]:
-        """Maximum over all channels and pixels."""
+        """Return the maximum over the pixels of the channel mean, which is the map."""
         maps = images.mean(dim=1, keepdim=True)
         score = torch.amax(maps, dim=(1, 2, 3))
         return {"max": Scored(score, maps, score[:, None])}

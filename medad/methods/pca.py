@@ -1,4 +1,4 @@
-"""Reconstruction error of a principal component analysis: the linear autoencoder, as a baseline."""
+"""Reconstruction error of a principal component analysis: a linear autoencoder, as a baseline."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from medad.types import Scored, TrainingSet
 
 @methods.register("pca")
 class PCA(Method):
-    """Projects an image on the principal components of the normal images; the squared remainder is the map."""
+    """Project an image on the principal components of the normal images; the squared residual is the map."""
 
     settings_model = PCASettings
     title = "PCA"
@@ -34,11 +34,15 @@ class PCA(Method):
 
     @property
     def scores(self) -> dict[str, str]:
-        """One score, "rec"."""
+        """Return the single score, "rec"."""
         return {"rec": "reconstruction error"}
 
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
-        """Principal components of the normal images; unlabeled ones are not used."""
+        """Compute the principal components of the normal images; unlabeled ones are not used.
+
+        Raises:
+            TrainingError: there are no more images than components.
+        """
         from sklearn import decomposition
 
         images = load(data.normal)
@@ -48,14 +52,14 @@ class PCA(Method):
                 "lower it (--set components=...) or give more studies"
             )
         seed = rng.initial_seed() % 2**32
-        found = decomposition.PCA(self.settings.components, svd_solver="randomized", random_state=seed)
-        found.fit(images.flatten(1).cpu().numpy())
+        pca = decomposition.PCA(self.settings.components, svd_solver="randomized", random_state=seed)
+        pca.fit(images.flatten(1).cpu().numpy())
         self.to(images.device)
-        self.center.copy_(torch.from_numpy(found.mean_))
-        self.basis.copy_(torch.from_numpy(found.components_))
+        self.center.copy_(torch.from_numpy(pca.mean_))
+        self.basis.copy_(torch.from_numpy(pca.components_))
 
     def score(self, images: Tensor) -> dict[str, Scored]:
-        """Mean squared remainder."""
+        """Return the mean squared residual."""
         centered = images.flatten(1) - self.center
         remainder = centered - (centered @ self.basis.T) @ self.basis
         maps = over_channels(remainder.square().view_as(images))

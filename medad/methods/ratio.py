@@ -1,9 +1,9 @@
-"""Normals against the archive, in the features of a frozen network: the dual-distribution discrepancy without training.
+"""Density ratio of an archive and known normals in the features of a frozen network, without training a network.
 
-DDAD's principle (Cai et al., Medical Image Analysis 86:102794, 2023), that normal scans and an archive differ where the
-archive is abnormal, is applied to densities of features: log p(archive) / p(normal) by a regularized classifier that
-tells one from the other. No label is used; the strength of the regularization is chosen by how well held-out patients
-of the archive are told from held-out normals.
+The principle of DDAD (Cai et al., Medical Image Analysis 86:102794, 2023) is that normal scans and an archive differ
+where the archive is abnormal. It is applied to densities of features: a regularized classifier of archive against
+normal estimates log p(archive) / p(normal). No label is used. The strength of the regularization is the one with which
+held-out patients of the archive are best distinguished from held-out normals.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from medad.training import Track, TrainingError
 from medad.types import Scored, Study, TrainingSet
 
 log = logging.getLogger(__name__)
-LEAST_SCALE = 1e-6  # a feature that varies less is left as it is
-LEAST_POSITION_SCALE = 0.1  # of a map's mean spread: borders that never vary would make any change infinite
+LEAST_SCALE = 1e-6  # a feature with a smaller standard deviation is not scaled
+LEAST_POSITION_SCALE = 0.1  # of a map's mean spread; constant borders would make any change infinite
 TITLES = {
     "ratio": "log ratio of archive to normal density of frozen features",
     "near": "distance from the normals in frozen features",
@@ -51,7 +51,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class _Features:
-    """What one pass through the backbone gives: ``features`` (N, D) of N images and the patient of each.
+    """The features (N, D) of N images after one pass through the backbone, and the patient of each (``groups``).
 
     ``moments`` are for each scale the means (C, h, w) of the maps and of their squares, over the images.
     """
@@ -63,9 +63,9 @@ class _Features:
 
 @methods.register("ratio")
 class Ratio(Method):
-    """Tells the archive's features from the normals': what only the archive holds is abnormal.
+    """Classify features of archive against normal: features that only the archive has are abnormal.
 
-    The frozen network's weights are stored with the model, so that it scores wherever it is copied to.
+    The weights of the frozen network are stored in the model folder, so that a copied model scores without other files.
     """
 
     settings_model = RatioSettings
@@ -91,29 +91,29 @@ class Ratio(Method):
         if settings.use_archive:
             self.register_buffer("weights", torch.zeros(settings.members, count))
             self.register_buffer("biases", torch.zeros(settings.members))
-            for place, one in enumerate(maps):
-                self.register_buffer(f"normal_map_{place}", torch.zeros(1, 1, *one.shape[2:]))
+            for place, feature_map in enumerate(maps):
+                self.register_buffer(f"normal_map_{place}", torch.zeros(1, 1, *feature_map.shape[2:]))
         self.register_buffer("normal_center", torch.zeros(count))
         self.register_buffer("whitener", torch.zeros(count, count))
-        for place, one in enumerate(maps):
-            self.register_buffer(f"position_mean_{place}", torch.zeros(one.shape[1:]))
-            self.register_buffer(f"position_scale_{place}", torch.ones(one.shape[1:]))
+        for place, feature_map in enumerate(maps):
+            self.register_buffer(f"position_mean_{place}", torch.zeros(feature_map.shape[1:]))
+            self.register_buffer(f"position_scale_{place}", torch.ones(feature_map.shape[1:]))
 
     @property
     def scores(self) -> dict[str, str]:
-        """Names and titles of the scores."""
+        """Return the names and titles of the scores."""
         return TITLES if self.settings.use_archive else {"near": TITLES["near"]}
 
     def rehearse(self, allow_download: bool = False) -> None:
-        """The backbone's file must be there and fit."""
+        """Check that the file of the backbone's weights exists and fits. Raises BackboneError."""
         if self.settings.weights != NONE:
             self._architecture.trunk(read(locate(self._architecture, self.settings.weights, allow_download)))
 
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
-        """Extract the features once, choose the regularization, fit the classifiers and the normals' density.
+        """Extract the features once, choose the regularization, fit the classifiers and the density of the normals.
 
         Raises:
-            TrainingError: "ratio" is asked for and there are no unlabeled studies, or fewer than 2 normal images.
+            TrainingError: ``use_archive`` is set without unlabeled studies, or there are fewer than 2 normal images.
         """
         settings = self.settings
         if settings.use_archive and not data.unlabeled:
@@ -158,7 +158,10 @@ class Ratio(Method):
                 for batch in torch.split(images, self.settings.batch_size):
                     maps = self._maps(batch.to(self.center.device))
                     vectors.append(pool_features(maps).cpu())
-                    new = [(one.double().sum(dim=0), one.double().square().sum(dim=0)) for one in maps]
+                    new = [
+                        (feature_map.double().sum(dim=0), feature_map.double().square().sum(dim=0))
+                        for feature_map in maps
+                    ]
                     sums = [(a + c, b + d) for (a, b), (c, d) in zip(sums, new, strict=True)] if sums else new
                 groups += [study.patient or f"study {study.id}"] * len(images)
                 advance(1)
@@ -183,21 +186,24 @@ class Ratio(Method):
                 drawn = self._drawn(labels, groups, random)
                 members.append(fit_ratio(features[drawn], labels[drawn], strength))
                 advance(1)
-        self._fill(weights=np.stack([one.weights for one in members]), biases=np.array([one.bias for one in members]))
+        self._fill(
+            weights=np.stack([member.weights for member in members]),
+            biases=np.array([member.bias for member in members]),
+        )
 
     def _drawn(self, labels: Ints, groups: Ints, random: np.random.Generator) -> Ints:
-        """A bootstrap sample of the patients; all of them where it would lack normals or archive."""
+        """Return the indices of a bootstrap sample of patients, or all indices if the sample lacks one class."""
         drawn = bootstrap_groups(groups, random)
         return drawn if len(np.unique(labels[drawn])) == 2 else np.arange(len(labels))
 
     def _center_maps(self, normal: _Features) -> None:
-        """Make the mean map of the normals zero."""
+        """Store the mean map of the normals for each scale, which is subtracted from every map."""
         weights = self._mean_weights().double().cpu()
         means = [first[None].cpu() for first, _ in normal.moments]
-        channels = [one.shape[1] for one in means]
+        channels = [mean_map.shape[1] for mean_map in means]
         starts = np.cumsum([0, *channels])
-        for place, one in enumerate(means):
-            spread = torch.einsum("bchw,c->bhw", one, weights[starts[place] : starts[place + 1]])[:, None]
+        for place, mean_map in enumerate(means):
+            spread = torch.einsum("bchw,c->bhw", mean_map, weights[starts[place] : starts[place + 1]])[:, None]
             if place < SCALES:
                 first = sum(channels) + int(starts[place])
                 part = slice(first, first + channels[place])
@@ -205,7 +211,7 @@ class Ratio(Method):
             self._fill(**{f"normal_map_{place}": spread})
 
     def _mean_weights(self) -> Tensor:
-        """Weights (D,) of the mean classifier, of features as they are."""
+        """Return the weights (D,) of the mean classifier for features that are not standardized."""
         return self.weights.mean(dim=0) / self.scale
 
     def _fill(self, **values: Tensor | Floats) -> None:
@@ -217,7 +223,7 @@ class Ratio(Method):
         return maps
 
     def score(self, images: Tensor) -> dict[str, Scored]:
-        """Both scores of ``images`` (B, C, S, S), each with its own map."""
+        """Return the scores of ``images`` (B, C, S, S), each with its own map."""
         return score_in_shares(self._score, images)
 
     def _score(self, images: Tensor) -> dict[str, Scored]:
@@ -237,12 +243,12 @@ class Ratio(Method):
         return scored
 
     def _unlikely(self, features: Tensor, place: int) -> Tensor:
-        """Mean squared distance (B, 1, h, w) of each position from the normals there, in standard deviations."""
+        """Return the mean squared distance (B, 1, h, w) of each position from the normals, in standard deviations."""
         mean, scale = (self.get_buffer(f"position_{name}_{place}") for name in ("mean", "scale"))
         return ((features - mean) / scale).square().mean(dim=1, keepdim=True)
 
     def _on_image(self, parts: Sequence[Tensor], images: Tensor) -> Tensor:
-        """The sum of maps of several scales on the grid of ``images``, smoothed."""
+        """Return the sum of the maps of several scales on the grid of ``images``, smoothed."""
         size = images.shape[-2:]
         whole = torch.stack([interpolate(part, size, mode="bilinear", align_corners=False) for part in parts])
         return gaussian(whole.sum(dim=0), self.settings.sigma)

@@ -1,4 +1,4 @@
-"""Reconstruction networks, one in each file. A network is built by (channels, size) and returns a Reconstruction.
+"""Reconstruction networks, one in each file. A network is built from (channels, size) and returns a Reconstruction.
 
-A file that starts with "_" holds no network.
+Files whose names start with "_", and base.py, register no network.
 """

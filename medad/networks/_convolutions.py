@@ -1,4 +1,4 @@
-"""3 x 3 convolutions with less work than their definition, for scoring on a CPU."""
+"""Fast 3 x 3 convolutions for scoring on a CPU."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from torch import Tensor, nn
 class ManyMaps:
     """A 3 x 3 convolution of many maps with a third fewer products: (B, C, H + 2, W) -> (B, D, H, W), H even.
 
-    The rows are padded already, the columns are not. It takes the weights as they are now, and gives no gradients.
-    Winograd's F(2, 3) along the rows (Lavin and Gray, CVPR 2016): two rows of the answer from four convolutions of
-    1 x 3 instead of six. It differs by 1e-6 of the largest answer, as another order of summing does.
+    The rows of the input are already padded, the columns are not. The weights are copied when the object is built, and
+    there are no gradients. This is Winograd's F(2, 3) along the rows (Lavin and Gray, CVPR 2016): two output rows from
+    four 1 x 3 convolutions instead of six. The result differs by 1e-6 of the largest value, as another order of
+    summation would.
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
         above, here, below = torch.split(convolution.weight.detach(), 1, dim=2)
         filters = (above, (above + here + below) / 2, (above - here + below) / 2, below)
-        self._filters = [one.contiguous(memory_format=torch.channels_last) for one in filters]
+        self._filters = [row_filter.contiguous(memory_format=torch.channels_last) for row_filter in filters]
         bias = None if convolution.bias is None else convolution.bias.detach()
-        self._biases = (None, bias, None, None)  # the second part is in both rows
+        self._biases = (None, bias, None, None)  # the second term is part of both rows
 
     def __call__(self, maps: Tensor) -> Tensor:
-        """Maps (B, C, H + 2, W) -> (B, D, H, W)."""
+        """Return the convolution (B, D, H, W) of ``maps`` (B, C, H + 2, W)."""
         batch, _, padded, width = maps.shape
         a, b, c, d = (maps[:, :, row : row + padded - 3 : 2] for row in range(4))
         sums = (a - c, b + c, c - b, b - d)
@@ -39,9 +40,10 @@ class ManyMaps:
 
 
 def to_few_maps(maps: Tensor, convolution: nn.Conv2d) -> Tensor:
-    """A 3 x 3 convolution padded by 1 that gives a few maps: (B, C, H, W) -> (B, D, H, W).
+    """Apply a 3 x 3 convolution with padding 1 that has few output maps: (B, C, H, W) -> (B, D, H, W).
 
-    One product of matrices reads the maps once, for all nine places of the filter; the nine are shifted and summed.
+    One matrix product reads the maps once for all nine positions of the filter; the nine results are shifted and
+    summed.
     """
     batch, channels, height, width = maps.shape
     filters = convolution.weight.permute(1, 2, 3, 0).reshape(channels, -1)

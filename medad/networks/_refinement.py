@@ -11,11 +11,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from medad.networks._convolutions import ManyMaps, to_few_maps
 
-IN_CACHE = 2  # images: the 128 maps of one are 2 MB at 64 x 64; larger parts leave the cache and the allocator's heap
+IN_CACHE = 2  # images per part: the 128 maps of an image take 2 MB at 64 x 64; larger parts exceed the CPU cache
 
 
 class ASRNet(nn.Module):
-    """Maps (B, inputs, H, W) -> for each pixel the probabilities of normal and abnormal, (B, 2, H, W)."""
+    """Anomaly maps (B, inputs, H, W) -> probabilities of normal and abnormal for each pixel, (B, 2, H, W)."""
 
     def __init__(self, inputs: int, width: int = 128) -> None:
         super().__init__()
@@ -25,17 +25,17 @@ class ASRNet(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, 2, 3, padding=1))
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps (B, inputs, H, W) -> probabilities (B, 2, H, W); channel 1 is abnormal."""
+        """Return the probabilities (B, 2, H, W) for ``maps`` (B, inputs, H, W); channel 1 is abnormal."""
         lean = maps.device.type == "cpu" and not (self.training or torch.is_grad_enabled() or maps.shape[2] % 2)
         return torch.softmax(self._lean(maps) if lean else self.layers(maps), dim=1)
 
     def _lean(self, maps: Tensor) -> Tensor:
-        """What ``layers`` give in evaluation mode for maps (B, inputs, H, W), H even, in less time on a CPU."""
+        """Return the result of ``layers`` in evaluation mode for maps (B, inputs, H, W), H even, faster on a CPU."""
         first, first_norm, relu, second, second_norm, _, last = cast(Any, self.layers)
         widen, mix = fuse_conv_bn_eval(first, first_norm), ManyMaps(fuse_conv_bn_eval(second, second_norm))
-        made = []
+        refined = []
         for part in torch.split(maps, IN_CACHE):
             wide = relu(F.conv2d(part, widen.weight, widen.bias, padding=(2, 1)))
-            wide[:, :, [0, -1]] = 0  # what ``mix`` sees beyond the image
-            made.append(to_few_maps(relu(mix(wide)), last))
-        return torch.cat(made)
+            wide[:, :, [0, -1]] = 0  # the zero padding of ``mix`` beyond the image
+            refined.append(to_few_maps(relu(mix(wide)), last))
+        return torch.cat(refined)

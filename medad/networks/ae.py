@@ -11,10 +11,10 @@ from medad.types import Reconstruction
 
 @networks.register("ae")
 class AE(nn.Module):
-    """Reconstructs images (B, C, S, S) from 16 numbers; S is any multiple of 16."""
+    """Reconstruct images (B, C, S, S) from a code of 16 numbers; S is a multiple of 16."""
 
     latent = 16
-    predicts = 1  # maps that the decoder gives for each channel
+    predicts = 1  # output maps of the decoder for each channel
 
     def __init__(self, channels: int, size: int) -> None:
         super().__init__()
@@ -22,5 +22,5 @@ class AE(nn.Module):
         self.decoder = decoder(self.predicts * channels, size, self.latent)
 
     def forward(self, images: Tensor) -> Reconstruction:
-        """Images (B, C, S, S) -> mean (B, C, S, S)."""
+        """Return the mean (B, C, S, S) of ``images`` (B, C, S, S)."""
         return Reconstruction(self.decoder(self.encoder(images)))

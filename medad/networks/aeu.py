@@ -16,6 +16,6 @@ class AEU(AE):
     predicts = 2
 
     def forward(self, images: Tensor) -> Reconstruction:
-        """Images (B, C, S, S) -> mean and log variance."""
+        """Return mean and log variance, each (B, C, S, S), of ``images`` (B, C, S, S)."""
         mean, log_variance = self.decoder(self.encoder(images)).chunk(2, dim=1)
         return Reconstruction(mean, log_variance)

@@ -1,4 +1,4 @@
-"""The convolutional halves that the networks of DDAD share."""
+"""The convolutional encoder and decoder that the networks of DDAD share."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ HIDDEN = 2048
 
 
 def bottleneck_side(size: int) -> int:
-    """Side of the smallest feature map, ``size / 16``."""
+    """Return the side of the smallest feature map, ``size / 16``. Raises ValueError for other sizes."""
     if size < 16 or size % 16:
         raise ValueError(f"size must be a multiple of 16, got {size}: for example {max(16, round(size / 16) * 16)}")
     return size // 16
 
 
 def encoder(channels: int, size: int, latent: int) -> nn.Sequential:
-    """(B, C, S, S) -> (B, latent): four halvings, then two linear layers."""
+    """Build the encoder (B, C, S, S) -> (B, latent): four strided convolutions, then two linear layers."""
     flat = WIDTHS[-1] * bottleneck_side(size) ** 2
     layers: list[nn.Module] = []
     for before, after in pairwise((channels, *WIDTHS)):
@@ -28,7 +28,7 @@ def encoder(channels: int, size: int, latent: int) -> nn.Sequential:
 
 
 def decoder(channels: int, size: int, latent: int) -> nn.Sequential:
-    """(B, latent) -> (B, C, S, S), the encoder's mirror; no activation at the end."""
+    """Build the decoder (B, latent) -> (B, C, S, S), the mirror of the encoder, without a final activation."""
     side = bottleneck_side(size)
     flat = WIDTHS[-1] * side**2
     layers: list[nn.Module] = [nn.Linear(latent, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU(inplace=True)]

@@ -1,4 +1,4 @@
-"""MemAE: the autoencoder whose code is rebuilt from a memory of normal codes (Gong et al., ICCV 2019)."""
+"""MemAE: the autoencoder whose code is reconstructed from a memory of normal codes (Gong et al., ICCV 2019)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from medad.types import Reconstruction
 
 
 class Memory(nn.Module):
-    """Rebuilds codes from learned items: z (B, D) -> softmax(z M^T) M (B, D), and the attention (B, slots)."""
+    """Reconstruct codes from learned items: z (B, D) -> softmax(z M^T) M (B, D), and the attention (B, slots)."""
 
     def __init__(self, slots: int, dimensions: int, shrink: float = 0.0) -> None:
         super().__init__()
@@ -21,12 +21,12 @@ class Memory(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Items uniform in +-1 / sqrt(D)."""
+        """Draw the items uniformly between -1 / sqrt(D) and 1 / sqrt(D)."""
         bound = self.items.shape[1] ** -0.5
         nn.init.uniform_(self.items, -bound, bound)
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes (B, D) -> rebuilt codes (B, D) and attention (B, slots); rows of the attention sum to 1."""
+        """Return the reconstructed codes (B, D) and the attention (B, slots), whose rows sum to 1."""
         attention = torch.softmax(codes @ self.items.T, dim=1)
         if self.shrink > 0:
             over = attention - self.shrink
@@ -47,6 +47,6 @@ class MemAE(AE):
         self.memory = Memory(self.slots, self.latent)
 
     def forward(self, images: Tensor) -> Reconstruction:
-        """Images (B, C, S, S) -> mean, and the penalty for addressing many items at once."""
+        """Return the mean (B, C, S, S) of ``images``, and a penalty for attending to many items at once."""
         codes, attention = self.memory(self.encoder(images))
         return Reconstruction(self.decoder(codes), penalty=self.entropy_weight * attention_entropy(attention))

@@ -1,4 +1,4 @@
-"""Anomaly scores, one in each file. A score reads Evidence and gives maps (B, M, H, W), higher is more abnormal.
+"""Anomaly scores, one in each file. A score maps Evidence to maps (B, M, H, W); higher is more abnormal.
 
-M is 1, or the number of networks that are judged one by one. A file that starts with "_" holds no score.
+M is 1, or the number of networks that are evaluated separately. base.py registers no score.
 """

@@ -1,4 +1,4 @@
-"""What a score is, and the two ways to make one."""
+"""Define a score, and the two ways to create one: the decorator :func:`score`, and :func:`refined`."""
 
 from __future__ import annotations
 
@@ -16,35 +16,38 @@ Read = Callable[[Evidence], Tensor]
 
 @dataclass(frozen=True)
 class Score:
-    """``read`` turns evidence into maps (B, M, H, W); ``refines`` names the maps that an ASR-Net makes one map of."""
+    """A score of DDAD. ``read`` computes maps (B, M, H, W) from evidence.
+
+    ``refines`` names the scores whose maps an ASR-Net refines to one map; it is empty for other scores.
+    """
 
     title: str
     read: Read
     needs_udm: bool = False
     refines: tuple[str, ...] = ()
 
-    def __call__(self, seen: Evidence) -> Tensor:
-        """Evidence -> maps (B, M, H, W); for a refined score, the maps before refinement."""
-        return self.read(seen)
+    def __call__(self, evidence: Evidence) -> Tensor:
+        """Return the maps (B, M, H, W) of ``evidence``; for a refined score, the maps before refinement."""
+        return self.read(evidence)
 
 
 def score(title: str, needs_udm: bool = False) -> Callable[[Read], Score]:
-    """Decorate a function of evidence as a score; ``title`` is what tables and pictures call it."""
+    """Return a decorator that makes a score of a function of evidence; ``title`` is its name in tables and pictures."""
     return lambda read: Score(title, read, needs_udm)
 
 
 def refined(title: str, *inputs: str) -> Score:
-    """The score of an ASR-Net that reads the maps of the scores named ``inputs``, in that order."""
+    """Return the score of an ASR-Net that refines the maps of the scores named ``inputs``, in that order."""
     parts: list[Score] = [scores.get(name) for name in inputs]
     needs_udm = any(part.needs_udm for part in parts)
-    return Score(title, lambda seen: torch.cat([part(seen) for part in parts], dim=1), needs_udm, inputs)
+    return Score(title, lambda evidence: torch.cat([part(evidence) for part in parts], dim=1), needs_udm, inputs)
 
 
-def noise_variance(seen: Evidence) -> Tensor | float:
-    """Mean over the NDM of the predicted variance (B, C, H, W), or 1 where the networks predict none."""
-    return 1.0 if seen.ndm.variance is None else seen.ndm.variance.mean(dim=0)
+def noise_variance(evidence: Evidence) -> Tensor | float:
+    """Return the mean over the NDM of the predicted variance, (B, C, H, W), or 1 if the networks predict none."""
+    return 1.0 if evidence.ndm.variance is None else evidence.ndm.variance.mean(dim=0)
 
 
-def noise_scale(seen: Evidence) -> Tensor | float:
-    """Square root of :func:`noise_variance`."""
-    return noise_variance(seen) ** 0.5
+def noise_scale(evidence: Evidence) -> Tensor | float:
+    """Return the square root of :func:`noise_variance`."""
+    return noise_variance(evidence) ** 0.5

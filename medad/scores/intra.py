@@ -10,6 +10,6 @@ from medad.types import Evidence
 
 @scores.register("intra")
 @score("intra-discrepancy")
-def intra(seen: Evidence) -> Tensor:
-    """Standard deviation over the NDM / sigma, (B, 1, H, W). Cai et al., Medical Image Analysis 2023."""
-    return over_channels(spread(seen.ndm.mean) / noise_scale(seen))
+def intra(evidence: Evidence) -> Tensor:
+    """Return the standard deviation over the NDM / sigma, (B, 1, H, W) (Cai et al., Medical Image Analysis 2023)."""
+    return over_channels(spread(evidence.ndm.mean) / noise_scale(evidence))

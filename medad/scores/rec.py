@@ -10,6 +10,6 @@ from medad.types import Evidence
 
 @scores.register("rec")
 @score("reconstruction error (ensemble)")
-def rec(seen: Evidence) -> Tensor:
-    """(x - mean over the NDM)^2 / predicted variance, (B, 1, H, W)."""
-    return over_channels((seen.images - seen.ndm.mean.mean(dim=0)).square() / noise_variance(seen))
+def rec(evidence: Evidence) -> Tensor:
+    """Return (x - mean over the NDM)^2 / predicted variance, (B, 1, H, W)."""
+    return over_channels((evidence.images - evidence.ndm.mean.mean(dim=0)).square() / noise_variance(evidence))

@@ -11,8 +11,8 @@ from medad.types import Evidence
 
 @scores.register("single")
 @score("reconstruction error (single network)")
-def single(seen: Evidence) -> Tensor:
-    """(x - mean_k)^2 / variance_k of each NDM network k by itself, (B, K, H, W)."""
-    variance: Tensor | float = 1.0 if seen.ndm.variance is None else seen.ndm.variance
-    errors = over_channels((seen.images - seen.ndm.mean).square() / variance)
+def single(evidence: Evidence) -> Tensor:
+    """Return (x - mean_k)^2 / variance_k of each NDM network k, (B, K, H, W)."""
+    variance: Tensor | float = 1.0 if evidence.ndm.variance is None else evidence.ndm.variance
+    errors = over_channels((evidence.images - evidence.ndm.mean).square() / variance)
     return torch.movedim(errors.squeeze(2), 0, 1)

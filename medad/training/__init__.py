@@ -1,4 +1,4 @@
-"""The only optimization loop: tasks run on MONAI's Trainer, together on a GPU, side by side on a CPU."""
+"""Train networks on MONAI's Trainer: vectorized together on a GPU, in parallel threads on a CPU."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Track = Callable[[str, float, int], None]  # name, value, step
 
 
 def visible(device: torch.device) -> list[torch.device]:
-    """The devices that ``device`` stands for: "cuda" for every visible GPU, any other for itself."""
+    """Return the devices that ``device`` stands for: every visible GPU for "cuda", else the device itself."""
     if device.type == "cuda" and device.index is None:
         return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
     return [device]
@@ -56,15 +56,18 @@ def train(
     amp: bool = False,
     devices: Sequence[torch.device] = (),
 ) -> None:
-    """Train every task to its last epoch; ``track`` gets "NAME/loss" for each epoch.
+    """Train every task to its last epoch, and report "NAME/loss" to ``track`` after each epoch.
 
-    On a CPU the tasks share the cores, one thread each: small networks gain little from a second thread and lose much
-    when a core is taken. The result does not depend on how many run at a time. On a GPU, which small networks do not
-    fill, tasks of equal ``kin`` take their steps together; ``together`` asks for it, or not, on any device. Groups of
-    them are spread over ``devices``; other tasks are trained where their networks are.
+    On a CPU the tasks share the cores with one thread each: small networks gain little from a second thread and lose
+    much when a core is busy. The result does not depend on how many tasks run at a time. A small network does not fill
+    a GPU, so there tasks of equal ``kin`` take their steps together; ``together`` overrides this choice on any device.
+    These groups are distributed over ``devices``; other tasks are trained on the devices of their networks.
 
-    With ``keep``, the state of each task is stored there now and then, and a killed training continues from it to the
-    same result. With ``amp``, a GPU that has bfloat16 computes in it where PyTorch holds it for safe.
+    With ``keep``, checkpoints are written to that folder, and a killed training resumes from them to the same result.
+    With ``amp``, a GPU with bfloat16 support uses PyTorch's autocast to bfloat16. ``what`` names the progress bar.
+
+    Raises:
+        TrainingError: a loss is not finite, or a checkpoint in ``keep`` belongs to another training.
     """
     on_cpu, on_gpu = (tasks[0].device.type == kind for kind in ("cpu", "cuda"))
     workers = torch.get_num_threads() if on_cpu else max(1, len(devices))
@@ -87,7 +90,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Session:
-    """What all networks of one call of ``train`` share."""
+    """The state that all tasks of one call of :func:`train` share."""
 
     track: Track
     advance: Advance
@@ -128,7 +131,7 @@ def _resume(tasks: Sequence[Task], session: _Session) -> None:
 def _crews(
     tasks: Sequence[Task], together: bool, devices: Sequence[torch.device]
 ) -> list[tuple[list[Task], torch.device]]:
-    """The tasks that are not finished, in groups that take the same steps, and where."""
+    """Return the unfinished tasks in groups that take their steps together, each with its device."""
     groups: dict[Hashable, list[Task]] = {}
     for task in tasks:
         if len(task.losses) < task.epochs:
@@ -158,14 +161,14 @@ def _stepper(tasks: Sequence[Task], device: torch.device) -> Stepper:
 
 
 def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None:
-    """Train ``tasks``, which take every step together, from the epoch where they are to the last one."""
+    """Train ``tasks``, which take every step together, from their current epoch to the last one."""
     from ignite.engine import Events
     from monai.engines import Trainer
 
     for task in tasks:
         task.network.train()
     stepper = _stepper(tasks, device)
-    seen: list[Tensor] = []
+    batch_losses: list[Tensor] = []
     saved = time.monotonic()
 
     def begin_epoch(engine: Any) -> None:
@@ -183,14 +186,14 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
         if tasks[0].clip is not None:
             stepper.clip(tasks[0].clip)
         stepper.optimizer.step()
-        seen.append(losses.detach())
+        batch_losses.append(losses.detach())
 
     def finish_epoch(engine: Any) -> None:
         nonlocal saved
         if session.stop.is_set():
             return
-        _report(tasks, torch.stack(seen).cpu().double().mean(dim=0).tolist(), session)
-        seen.clear()
+        _report(tasks, torch.stack(batch_losses).cpu().double().mean(dim=0).tolist(), session)
+        batch_losses.clear()
         now, last = time.monotonic(), len(tasks[0].losses) == tasks[0].epochs
         if session.keep and (now - saved >= SECONDS_BETWEEN_CHECKPOINTS or last):
             stepper.give_back()
@@ -208,7 +211,7 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
 
 
 def _report(tasks: Sequence[Task], losses: Sequence[float], session: _Session) -> None:
-    """Note the losses of an epoch; none may be worthless."""
+    """Record and report the losses of an epoch. Raises TrainingError if a loss is not finite."""
     for task, loss in zip(tasks, losses, strict=True):
         task.losses.append(loss)
         if not math.isfinite(loss):

@@ -1,4 +1,4 @@
-"""The state of trainings that were killed: files of {task: state}, each written in one piece or not at all."""
+"""Write and read checkpoints: files of {task: state}, each written atomically."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ import torch
 from medad.files import WriteError, writing
 from medad.types import MedadError
 
-State = dict[str, Any]  # tensors, numbers, and lists and dictionaries of them; "losses" holds one number an epoch
+State = dict[str, Any]  # tensors, numbers, and lists and dictionaries of them; "losses" holds one number per epoch
 
 
 def write(folder: Path, states: dict[str, State]) -> None:
-    """Store the states of tasks that are trained together in one file: they are at one epoch, or at the one before."""
-    first, *others = states
-    path = folder / f"{_stem(first)}{f'+{len(others)}' if others else ''}.pt"
+    """Write the states of tasks that are trained together to one file in ``folder``.
+
+    Raises:
+        WriteError: the operating system refuses.
+    """
+    first, *rest = states
+    path = folder / f"{_stem(first)}{f'+{len(rest)}' if rest else ''}.pt"
     with writing(path) as part:
         try:
             torch.save(states, part)
@@ -26,16 +30,20 @@ def write(folder: Path, states: dict[str, State]) -> None:
 
 
 def read(folder: Path, tasks: Collection[str]) -> dict[str, State]:
-    """The states of those of ``tasks`` that have one: where several files hold a task, the furthest."""
+    """Return the states of those of ``tasks`` that have one; of several states of a task, that with most epochs.
+
+    Raises:
+        MedadError: a file cannot be read as a checkpoint.
+    """
     stems = {_stem(task) for task in tasks}
-    found: dict[str, State] = {}
+    furthest: dict[str, State] = {}
     for path in sorted(folder.glob("*.pt")):
         if path.stem.partition("+")[0] in stems:
             states = _load(path)
             for task in states.keys() & set(tasks):
-                if task not in found or len(states[task]["losses"]) > len(found[task]["losses"]):
-                    found[task] = states[task]
-    return found
+                if task not in furthest or len(states[task]["losses"]) > len(furthest[task]["losses"]):
+                    furthest[task] = states[task]
+    return furthest
 
 
 def _load(path: Path) -> dict[str, State]:

@@ -1,4 +1,4 @@
-"""The losses of a training, and whether they still fell when it ended."""
+"""Record the losses of a training, and measure whether they still fell at its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LOSS = "/loss"
 
 
 class LossHistory:
-    """A tracker that keeps the loss of each network by epoch, and passes everything on to ``track``.
+    """A tracker that records the loss of each network by epoch and forwards every metric to ``track``.
 
     It may be called from several threads.
     """
@@ -20,21 +20,21 @@ class LossHistory:
         self._losses: dict[str, dict[int, float]] = {}
 
     def __call__(self, name: str, value: float, step: int) -> None:
-        """Take one value of a metric; "NETWORK/loss" is a loss."""
+        """Record one value of a metric; a name of the form "NETWORK/loss" is a loss."""
         if name.endswith(LOSS):
             self._losses.setdefault(name.removesuffix(LOSS), {})[step] = value
         self._track(name, value, step)
 
     def falls(self) -> dict[str, float]:
-        """For each network, how far its loss fell at the end: :func:`late_fall`."""
+        """Return for each network how much its loss fell at the end (:func:`late_fall`)."""
         return {name: late_fall([losses[step] for step in sorted(losses)]) for name, losses in self._losses.items()}
 
 
 def late_fall(losses: Sequence[float]) -> float:
-    """How much lower the mean loss of the last tenth of the epochs is than that of the tenth before, as a share of it.
+    """Return the relative decrease of the mean loss from the second-to-last to the last tenth of the epochs.
 
-    A tenth is one epoch at least. The share is of the earlier mean, or of a tenth of the losses' whole range where that
-    is more, since a loss may pass through zero. A single epoch has nothing before it: 1.
+    A tenth is at least one epoch. The decrease is divided by the earlier mean, or by a tenth of the losses' whole range
+    if that is larger, since a loss may pass through zero. The result for a single epoch is 1.
     """
     width = max(1, len(losses) // 10)
     if len(losses) < 2 * width:

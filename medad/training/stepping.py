@@ -1,4 +1,4 @@
-"""How networks learn from a batch: one by itself, or several of one architecture in one vectorized step."""
+"""Compute the losses of a training step: of a single network, or of several of one architecture, vectorized."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ Loss = Callable[[Tensor], Tensor]  # batch (B, C, H, W) -> scalar
 
 
 class Stepper(Protocol):
-    """K networks whose losses one backward pass and one step of ``optimizer`` bring down."""
+    """K networks that are trained by one backward pass and one step of ``optimizer``."""
 
     optimizer: Optimizer
 
     def losses(self, batches: Tensor) -> Tensor:
-        """A batch for each network, (K, B, C, H, W) -> the loss of each, (K,)."""
+        """Return the loss of each network, (K,), on its batch in ``batches`` (K, B, C, H, W)."""
 
     def clip(self, most: float) -> None:
-        """Scale the gradient of each network down to the 2-norm ``most`` where it is longer."""
+        """Scale the gradient of each network down to the 2-norm ``most`` if it is longer."""
 
     def give_back(self) -> None:
-        """Bring the networks and their own optimizers to where the training is."""
+        """Copy the state of the training to the networks and their own optimizers."""
 
 
 class Alone:
-    """One network and its own optimizer."""
+    """A single network with its own optimizer."""
 
     def __init__(self, loss: Loss, optimizer: Optimizer) -> None:
         self._loss = loss
         self.optimizer = optimizer
 
     def losses(self, batches: Tensor) -> Tensor:
-        """One batch, (1, B, C, H, W) -> its loss, (1,)."""
+        """Return the loss (1,) of one batch (1, B, C, H, W)."""
         return self._loss(batches[0])[None]
 
     def clip(self, most: float) -> None:
-        """Scale the gradient of the network."""
+        """Scale the gradient of the network down to the 2-norm ``most`` if it is longer."""
         clip_grad_norm_([value for group in self.optimizer.param_groups for value in group["params"]], most)
 
     def give_back(self) -> None:
-        """Nothing: the network itself is what learns."""
+        """Do nothing: the network itself is trained."""
 
 
 class Together:
     """K networks of one architecture, stacked on ``device``: each layer runs once for all of them.
 
-    ``loss`` is that of the first network, which lends it to the others: it may depend on that network's parameters
-    and buffers and on the batch, and on nothing else that differs between the networks. The optimizers must treat each
-    number by itself, as Adam does, and have equal settings; then one over the stack is the K of them.
+    ``loss`` is the loss of the first network and is applied to all of them. It may depend on the network's parameters
+    and buffers and on the batch, and on nothing else that differs between the networks. The optimizers must have equal
+    settings and update each number independently, as Adam does; one optimizer over the stack is then equivalent.
     """
 
     def __init__(
@@ -71,18 +71,18 @@ class Together:
         _load(self.optimizer, {index: self._stack(index, states) for index in states[0]})
 
     def losses(self, batches: Tensor) -> Tensor:
-        """A batch for each network, (K, B, C, H, W) -> the loss of each, (K,)."""
+        """Return the loss of each network, (K,), on its batch in ``batches`` (K, B, C, H, W)."""
 
-        def one(weights: dict[str, Tensor], buffers: dict[str, Tensor], batch: Tensor) -> Any:
+        def network_loss(weights: dict[str, Tensor], buffers: dict[str, Tensor], batch: Tensor) -> Any:
             state = {f"network.{name}": value for name, value in (*weights.items(), *buffers.items())}
             return functional_call(self._loss, state, (batch,))
 
-        losses: Tensor = vmap(one)(self._weights, self._buffers, batches)
+        losses: Tensor = vmap(network_loss)(self._weights, self._buffers, batches)
         return losses
 
     @torch.no_grad()
     def clip(self, most: float) -> None:
-        """Scale the gradient of each of the stacked networks by its own norm."""
+        """Scale the gradient of each stacked network down to the 2-norm ``most`` if it is longer."""
         gradients = [value.grad for value in self._weights.values() if value.grad is not None]
         norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
         factors = (most / (norms + 1e-6)).clamp(max=1)  # as clip_grad_norm_
@@ -91,13 +91,13 @@ class Together:
 
     @torch.no_grad()
     def give_back(self) -> None:
-        """Copy what was learned into the networks, and the optimizer's state into their own optimizers."""
+        """Copy the weights into the networks, and the optimizer's state into their own optimizers."""
         state = self.optimizer.state_dict()["state"]
         for place, (network, optimizer) in enumerate(zip(self._networks, self._optimizers, strict=True)):
             for name, value in (*network.named_parameters(), *network.named_buffers()):
                 value.copy_((self._weights if name in self._weights else self._buffers)[name][place])
-            own = dict(enumerate(network.parameters()))
-            _load(optimizer, {index: _member(values, place, own[index]) for index, values in state.items()})
+            parameters = dict(enumerate(network.parameters()))
+            _load(optimizer, {index: _member(values, place, parameters[index]) for index, values in state.items()})
 
     def _stack(self, index: int, states: Sequence[dict[int, dict[str, Tensor]]]) -> dict[str, Tensor]:
         return {
@@ -107,7 +107,7 @@ class Together:
 
 
 class _WithNetwork(nn.Module):
-    """A loss as a module that owns its network, so that ``functional_call`` can give it other weights."""
+    """A loss as a module that contains its network, so that ``functional_call`` can replace the weights."""
 
     def __init__(self, network: nn.Module, loss: Loss) -> None:
         super().__init__()
@@ -119,12 +119,12 @@ class _WithNetwork(nn.Module):
 
 
 def _on(device: torch.device, value: Tensor) -> Tensor:
-    """``value`` there, contiguous as its optimizer state is: fused optimizers take equal strides for granted."""
+    """Return ``value`` on ``device``, contiguous like its optimizer state: fused optimizers assume equal strides."""
     return value.detach().to(device).contiguous()
 
 
 def _member(values: dict[str, Tensor], place: int, like: Tensor) -> dict[str, Tensor]:
-    """One network's part of a stacked optimizer state, with the strides of its weights."""
+    """Return the part of one network in a stacked optimizer state, with the strides of its weights."""
     return {
         key: value.clone() if key == "step" else torch.empty_like(like).copy_(value[place])
         for key, value in values.items()

@@ -1,4 +1,4 @@
-"""What is trained: a network, its loss, its images, and the order in which it visits them."""
+"""Define a training task: a network, its loss, its images, and the order of its batches."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from medad.types import MedadError
 
 
 class TrainingError(MedadError):
-    """Training that cannot start or that has diverged."""
+    """The training cannot start, or it has diverged."""
 
 
 @dataclass(frozen=True)
 class Decay:
-    """The learning rate is multiplied by ``factor`` after every ``every`` epochs."""
+    """A step decay: the learning rate is multiplied by ``factor`` after every ``every`` epochs."""
 
     factor: float = 1.0
     every: int = 1
 
     def after(self, epochs: int) -> float:
-        """Its share of the first one that is left after ``epochs``."""
+        """Return the learning rate after ``epochs`` epochs as a share of the initial one."""
         return self.factor ** (epochs // self.every)
 
 
@@ -36,15 +36,15 @@ class Decay:
 class Task:
     """One network to train. ``loss`` maps a batch (B, C, H, W) to a scalar; ``generator`` is the only randomness.
 
-    ``images`` (N, C, H, W) stay where they are, in memory; each epoch visits them in a new order and drops the
-    incomplete last batch, unless ``keep_last``. Batches are moved to the network's device if the images are elsewhere.
-    ``clip`` is the largest 2-norm that the gradient of the network keeps; a longer one is scaled down to it.
+    ``images`` (N, C, H, W) stay in memory on their device. Each epoch visits them in a new random order and drops an
+    incomplete last batch, unless ``keep_last``. Batches are moved to the network's device if needed. A gradient with a
+    2-norm above ``clip`` is scaled down to it.
 
-    Tasks of equal ``kin`` may be trained together: their networks have one architecture, and the loss depends on the
-    network's weights and on the batch alone.
+    Tasks of equal ``kin`` may be trained together: their networks have the same architecture, and their losses depend
+    only on the network's weights and the batch.
 
-    ``also`` names what else decides the result, such as the weight of a term of the loss: a checkpoint that was made
-    with other values is refused.
+    ``also`` names further values that determine the result, such as the weight of a term of the loss; a checkpoint with
+    other values is refused.
     """
 
     name: str
@@ -70,22 +70,22 @@ class Task:
             )
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Return the number of batches in an epoch."""
         complete, rest = divmod(len(self.images), self.batch_size)
         return complete + (1 if rest and self.keep_last else 0)
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Return the device of the network."""
         return next(self.network.parameters()).device
 
     @property
     def learning_rate(self) -> float:
-        """Of the next epoch."""
+        """Return the learning rate of the next epoch."""
         return float(self.optimizer.defaults["lr"]) * self.decay.after(len(self.losses))
 
     def _identity(self) -> dict[str, str | int | float]:
-        """What decides the result, but for the epochs: more of them go on from fewer."""
+        """Return the values that determine the result, except the number of epochs, which may be increased later."""
         some = self.images[:: -(-len(self.images) // 16)].cpu().contiguous()
         return {
             "seed": self.generator.initial_seed(),
@@ -98,12 +98,12 @@ class Task:
         }
 
     def order(self) -> tuple[Tensor, ...]:
-        """Which images are in each batch of the next epoch: indices (batch size,), fewer in a last batch."""
+        """Return the image indices of each batch of the next epoch, (batch size,); a last batch may have fewer."""
         order = torch.randperm(len(self.images), generator=self.generator)
         return torch.split(order[: len(self) * self.batch_size], self.batch_size)
 
     def state(self) -> State:
-        """What :meth:`restore` needs to go on after the last epoch."""
+        """Return the state from which :meth:`restore` continues after the last finished epoch."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -113,12 +113,16 @@ class Task:
         }
 
     def restore(self, state: State, source: Path) -> None:
-        """Go back to a state, which comes from the folder ``source``. That of another training is refused."""
-        own, stored = self._identity(), state["of"]
-        other = [what for what in {**own, **stored} if own.get(what) != stored.get(what)]
-        if other or len(state["losses"]) > self.epochs:
+        """Restore a state that was read from the folder ``source``.
+
+        Raises:
+            TrainingError: the state belongs to a training with other settings or images, or has more epochs.
+        """
+        current, stored = self._identity(), state["of"]
+        differing = [what for what in {**current, **stored} if current.get(what) != stored.get(what)]
+        if differing or len(state["losses"]) > self.epochs:
             raise TrainingError(
-                f"{source} holds a checkpoint of {self.name} with other {', '.join(other) or 'epochs'}: "
+                f"{source} holds a checkpoint of {self.name} with other {', '.join(differing) or 'epochs'}: "
                 "remove the folder to train anew, or go on with the settings and data it was made with"
             )
         self.network.load_state_dict(state["network"])
@@ -128,24 +132,24 @@ class Task:
 
 
 def adam(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> Optimizer:
-    """Adam with the betas of DDAD and of CDO's re-release (0.5, 0.999), as one fused kernel."""
+    """Return a fused Adam with the betas of DDAD and of CDO's re-release, (0.5, 0.999)."""
     return torch.optim.Adam(
         network.parameters(), lr=learning_rate, betas=(0.5, 0.999), weight_decay=weight_decay, fused=True
     )
 
 
 def adamw(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> Optimizer:
-    """AdamW with PyTorch's betas (0.9, 0.999), as one fused kernel."""
+    """Return a fused AdamW with PyTorch's betas, (0.9, 0.999)."""
     return torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 
 def spawn(rng: Generator) -> Generator:
-    """A generator of its own, seeded by ``rng``."""
+    """Return a new generator, seeded by ``rng``."""
     return Generator().manual_seed(int(torch.randint(2**62, (), generator=rng)))
 
 
 class Batches:
-    """The epochs of tasks with the same images: a batch for each task, (K, B, C, H, W) on ``device``."""
+    """An iterable over one epoch of K tasks with the same images: yields batches (K, B, C, H, W) on ``device``."""
 
     def __init__(self, tasks: Sequence[Task], device: torch.device) -> None:
         self._tasks, self._device = tasks, device
@@ -162,6 +166,6 @@ class Batches:
 
 
 def _moved(batch: Tensor, device: torch.device) -> Tensor:
-    if batch.device.type == "cpu" and device.type == "cuda":  # the copy runs beside the step before
+    if batch.device.type == "cpu" and device.type == "cuda":  # the copy overlaps the previous step
         return batch.pin_memory().to(device, non_blocking=True)
     return batch.to(device)

@@ -1,1 +1,1 @@
-"""Whether a data set is what it says it is."""
+"""Check a data set: readable files, no image or patient on both sides, the expected split."""

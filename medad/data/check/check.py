@@ -1,4 +1,4 @@
-"""Is a data set what it says it is: every file decoded, nothing on two sides, the split recognized or told apart."""
+"""Check a data set: decode every file and find images that occur on both sides or with both labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medad.wording import counted
 
 @dataclass
 class Checked:
-    """What was found. ``defects`` must be mended; ``notes`` are to be known."""
+    """The result of a check. ``defects`` must be corrected; ``notes`` are for information."""
 
     name: str
     kind: str
@@ -23,46 +23,50 @@ class Checked:
 
 
 def check(subject: Subject, workers: int = 0) -> Checked:
-    """Decode every study, compare their pixels, and add what was known before."""
-    checked = Checked(subject.name, subject.kind, {title: len(one) for title, one in subject.lists.items()})
+    """Decode every study, compare the pixels, and return these findings with those of ``subject``.
+
+    ``workers`` is the number of processes; 0 means one for each core.
+    """
+    checked = Checked(subject.name, subject.kind, {title: len(studies) for title, studies in subject.lists.items()})
     checked.defects += subject.defects
     checked.notes += subject.notes
     studies = [study for listed in subject.lists.values() for study in listed]
     tasks = tasks_of(studies)
-    alike: dict[str, list[str]] = {}
-    found: dict[str, tuple[str, ...]] = {}
+    studies_by_digest: dict[str, list[str]] = {}
+    defects_by_study: dict[str, tuple[str, ...]] = {}
     resampled: list[str] = []
     for task, result in each(decode, tasks, workers or cores(), f"check {subject.name}"):
         finding = Finding(defects=(f"{task.files[0].name}: {result.reason}",)) if isinstance(result, Lost) else result
-        found[task.studies[0]] = finding.defects
+        defects_by_study[task.studies[0]] = finding.defects
         resampled += finding.resampled
         if finding.pixels:
-            alike.setdefault(finding.pixels, []).append(task.studies[0])
-    for task in tasks:  # in the order of the lists, whichever was done first
-        checked.defects += found[task.studies[0]]
+            studies_by_digest.setdefault(finding.pixels, []).append(task.studies[0])
+    for task in tasks:  # in the order of the lists, not of completion
+        checked.defects += defects_by_study[task.studies[0]]
     if resampled:
         first = min(resampled)
         checked.notes.append(f"{len(resampled)} masks lie on another grid than their images and are resampled: {first}")
     order = {study.id: place for place, study in enumerate(studies)}
-    copies = [sorted(same, key=order.__getitem__) for same in alike.values() if len(same) > 1]
-    _tell_copies(sorted(copies, key=lambda same: order[same[0]]), subject.lists, checked)
+    copies = [sorted(ids, key=order.__getitem__) for ids in studies_by_digest.values() if len(ids) > 1]
+    _report_copies(sorted(copies, key=lambda group: order[group[0]]), subject.lists, checked)
     return checked
 
 
-def _tell_copies(copies: Sequence[Sequence[str]], lists: Lists, checked: Checked) -> None:
+def _report_copies(copies: Sequence[Sequence[str]], lists: Lists, checked: Checked) -> None:
+    """Add the groups of equal images to ``checked``: as defects across sides or labels, else as notes."""
     title_of = {study.id: title for title, studies in lists.items() for study in studies}
     label_of = {study.id: study.label for studies in lists.values() for study in studies}
 
     def examples(groups: Sequence[Sequence[str]]) -> str:
-        return "; ".join(" = ".join(f"{one} ({title_of[one]})" for one in same[:3]) for same in groups[:3])
+        return "; ".join(" = ".join(f"{study} ({title_of[study]})" for study in group[:3]) for group in groups[:3])
 
     def be(groups: Sequence[object]) -> str:
         return counted(len(groups), "image is", "images are")
 
-    sides = [{title_of[one].startswith("test") for one in same} for same in copies]
-    across = [same for same, side in zip(copies, sides, strict=True) if len(side) == 2]
-    within = [same for same, side in zip(copies, sides, strict=True) if len(side) == 1]
-    labels = [same for same in copies if {0, 1} <= {label_of[one] for one in same}]
+    sides = [{title_of[study].startswith("test") for study in group} for group in copies]
+    across = [group for group, side in zip(copies, sides, strict=True) if len(side) == 2]
+    within = [group for group, side in zip(copies, sides, strict=True) if len(side) == 1]
+    labels = [group for group in copies if {0, 1} <= {label_of[study] for study in group}]
     if across:
         checked.defects.append(f"{be(across)} in training and in test, pixel for pixel: {examples(across)}")
     if labels:

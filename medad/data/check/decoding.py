@@ -1,4 +1,7 @@
-"""Decoding one study to see whether it can be, and what its pixels are. It runs in worker processes: no torch."""
+"""Decode one study to check it and to compute a digest of its pixels.
+
+This runs in worker processes, so it does not import torch.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,11 @@ SETTINGS = ReadSettings()
 
 @dataclass(frozen=True)
 class Task:
-    """Files that are decoded together; the ``slices`` that are asked for, from 0, or None for the whole, each with its
-    mask; whose they are."""
+    """Files that are decoded together.
+
+    ``slices`` are the slices to check, counted from 0, or None for the whole image. ``masks`` and ``studies`` are their
+    masks and the ids of their studies, in the same order.
+    """
 
     files: tuple[Path, ...]
     slices: tuple[int | None, ...]
@@ -31,8 +37,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Finding:
-    """``pixels`` is a digest of the decoded image, "" where it cannot be decoded or all its pixels are equal;
-    ``resampled``: masks that lie on another grid than their images."""
+    """The result of decoding a task.
+
+    ``pixels`` is a digest of the decoded image, or "" if it cannot be decoded or is constant. ``resampled`` names masks
+    whose grid differs from that of their images.
+    """
 
     pixels: str = ""
     defects: tuple[str, ...] = ()
@@ -40,24 +49,24 @@ class Finding:
 
 
 def tasks_of(studies: Iterable[Study]) -> list[Task]:
-    """One task for each study, or for all slices of one volume, which is decoded once."""
-    found: dict[tuple[Path, ...], list[Study]] = {}
+    """Return a task for each study; slices of the same volume share a task, so that it is decoded once."""
+    studies_by_files: dict[tuple[Path, ...], list[Study]] = {}
     for study in studies:
         files = (slice_of(study.files[0])[0],) if len(study.files) == 1 else study.files
-        found.setdefault(files, []).append(study)
+        studies_by_files.setdefault(files, []).append(study)
     return [
         Task(
             files,
-            tuple(slice_of(study.files[0])[1] for study in own),
-            tuple(study.mask for study in own),
-            tuple(study.id for study in own),
+            tuple(slice_of(study.files[0])[1] for study in group),
+            tuple(study.mask for study in group),
+            tuple(study.id for study in group),
         )
-        for files, own in found.items()
+        for files, group in studies_by_files.items()
     ]
 
 
 def decode(task: Task) -> Finding:
-    """Decode the image and its masks, and lay these on it as an evaluation does."""
+    """Decode the image and its masks, and resample the masks to the image's grid, as the evaluation does."""
     try:
         picture = read_picture(task.files, SETTINGS)
         _check_slices(picture, task)

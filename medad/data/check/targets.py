@@ -1,4 +1,4 @@
-"""What there is to check at a place: manifests, prepared data sets, and the classes of benchmarks that have them."""
+"""Find what can be checked at a path: a manifest, prepared data sets, or the classes of a benchmark."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from medad.types import MedadError, Study
 from medad.wording import counted
 
 BROKEN = "broken"
-BLIND = "whether one is on two sides cannot be told"
+BLIND = "a patient on both sides cannot be detected"
 Lists = dict[str, tuple[Study, ...]]
 
 
 class CheckError(MedadError):
-    """A place where there is nothing to check."""
+    """The path holds nothing to check."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be checked: studies by list, and what is known before a file is opened."""
+    """A data set to check: its studies by list, and the findings that need no decoding."""
 
     name: str
     kind: str
@@ -38,11 +38,11 @@ class Subject:
 
 
 def subjects(root: Path) -> Iterator[Subject]:
-    """What there is to check at ``root``: a manifest, a prepared data set, or each of those in a data root.
+    """Yield the data sets to check at ``root``: a manifest, a prepared data set, or all of those in a data root.
 
     Raises:
-        CheckError: there is none.
-        MedadError: there is one that cannot be looked at.
+        CheckError: there is nothing to check.
+        MedadError: a data set cannot be read.
     """
     if not root.exists():
         raise CheckError(f"{root}: there is no such file or folder")
@@ -50,30 +50,35 @@ def subjects(root: Path) -> Iterator[Subject]:
         yield of_manifest(root)
         return
     root = root.resolve()
-    known = [datasets.get(name) for name in datasets.names()]
-    placed = [one for one in known if isinstance(one, (MedADLayout, Classes))]
+    registered = [datasets.get(name) for name in datasets.names()]
+    with_folder = [dataset for dataset in registered if isinstance(dataset, (MedADLayout, Classes))]
     if (root / LISTED).is_file():
-        same = [one for one in placed if one.folder == root.name and isinstance(one, MedADLayout)]
-        yield from of_dataset(same[0] if same else _unknown(root.name), root.parent)
+        matching = [
+            dataset for dataset in with_folder if dataset.folder == root.name and isinstance(dataset, MedADLayout)
+        ]
+        yield from of_dataset(matching[0] if matching else _unknown(root.name), root.parent)
         return
-    found = False
-    for base, chosen in ((root.parent, [one for one in placed if one.folder == root.name]), (root, placed)):
-        for one in chosen:
-            for subject in of_dataset(one, base):
-                found = True
+    any_subject = False
+    for base, chosen in (
+        (root.parent, [dataset for dataset in with_folder if dataset.folder == root.name]),
+        (root, with_folder),
+    ):
+        for dataset in chosen:
+            for subject in of_dataset(dataset, base):
+                any_subject = True
                 yield subject
-    if not found:
-        folders = ", ".join(one.folder for one in placed)
+    if not any_subject:
+        folders = ", ".join(dataset.folder for dataset in with_folder)
         raise CheckError(f"{root}: no manifest.csv, no {LISTED}, and none of the folders {folders} with data in it")
 
 
 def _unknown(folder: str) -> MedADLayout:
-    """A folder in the Med-AD layout that is none of the published ones."""
+    """Return a dataset for a folder in the Med-AD layout that is not a registered dataset."""
     return MedADLayout(About(folder, "", "", "", "", "", "", "published"), folder)
 
 
 def of_dataset(dataset: Dataset, data_root: Path) -> Iterator[Subject]:
-    """The dataset below ``data_root``, or each of its classes; nothing where it is not there."""
+    """Yield the dataset below ``data_root``, or each of its classes; nothing if it is missing."""
     if isinstance(dataset, MedADLayout):
         root = data_root / dataset.folder
         if has_manifest(root) or (root / LISTED).is_file():
@@ -83,15 +88,15 @@ def of_dataset(dataset: Dataset, data_root: Path) -> Iterator[Subject]:
                 yield Subject(dataset.title, BROKEN, {}, (str(error),))
         return
     for part in dataset.parts(data_root):
-        one = dataset.part(part)
+        member = dataset.part(part)
         try:
-            pools = one.pools(data_root, data_root)
+            pools = member.pools(data_root, data_root)
         except DatasetError as error:
-            yield Subject(one.title, BROKEN, {}, (str(error),))
+            yield Subject(member.title, BROKEN, {}, (str(error),))
             continue
         lists = (pools.normal, pools.unlabeled_normal, pools.unlabeled_abnormal, pools.test_normal, pools.test_abnormal)
         named = {title: studies for title, studies in zip(LISTS, lists, strict=True) if studies}
-        yield Subject(one.title, pools.kind, named)
+        yield Subject(member.title, pools.kind, named)
 
 
 def _of_layout(dataset: MedADLayout, root: Path) -> Subject:
@@ -101,11 +106,11 @@ def _of_layout(dataset: MedADLayout, root: Path) -> Subject:
         defects: tuple[str, ...] = ()
     except DatasetError as error:
         defects = (str(error),)
-    seen: set[str] = set()
+    listed: set[str] = set()
     lists: Lists = {}
     for title, (_, label) in LISTS.items():
-        there = [name for name in names[title] if name not in seen and (root / IMAGES / name).is_file()]
-        seen.update(there)
+        there = [name for name in names[title] if name not in listed and (root / IMAGES / name).is_file()]
+        listed.update(there)
         lists[title] = tuple(_study(root, name, label) for name in there)
     kind = dataset.kind(names)
     notes = list(_differences(dataset, names, kind))
@@ -120,23 +125,24 @@ def _study(root: Path, name: str, label: int) -> Study:
 
 
 def _differences(dataset: MedADLayout, names: Mapping[str, Sequence[str]], kind: str) -> Iterator[str]:
-    """How a split differs from the published one, list by list."""
+    """Yield a sentence for each list that differs from the published split."""
     if kind == OFFICIAL:
         return
     published = dict(dataset.about.counts)
     for index, (title, listed) in enumerate(names.items()):
-        same = bool(dataset.digests) and name_digest(list(listed)) == dataset.digests[index]
+        same_names = bool(dataset.digests) and name_digest(list(listed)) == dataset.digests[index]
         if title in published and len(listed) != published[title]:
             yield f"{title}: {counted(len(listed), 'image')}, published {published[title]}"
-        elif dataset.digests and not same:
+        elif dataset.digests and not same_names:
             yield f"{title}: {counted(len(listed), 'image')} as published, but other names or another order"
 
 
 def of_manifest(path: Path) -> Subject:
-    """A manifest; studies whose files are not all there are told by count, and not decoded.
+    """Return a manifest as a subject; studies with missing files are counted as a defect and not decoded.
 
     Raises:
-        ManifestError, TableError: it has no rows that could be looked at.
+        ManifestError: the manifest has no usable rows.
+        TableError: the file is not a table.
     """
     manifest, problems = parse_manifest(path)
     test = manifest.studies("test")

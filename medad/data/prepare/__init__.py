@@ -1,1 +1,1 @@
-"""A raw download to the prepared layout."""
+"""Convert a raw download to the prepared layout."""

@@ -1,4 +1,7 @@
-"""One case of a raw download to an image, and a mask, of the prepared layout. It runs in worker processes: no torch."""
+"""Convert one case of a raw download to an image and a mask of the prepared layout.
+
+This runs in worker processes, so it does not import torch.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,12 @@ Gray = NDArray[np.uint8]
 
 
 class PrepareError(MedadError):
-    """A preparation that cannot begin or go on."""
+    """The preparation cannot start or continue."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A case to prepare below ``root``; ``before`` is what a run before this one recorded of it."""
+    """A case to prepare below ``root``; ``before`` is the record of an earlier run, if there is one."""
 
     case: RawCase
     root: Path
@@ -46,7 +49,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """A case that is prepared: SHA-256 of its files ("" without a mask), and the bytes of its sources."""
+    """A prepared case: the SHA-256 of its image and mask ("" without a mask), and the size of its sources in bytes.
+
+    ``kept`` is true if an earlier run wrote the files.
+    """
 
     name: str
     image: str
@@ -57,7 +63,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A case that could not be read: the file, and why."""
+    """A case that could not be read, with the file and the reason."""
 
     name: str
     file: str
@@ -65,10 +71,10 @@ class Unreadable:
 
 
 def prepare_case(job: Job) -> Done | Unreadable:
-    """Make the image and mask of one case, or find that they are there as recorded.
+    """Write the image and the mask of one case, unless they exist as an earlier run recorded them.
 
     Raises:
-        PrepareError: they cannot be written.
+        WriteError: they cannot be written.
     """
     case = job.case
     try:
@@ -101,7 +107,7 @@ def _digest(path: Path) -> str:
 
 
 def copied(case: RawCase) -> bool:
-    """Whether the prepared image is the source, byte for byte: a JPEG stays the JPEG that was published."""
+    """Return whether the prepared image is a copy of the source: a JPEG is copied byte for byte."""
     source, target = case.files[0].suffix.lower(), Path(case.name).suffix.lower()
     return len(case.files) == 1 and source == target and source in (".jpg", ".jpeg")
 
@@ -111,7 +117,7 @@ def _side(case: RawCase) -> int | None:
 
 
 def _image(job: Job) -> tuple[bytes, Grid]:
-    """The file's bytes, and the grid of the source."""
+    """Return the bytes of the prepared image, and the grid of the source."""
     case = job.case
     picture = read_picture(case.files, ReadSettings(voi=VOI[job.preprocessing], color="gray"))
     if picture.array.ndim != 3 or len(picture.array) != 1:
@@ -123,7 +129,7 @@ def _image(job: Job) -> tuple[bytes, Grid]:
 
 
 def _eight_bits(picture: Picture) -> Gray:
-    """(H, W) gray levels: by the range that the reading states, else by the image's own."""
+    """Return 8-bit gray levels (H, W), scaled by the range that the reader states, else by the image's own range."""
     pixels = picture.array[0].T.astype(np.float64)
     low, high = picture.reading["value_range"] or (float(pixels.min()), float(pixels.max()))
     levels: Gray = np.rint((pixels - low) / ((high - low) or 1.0) * 255).clip(0, 255).astype(np.uint8)
@@ -131,12 +137,12 @@ def _eight_bits(picture: Picture) -> Gray:
 
 
 def resized(gray: Gray, side: int, how: Image.Resampling) -> Gray:
-    """(H, W) to (side, side), by Pillow."""
+    """Resize (H, W) to (side, side) with Pillow's filter ``how``."""
     return np.asarray(Image.fromarray(gray).resize((side, side), how))
 
 
 def _mask(case: RawCase, image: Grid, side: int | None) -> bytes | None:
-    """A PNG of 0 and 255: the mask or the filled boxes, on the grid of the prepared image. None where there is none."""
+    """Return a PNG of 0 and 255 with the mask or the filled boxes on the grid of the prepared image, or None."""
     if case.mask is not None:
         marked = read_mask(case.mask, image)[0].T
     elif case.boxes:
@@ -149,11 +155,11 @@ def _mask(case: RawCase, image: Grid, side: int | None) -> bytes | None:
 
 
 def boxes_filled(boxes: Sequence[tuple[float, float, float, float]], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """(H, W), true inside the boxes (x, y, width, height in pixels), which are cut at the border."""
+    """Return a mask (H, W) that is true inside the boxes (x, y, width, height in pixels), clipped at the border."""
     marked = np.zeros(shape, dtype=bool)
     for x, y, width, height in boxes:
-        left, top = max(0, round(x)), max(0, round(y))
-        marked[top : max(top + 1, round(y + height)), left : max(left + 1, round(x + width))] = True
+        left_edge, top = max(0, round(x)), max(0, round(y))
+        marked[top : max(top + 1, round(y + height)), left_edge : max(left_edge + 1, round(x + width))] = True
     return marked
 
 
@@ -164,6 +170,6 @@ def _png(gray: Gray) -> bytes:
 
 
 def write_file(path: Path, content: bytes) -> str:
-    """Write a file, whole or not at all; its SHA-256."""
+    """Write a file atomically and return its SHA-256."""
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()

@@ -1,4 +1,4 @@
-"""From a raw download to the prepared layout: parallel, resumable, and the same bytes however often it was stopped."""
+"""Convert a raw download to the prepared layout, in parallel. An interrupted run resumes to the same bytes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ COLUMNS = ("name", "image", "mask", "source_bytes")
 
 @dataclass(frozen=True)
 class Prepared:
-    """What came of it: the split's ``kind``, how long its lists are, and what is not there.
+    """The result of a preparation: the ``kind`` of the split, the lengths of its lists, and the numbers of images.
 
-    ``unreadable`` cases are in unreadable.csv; ``absent`` names are listed by the split and not in the download.
+    ``made`` images were written by this run and ``kept`` ones by earlier runs. ``unreadable`` cases are listed in
+    unreadable.csv. ``absent`` names are in the split but not in the download.
     """
 
     root: Path
@@ -45,7 +46,7 @@ class Prepared:
 
     @property
     def complete(self) -> bool:
-        """Whether every case could be prepared."""
+        """Return whether every case could be prepared."""
         return not self.unreadable and not self.absent
 
 
@@ -61,20 +62,22 @@ def prepare(
 ) -> Prepared:
     """Write ``out``/FOLDER (images, masks, data.json, cases.csv) for dataset ``name`` from its download in ``raw``.
 
-    ``split`` is a data.json, and only its images are prepared. Without it the download's own split is taken, where it
-    has one; else all images are prepared and a custom split is drawn.
-    A case that cannot be read goes to unreadable.csv. What is there as recorded is kept, so the same call goes on.
+    ``split`` is a data.json: only its images are prepared. Without it, the split of the download is used; if it has
+    none, all images are prepared and a custom split is drawn with ``seed``. A case that cannot be read is listed in
+    unreadable.csv. Files that an earlier run recorded and that are unchanged are kept, so the same call resumes it.
+    ``workers`` is the number of processes; 0 means one for each core.
 
     Raises:
-        DatasetError: the download is not as it should be, or nothing of this dataset needs preparing.
-        PrepareError: ``out`` holds a preparation of another kind, or cannot be written.
+        DatasetError: the download has another layout than expected, or the dataset needs no preparation.
+        PrepareError: ``out`` holds a preparation with other settings, or the split and the download contradict.
+        WriteError: ``out`` cannot be written.
     """
     dataset = datasets.get(name)
     cases = dataset.raw_cases(raw)
     if not isinstance(dataset, MedADLayout):
         raise PrepareError(f"{dataset.title} is read as it was published: there is nothing to prepare")
     listed = dataset.own_split(cases) if split is None else dataset.names(split)
-    names = set() if listed is None else {one for titles in listed.values() for one in titles}
+    names = set() if listed is None else {name for titles in listed.values() for name in titles}
     chosen = [case for case in cases if listed is None or case.name in names]
     _check(dataset, cases, chosen, listed)
     root = out / dataset.folder
@@ -83,22 +86,22 @@ def prepare(
     _claim(root, preprocessing)
     done, unreadable = _prepare_all(chosen, root, preprocessing, workers or cores())
     readable = [case for case in chosen if case.name in done]
-    write_cases(root, [_known(case) for case in sorted(readable, key=lambda case: case.name)])
+    write_cases(root, [_prepared_case(case) for case in sorted(readable, key=lambda case: case.name)])
+    kind = CUSTOM if listed is None else dataset.kind(listed)
     notes: list[str] = []
-    drawn = listed is None
-    if split is not None and listed is not None:
-        write_file(root / LISTED, split.read_bytes())
-    elif listed is not None:
-        _write_split(root / LISTED, listed, {})
-    else:
+    if listed is None:
         listed, notes = custom_split(readable, dict(dataset.about.counts), seed)
         _write_split(root / LISTED, listed, {"split": "custom: drawn by medad data prepare", "seed": seed})
+    elif split is not None:
+        write_file(root / LISTED, split.read_bytes())
+    else:
+        _write_split(root / LISTED, listed, {})
     return Prepared(
         root,
-        CUSTOM if drawn else dataset.kind(listed),
-        {title: len(one) for title, one in listed.items()},
-        sum(not one.kept for one in done.values()),
-        sum(one.kept for one in done.values()),
+        kind,
+        {title: len(listed_names) for title, listed_names in listed.items()},
+        sum(not case.kept for case in done.values()),
+        sum(case.kept for case in done.values()),
         len(unreadable),
         len(names - {case.name for case in cases}),
         tuple(notes),
@@ -106,7 +109,7 @@ def prepare(
 
 
 def _check(dataset: MedADLayout, cases: Sequence[RawCase], chosen: Sequence[RawCase], listed: Lists | None) -> None:
-    """Refuse what would give a wrong layout, before hours of work."""
+    """Check the cases and the split before the long preparation starts. Raises PrepareError."""
     twice = [name for name, count in Counter(case.name for case in cases).items() if count > 1]
     stems = Counter(Path(case.name).stem for case in chosen if case.boxes or case.mask)
     twice += [stem for stem, count in stems.items() if count > 1]
@@ -132,7 +135,7 @@ def _check(dataset: MedADLayout, cases: Sequence[RawCase], chosen: Sequence[RawC
 
 
 def _claim(root: Path, preprocessing: str) -> None:
-    """One folder holds images of one preprocessing."""
+    """Record the preprocessing in ``root``; refuse a folder with images of another one."""
     record = root / MADE_WITH
     content = read_json(record) if record.is_file() else {"preprocessing": preprocessing}
     before = content.get("preprocessing") if isinstance(content, dict) else None
@@ -148,7 +151,7 @@ def _prepare_all(
     jobs = [Job(case, root, preprocessing, before.get(case.name)) for case in cases]
     done: dict[str, Done] = {}
     unreadable: list[Unreadable] = []
-    write_file(root / JOURNAL, "".join(_line(one) for one in before.values()).encode())
+    write_file(root / JOURNAL, "".join(_line(record) for record in before.values()).encode())
     with (root / JOURNAL).open("a", encoding="utf-8") as journal:
         for job, result in each(prepare_case, jobs, workers, f"prepare {root.name}"):
             if isinstance(result, Done):
@@ -165,7 +168,7 @@ def _prepare_all(
     (root / UNREADABLE).unlink(missing_ok=True)
     if unreadable:
         columns = ("name", "file", "reason")
-        write_csv(root / UNREADABLE, columns, sorted(astuple(one) for one in unreadable))
+        write_csv(root / UNREADABLE, columns, sorted(astuple(case) for case in unreadable))
     return done, unreadable
 
 
@@ -174,29 +177,29 @@ def _line(done: Done) -> str:
 
 
 def _recorded(root: Path) -> dict[str, Done]:
-    """What runs before this one made, by name; the last line of one that was killed may be cut off."""
-    found = {}
+    """Return the cases that earlier runs prepared, by name. The last journal line of a killed run may be cut off."""
+    records = {}
     if (root / DIGESTS).is_file():
         for name, image, mask, size in read_cells(root / DIGESTS, COLUMNS[0])[1]:
-            found[name] = Done(name, image, mask, int(size))
+            records[name] = Done(name, image, mask, int(size))
     if (root / JOURNAL).is_file():
         for line in (root / JOURNAL).read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 name, image, mask, size = parse_json(line, JOURNAL)
             except (ParseError, ValueError, TypeError):
                 continue
-            found[name] = Done(name, image, mask, size)
-    return found
+            records[name] = Done(name, image, mask, size)
+    return records
 
 
-def _known(case: RawCase) -> PreparedCase:
+def _prepared_case(case: RawCase) -> PreparedCase:
     kind: MaskKind | None = "pixels" if case.mask else "boxes" if case.boxes else None
     patient = person_hash(case.patient) if case.patient else None
     return PreparedCase(case.name, patient, case.label, kind, case.attributes)
 
 
 def _write_split(path: Path, lists: Lists, marks: dict[str, Any]) -> None:
-    """data.json, with ``marks`` that say where its lists come from."""
+    """Write data.json; ``marks`` are further keys that say where its lists come from."""
     content: dict[str, Any] = {**marks, "train": {}, "test": {}}
     for title, (keys, _) in LISTS.items():
         place = content

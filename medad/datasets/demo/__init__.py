@@ -1,4 +1,4 @@
-"""The demo: slices of made-up people, from the brain that ships inside nilearn; made on the spot, never downloaded."""
+"""The demo dataset: simulated slices of invented people, generated from the brain template inside nilearn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDER = "demo"
 
 
 class Demo(Dataset):
-    """T1 slices with and without a lesion, as DICOM and NIfTI. It shows that the path works, nothing about patients."""
+    """T1 slices with and without a lesion, as DICOM and NIfTI. Results on them say nothing about patients."""
 
     about = About(
         title="demo (synthetic brain MR)",
@@ -31,7 +31,11 @@ class Demo(Dataset):
     )
 
     def pools(self, data_root: Path | None, out: Path) -> Pools:
-        """The studies in ``data_root``/demo if they are there; otherwise made, or finished, in ``out``/data/demo."""
+        """Return the studies in ``data_root``/demo if they exist; otherwise generate them in ``out``/data/demo.
+
+        Raises:
+            DatasetError: demo.json is damaged.
+        """
         root = out / "data" / FOLDER
         if data_root is not None and (data_root / FOLDER / RECORD).is_file():
             root = data_root / FOLDER

@@ -1,8 +1,8 @@
-"""A random subject as one axial T1 slice, drawn from the MNI152 T1 average that nilearn ships.
+"""Draw a random subject as one axial T1 slice from the MNI152 T1 average that nilearn ships.
 
-Every subject is the one average brain seen at another level, pose, size and shape, so all share its folding pattern:
-good for demonstrations and regression tests, never for a claim about patients. Template: Fonov et al., NeuroImage
-54(1):313-327, 2011. Intensities are fractions of the subject's own white matter, lengths are mm, coordinates are RAS.
+Every subject is the average brain at another level, pose, size and shape, so all share its folding pattern. This suits
+demonstrations and regression tests, but no claim about patients. Template: Fonov et al., NeuroImage 54(1):313-327,
+2011. Intensities are fractions of the subject's white matter, lengths are in mm, coordinates are RAS.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Subject:
 
 
 def load_template() -> Template:
-    """The MNI152 maps, read from the installed nilearn package and from nowhere else."""
+    """Read the MNI152 maps from the installed nilearn package. Raises MedadError if they are missing."""
     package = importlib.util.find_spec("nilearn")
     if package is None or package.origin is None:
         raise MedadError("the demo data needs nilearn, which is not installed; run: pip install 'medad[demo]'")
@@ -80,7 +80,7 @@ def load_template() -> Template:
 
 
 def draw_subject(template: Template, rng: np.random.Generator, *, abnormal: bool, size: int) -> Subject:
-    """A random subject on a (size, size) grid; the same ``rng`` state gives the same anatomy with or without lesion."""
+    """Draw a subject on a (size, size) grid; an ``rng`` state gives the same anatomy with and without a lesion."""
     anatomy, disease, scanner = rng.spawn(3)
     spacing = FIELD_OF_VIEW_MM / size
     level = float(anatomy.uniform(*LEVELS_MM))
@@ -96,7 +96,7 @@ def draw_subject(template: Template, rng: np.random.Generator, *, abnormal: bool
 
 
 def slice_positions(size: int, level_mm: float) -> Array:
-    """Where each pixel of the slice lies: (3, H, W), RAS mm; row 0 is anterior, column 0 is the patient's right."""
+    """Return the position of each pixel, (3, H, W) in RAS mm; row 0 is anterior, column 0 is the patient's right."""
     offsets = (np.arange(size) - (size - 1) / 2) * (FIELD_OF_VIEW_MM / size)
     y, x = np.meshgrid(TEMPLATE_CENTER_MM[1] - offsets, -offsets, indexing="ij")
     return np.stack([x, y, np.full_like(x, level_mm)]).astype(np.float32)
@@ -107,7 +107,7 @@ def _seeded(transform: Any, rng: np.random.Generator) -> Any:
 
 
 def _template_positions(positions: Array, rng: np.random.Generator) -> Tensor:
-    """Pose, size and shape: scanner mm -> template mm around the template's center, (3, H, W) -> (3, H, W, 1)."""
+    """Map scanner mm (3, H, W) to template mm around its center (3, H, W, 1), with random pose, size and shape."""
     import torch
     from monai.transforms import RandAffineGrid
 
@@ -125,7 +125,7 @@ def _template_positions(positions: Array, rng: np.random.Generator) -> Tensor:
 
 
 def _smooth_field(channels: int, points: int, size: int, rng: np.random.Generator) -> Tensor:
-    """Smooth noise in about [-1, 1], (C, H, W), through ``points`` random control points a side."""
+    """Return smooth noise in about [-1, 1], (C, H, W), through ``points`` random control points per side."""
     from monai.transforms import SmoothField
     from torch.nn.functional import interpolate
 
@@ -135,7 +135,7 @@ def _smooth_field(channels: int, points: int, size: int, rng: np.random.Generato
 
 
 def _sample(template: Template, grid: Tensor) -> Array:
-    """The template's maps at ``grid``, (3, H, W, 1) -> (3, H, W); zero outside the template."""
+    """Return the template's maps (3, H, W) at ``grid`` (3, H, W, 1); zero outside the template."""
     from monai.transforms import Resample
 
     sample = Resample(mode="bilinear", padding_mode="zeros", align_corners=True, dtype=np.float32)
@@ -143,7 +143,7 @@ def _sample(template: Template, grid: Tensor) -> Array:
 
 
 def _contrast(maps: Array, rng: np.random.Generator) -> Array:
-    """This subject's T1 contrast, (H, W): gray against white matter, gamma, sharpness; white matter becomes 1."""
+    """Return the image (H, W) with a random T1 contrast, gamma and sharpness; white matter becomes 1."""
     import torch
     from monai.transforms import GaussianSharpen, RandAdjustContrast
 
@@ -156,7 +156,7 @@ def _contrast(maps: Array, rng: np.random.Generator) -> Array:
 
 
 def _acquire(image: Array, rng: np.random.Generator) -> Array:
-    """What the scanner makes of it: receive bias field, then Rician noise, (H, W) -> (H, W)."""
+    """Add a receive bias field and Rician noise: (H, W) -> (H, W)."""
     import torch
     from monai.transforms import RandBiasField, RandRicianNoise
 

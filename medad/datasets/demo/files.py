@@ -1,12 +1,12 @@
-"""The demo data on disk: random subjects as DICOM and NIfTI files, masks, demo.json and the template's notice.
+"""Write the demo data: random subjects as DICOM and NIfTI files, masks, demo.json and the template's notice.
 
     ROOT/sub-0001/ST000001/SE000002/IM000001   DICOM, three quarters of the subjects
     ROOT/sub-0002/anat/sub-0002_T1w.nii.gz     NIfTI, every fourth subject
     ROOT/masks/sub-0001.png, sub-0002.nii.gz   lesion masks, abnormal subjects only
     ROOT/demo.json, ROOT/LICENSE-MNI152.txt
 
-Subject numbers are shuffled over roles and labels, so no name or order tells them. A subject depends on the seed, its
-role and its index alone: an interrupted run, continued, ends with the same bytes.
+Subject numbers are shuffled over roles and labels, so that names and order reveal neither. A subject depends only on
+the seed, its role and its index: an interrupted run that is continued gives the same bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NOTICE_FILE = "LICENSE-MNI152.txt"
 
 @dataclass(frozen=True)
 class DemoCounts:
-    """How many subjects of each kind."""
+    """The number of subjects of each kind."""
 
     normal: int = 160
     unlabeled_normal: int = 64
@@ -71,35 +71,38 @@ def write_demo(
     image_size: int = 192,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write the demo data below ``root``, or finish what an interrupted call began; a finished root is left alone.
+    """Write the demo data below ``root``, or complete what an interrupted call wrote; complete data is not changed.
 
-    Images are ``image_size`` pixels a side over a field of view of 216 mm. ``progress`` is told (done, total) after
-    each subject. A root with other settings is written anew if it is demo data of ours, else it is an error.
+    Images have ``image_size`` pixels per side over a field of view of 216 mm. ``progress`` is called with (done, total)
+    after each subject. Demo data with other settings is replaced.
+
+    Raises:
+        MedadError: ``root`` holds files that are not demo data, or nilearn is missing.
     """
     if image_size < 32:
         raise ValueError(f"image_size must be at least 32, got {image_size}")
     settings = {"version": VERSION, "seed": seed, "image_size": image_size, "counts": asdict(counts)}
     people = _people(seed, counts)
-    known = _claim(root, settings)
-    if (root / RECORD).is_file() and len(known) == len(people):
+    records = _claim(root, settings)
+    if (root / RECORD).is_file() and len(records) == len(people):
         shutil.rmtree(root / STATE, ignore_errors=True)
         return
     template: Template | None = None
     with _one_thread():
         for done, person in enumerate(people, start=1):
-            if person.id not in known:
+            if person.id not in records:
                 template = template or load_template()
-                known[person.id] = _write_person(root, person, template, seed, image_size)
+                records[person.id] = _write_person(root, person, template, seed, image_size)
             if progress is not None:
                 progress(done, len(people))
     _put(root, NOTICE_FILE, NOTICE.encode())
-    _put(root, RECORD, _json({**settings, "license": NOTICE, "studies": [known[person.id] for person in people]}))
+    _put(root, RECORD, _json({**settings, "license": NOTICE, "studies": [records[person.id] for person in people]}))
     shutil.rmtree(root / STATE)
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One torch thread: slices are small, and threads that wait for each other on a busy machine take times as long."""
+    """Limit torch to one thread: slices are small, and several threads are much slower on a busy machine."""
     import torch
 
     threads = torch.get_num_threads()
@@ -111,7 +114,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _people(seed: int, counts: DemoCounts) -> list[_Person]:
-    """Everyone, by subject number; the numbers are dealt at random."""
+    """Return all subjects in the order of their numbers, which are assigned at random."""
     groups = [
         ("normal", 0, counts.normal),
         ("unlabeled", 0, counts.unlabeled_normal),
@@ -125,7 +128,7 @@ def _people(seed: int, counts: DemoCounts) -> list[_Person]:
 
 
 def _write_person(root: Path, person: _Person, template: Template, seed: int, size: int) -> dict[str, Any]:
-    """Write one subject's files, then its record; returns the record."""
+    """Write the files of a subject and then its record; return the record."""
     rng = np.random.default_rng([seed, person.group, person.index])
     anatomy, receiver = rng.spawn(2)
     subject = draw_subject(template, anatomy, abnormal=person.label == 1, size=size)
@@ -153,26 +156,26 @@ def _write_person(root: Path, person: _Person, template: Template, seed: int, si
 
 
 def _claim(root: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Make ``root`` ours with these settings; the records of the subjects that it already holds, by id."""
+    """Record the settings in ``root``; return the records of its complete subjects by id. Raises MedadError."""
     if root.exists() and not root.is_dir():
         raise MedadError(f"{root} is a file; the demo data needs a folder")
-    found = _settings(root)
-    if found is None and root.is_dir() and any(path.name != STATE for path in root.iterdir()):
+    stored_settings = _settings(root)
+    if stored_settings is None and root.is_dir() and any(path.name != STATE for path in root.iterdir()):
         raise MedadError(f"{root} holds other files and no demo data of ours; choose a new or empty folder")
-    if found is not None and found != settings:
+    if stored_settings is not None and stored_settings != settings:
         _clear(root)
-    known = {record["id"]: record for record in _records(root) if _is_whole(root, record)}
-    if not (root / RECORD).is_file() or len(known) < sum(settings["counts"].values()):
+    records = {record["id"]: record for record in _records(root) if _is_whole(root, record)}
+    if not (root / RECORD).is_file() or len(records) < sum(settings["counts"].values()):
         _put(root, f"{STATE}/settings.json", _json(settings))
-    return known
+    return records
 
 
 def _settings(root: Path) -> dict[str, Any] | None:
-    """The settings that ``root`` was written with, or None if it is no demo data."""
+    """Return the settings that ``root`` was written with, or None if it does not hold demo data."""
     for path in (root / RECORD, root / STATE / "settings.json"):
-        held = _read(path)
-        if held is not None and {"version", "seed", "image_size", "counts"} <= held.keys():
-            return {key: held[key] for key in ("version", "seed", "image_size", "counts")}
+        content = _read(path)
+        if content is not None and {"version", "seed", "image_size", "counts"} <= content.keys():
+            return {key: content[key] for key in ("version", "seed", "image_size", "counts")}
     return None
 
 
@@ -184,14 +187,14 @@ def _records(root: Path) -> Iterator[dict[str, Any]]:
 
 
 def _is_whole(root: Path, record: dict[str, Any]) -> bool:
-    wanted = [*record["files"], record["mask"]]
-    return all((root / path).is_file() for path in wanted if path is not None)
+    paths = [*record["files"], record["mask"]]
+    return all((root / path).is_file() for path in paths if path is not None)
 
 
 def _clear(root: Path) -> None:
-    """Remove what we wrote, by our own names only; the settings go last, so that an interrupted clearing is resumed."""
-    held = _settings(root)
-    _put(root, f"{STATE}/settings.json", _json(held or {}))
+    """Remove demo data by the names of its files; the settings stay, so that an interrupted removal is resumed."""
+    settings = _settings(root)
+    _put(root, f"{STATE}/settings.json", _json(settings or {}))
     (root / RECORD).unlink(missing_ok=True)
     (root / NOTICE_FILE).unlink(missing_ok=True)
     for path in root.iterdir():
@@ -207,12 +210,12 @@ def _json(value: dict[str, Any]) -> bytes:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        held = read_json(path)
+        content = read_json(path)
     except ParseError:
         return None
-    return held if isinstance(held, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def _put(root: Path, name: str, content: bytes) -> None:
-    """Write the whole file ``root/name`` or none; what an interruption leaves behind lies in the state folder."""
+    """Write the file ``root/name`` atomically."""
     write_bytes(root / name, content)

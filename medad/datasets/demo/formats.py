@@ -1,7 +1,7 @@
-"""One demo subject as the files of a scanner: a DICOM MR instance or a NIfTI volume, and the lesion's mask.
+"""Encode a demo subject as a DICOM MR instance or a NIfTI volume, and the lesion's mask.
 
-The person is invented and the identifying tags are filled on purpose, so that tests can look for them in outputs.
-Every file is a pure function of its arguments: the same call gives the same bytes.
+The person is invented. The identifying tags are filled on purpose, so that tests can search for them in outputs. Every
+file is a pure function of its arguments: the same call gives the same bytes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Scan:
 
 
 def digitize(subject: Subject, rng: np.random.Generator) -> Scan:
-    """Receiver gain, rounding to 12 bits, and the window a scanner would suggest (1st to 99.5th percentile)."""
+    """Apply the receiver gain, round to 12 bits, and set the window of a scanner (1st to 99.5th percentile)."""
     slope = round(float(rng.uniform(*SLOPE)), 4)
     intercept = round(-slope * int(rng.integers(*OFFSET)), 4)
     values = subject.image * float(rng.uniform(*GAIN))
@@ -52,24 +52,24 @@ def digitize(subject: Subject, rng: np.random.Generator) -> Scan:
 
 
 def dicom_bytes(scan: Scan, number: int, seed: int) -> bytes:
-    """MR Image Storage, explicit VR little endian: anterior at the top, the patient's right on the left."""
+    """Encode as MR Image Storage, explicit VR little endian: anterior at the top, the patient's right on the left."""
     buffer = io.BytesIO()
     _instance(scan, number, seed).save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
 def nifti_bytes(scan: Scan) -> bytes:
-    """The image as .nii.gz: int16 with slope and intercept, (X, Y, 1), RAS, millimeters."""
+    """Encode the image as .nii.gz: int16 with slope and intercept, (X, Y, 1), RAS, millimeters."""
     return _nifti(_ras(scan.stored.astype(np.int16)), scan, (scan.slope, scan.intercept))
 
 
 def nifti_mask_bytes(scan: Scan) -> bytes:
-    """The mask as .nii.gz: uint8 0 or 1 on the image's own grid."""
+    """Encode the mask as .nii.gz: uint8 0 or 1 on the grid of the image."""
     return _nifti(_ras(scan.mask.astype(np.uint8)), scan, (1.0, 0.0))
 
 
 def png_mask_bytes(scan: Scan) -> bytes:
-    """The mask as PNG, 8-bit 0 or 255, on the grid of the DICOM pixels."""
+    """Encode the mask as PNG, 8-bit 0 or 255, on the grid of the DICOM pixels."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -78,7 +78,7 @@ def png_mask_bytes(scan: Scan) -> bytes:
 
 
 def _ras(image: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Rows A->P and columns R->L, (H, W) -> x toward the right, y toward the front, (W, H, 1)."""
+    """Turn (H, W), rows A->P and columns R->L, into (W, H, 1) in RAS: x toward the right, y toward the front."""
     return np.ascontiguousarray(image[::-1, ::-1].T[..., None])
 
 
@@ -116,7 +116,7 @@ def _instance(scan: Scan, number: int, seed: int) -> Dataset:
 
 
 def _identity(number: int, seed: int) -> dict[str, Any]:
-    """Patient, study, series and equipment: an invented person, the same for the same seed and number."""
+    """Return the tags of patient, study, series and equipment: an invented person who depends on seed and number."""
     from pydicom.uid import generate_uid
 
     rng = np.random.default_rng([seed, number])
@@ -149,9 +149,9 @@ def _identity(number: int, seed: int) -> dict[str, Any]:
 
 
 def _acquisition(scan: Scan) -> dict[str, Any]:
-    """Geometry in LPS, where x and y have the opposite sign of RAS, and the sequence."""
+    """Return the tags of the geometry in LPS, where x and y have the opposite sign of RAS, and of the sequence."""
     rows, columns = scan.stored.shape
-    left = _decimal(-TEMPLATE_CENTER_MM[0] + _corner(columns, scan.spacing_mm))
+    left_edge = _decimal(-TEMPLATE_CENTER_MM[0] + _corner(columns, scan.spacing_mm))
     back = _decimal(-TEMPLATE_CENTER_MM[1] + _corner(rows, scan.spacing_mm))
     return {
         "ImageType": ["DERIVED", "SECONDARY", "OTHER"],
@@ -160,7 +160,7 @@ def _acquisition(scan: Scan) -> dict[str, Any]:
         "PatientPosition": "HFS",
         "PositionReferenceIndicator": "",
         "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
-        "ImagePositionPatient": [left, back, _decimal(scan.level_mm)],
+        "ImagePositionPatient": [left_edge, back, _decimal(scan.level_mm)],
         "SliceLocation": _decimal(scan.level_mm),
         "SliceThickness": SLICE_THICKNESS_MM,
         "PixelSpacing": [_decimal(scan.spacing_mm)] * 2,
@@ -199,5 +199,5 @@ def _pixels(scan: Scan) -> dict[str, Any]:
 
 
 def _decimal(value: float) -> float:
-    """``value`` short enough for DICOM's decimal strings of 16 characters, to 0.1 micrometer."""
+    """Return ``value`` rounded to 0.1 micrometer, which fits DICOM's decimal strings of 16 characters."""
     return round(value, 4)

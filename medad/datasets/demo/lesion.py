@@ -1,9 +1,9 @@
-"""A random lesion: a smooth, irregular blob of brighter or darker tissue with a soft edge.
+"""Draw a random lesion: a smooth, irregular blob of brighter or darker tissue with a soft edge.
 
-Bright on T1 stands for subacute blood, fat, protein or enhancement; dark for edema, infarct, demyelination or
-low-grade tumor. The lesion changes tissue only (not CSF) and does not push its surroundings aside. The ranges were
-chosen by eye, and so that neither maximum intensity nor PCA reconstruction finds the lesions (AUC under 0.7): really
-bright lesions, such as fat or fresh methemoglobin, are left out for that reason.
+Bright on T1 stands for subacute blood, fat, protein or enhancement; dark for edema, infarct, demyelination or low-grade
+tumor. The lesion changes tissue only (not CSF) and does not displace its surroundings. The ranges were chosen visually,
+and so that neither maximum intensity nor PCA reconstruction detects the lesions (AUC under 0.7). Very bright lesions,
+such as fat or fresh methemoglobin, are therefore excluded.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Lesion:
 
 
 def draw_lesion(positions: Array, tissue: Array, rng: np.random.Generator) -> tuple[Array, NDArray[np.bool_], Lesion]:
-    """What to add to the image (H, W), the mask (H, W) where that is above half of its peak, and the facts.
+    """Return the lesion to add to the image (H, W), its mask (H, W) at half of the peak, and its parameters.
 
     ``positions`` is (3, H, W) in RAS mm, ``tissue`` (H, W) is the probability of gray or white matter in 0..1.
     """
@@ -50,7 +50,7 @@ def draw_lesion(positions: Array, tissue: Array, rng: np.random.Generator) -> tu
 
 
 def _center(positions: Array, tissue: Array, diameter: float, rng: np.random.Generator) -> Array:
-    """A random place in brain tissue, (3,) RAS mm; most of a disk of half the diameter around it is tissue."""
+    """Return a random position (3,), RAS mm, whose surrounding disk of half the diameter is mostly brain tissue."""
     from scipy.ndimage import gaussian_filter
 
     spacing = float(abs(positions[0, 0, 1] - positions[0, 0, 0]))
@@ -63,7 +63,7 @@ def _center(positions: Array, tissue: Array, diameter: float, rng: np.random.Gen
 
 
 def _blob(positions: Array, center: Array, radius: float, rng: np.random.Generator) -> Array:
-    """Soft disk with a wavy outline, (H, W) in 0..1, one half on the outline whose mean radius is ``radius`` mm."""
+    """Return a soft disk with a wavy outline of mean radius ``radius`` mm, (H, W) in 0..1, 0.5 on the outline."""
     x, y = positions[0] - center[0], positions[1] - center[1]
     angle, outline = np.arctan2(y, x), np.ones_like(x)
     for order, largest in LOBES:
@@ -74,7 +74,7 @@ def _blob(positions: Array, center: Array, radius: float, rng: np.random.Generat
 
 
 def _texture(positions: Array, center: Array, diameter: float, rng: np.random.Generator) -> Array:
-    """Uneven inside: a plane wave of about the lesion's size, (H, W) in 0.8..1."""
+    """Return an uneven texture: a plane wave of about the lesion's size, (H, W) in 0.8..1."""
     heading, phase = rng.uniform(0, 2 * np.pi, size=2)
     along = (positions[0] - center[0]) * np.cos(heading) + (positions[1] - center[1]) * np.sin(heading)
     return np.asarray(0.9 + 0.1 * np.cos(2 * np.pi * along / diameter + phase), dtype=np.float32)

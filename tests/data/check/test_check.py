@@ -91,7 +91,7 @@ def test_one_image_with_two_labels(ward: Callable[..., Path], tmp_path: Path) ->
 def test_patients_that_nobody_knows_are_said(ward: Callable[..., Path]) -> None:
     found = checked(ward("0.png,normal\n1.png,normal", "file,role"))
     assert found.defects == []
-    assert found.notes == ["2 of 2 rows name no patient: whether one is on two sides cannot be told"]
+    assert found.notes == ["2 of 2 rows name no patient: a patient on both sides cannot be detected"]
 
 
 def test_slices_and_masks(ward: Callable[..., Path], tmp_path: Path) -> None:
