@@ -114,7 +114,7 @@ def _reading_of(instances: Sequence[Instance], settings: ReadSettings, notes: li
     """Return the record of the reading."""
     first, rules = instances[0], [frame.rule for instance in instances for frame in instance.frames]
     stored, rule = first.stored, rules[0]
-    all_frames_have_planes = all(frame.plane is not None for instance in instances for frame in instance.frames)
+    have_planes = all(frame.plane is not None for instance in instances for frame in instance.frames)
     is_gray_level = settings.voi == "published" or (settings.voi == "window" and stored.photometric.startswith("MONO"))
     several = len({(r.slope, r.intercept, r.voi if isinstance(r.voi, Window) else None) for r in rules}) > 1
     return begin(
@@ -133,8 +133,7 @@ def _reading_of(instances: Sequence[Instance], settings: ReadSettings, notes: li
         bits=[stored.bits, stored.allocated] if first.palette is None else [first.palette.bits] * 2,
         signed=stored.signed,
         color=None if first.channels == 1 else "RGB",
-        all_frames_have_planes=all_frames_have_planes
-        and (len(rules) == 1 or len(instances) > 1 or first.placed_frames),
+        placed=have_planes and (len(rules) == 1 or len(instances) > 1 or first.placed_frames),
         orientation={"source": "as acquired", "given": "as acquired"},
         value_range=[0.0, GRAY_MAX] if is_gray_level else None,
         assumed=notes,
