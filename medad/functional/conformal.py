@@ -58,10 +58,8 @@ def least_normals(alpha: float) -> int:
 def false_alarm_range(n: int, alpha: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the range that contains a model's false-alarm rate with probability ``confidence``.
 
-        ``n`` is the number of held-out normals, whose scores have no ties.
-    --
-
-        The rate follows a beta distribution with parameters k and n + 1 - k, k = floor(alpha (n + 1)) (Vovk, 2012).
+    ``n`` is the number of held-out normals, whose scores have no ties. The rate follows a beta distribution with
+    parameters k and n + 1 - k, where k = floor(alpha (n + 1)) (Vovk, 2012).
     """
     rank = _rank(n, alpha)
     if rank < 1:
