@@ -63,6 +63,7 @@ def pairs_of(table: Path) -> list[list[str]]:
 def test_methods_are_compared_by_their_chosen_scores_or_with_a_baseline(bench: Path) -> None:
     assert compare(bench, "--by", "method").exit_code == 0
     assert pairs_of(bench / "comparisons.csv") == [["ddad/ae:inter", "ddad/memae:inter"]]
+    (bench / "more").mkdir()
     done = compare(bench, "--by", "method", "--baseline", "ddad/ae:rec", "--table", bench / "more" / "table.csv")
     assert done.exit_code == 0, done.output
     table = pd.read_csv(bench / "more" / "table.csv")

@@ -34,4 +34,4 @@ def test_a_bench_ends_with_a_page_of_its_numbers_and_cases(tmp_path: Path) -> No
     assert all(name in page for name in ids)
     tested = pd.read_csv(out / "report" / "false_alarms.csv")
     assert set(tested["n_calibration"]) == {20}
-    assert len(pd.read_csv(out / "report" / "comparisons.csv")) == 1
+    assert len(pd.read_csv(out / "report" / "comparisons.csv")) == 2  # AUC and AP

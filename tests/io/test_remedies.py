@@ -17,7 +17,7 @@ from medad.cli import app
 from medad.io import ReadSettings, UnreadableImage, read_picture
 
 FILES = sorted(Path(medad.__file__).parent.rglob("*.py"))
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+OPTION = re.compile(r"(?<!var\()(?<![\w-])--[a-z][a-z-]+")
 SETTINGS = set(ReadSettings.model_fields)
 
 
@@ -62,7 +62,8 @@ def test_no_remedy_for_a_file_names_what_only_a_program_can_set() -> None:
 
 
 def test_every_option_that_the_package_names_is_one_of_a_command() -> None:
-    others = {"--backend-store-uri", "--head"}  # of 'mlflow server' and 'ray start'
+    of_git = {"--error-unmatch", "--porcelain", "--untracked-files"}
+    others = {"--backend-store-uri", "--head", *of_git}  # of 'mlflow server' and 'ray start'
     known = set().union(*options().values()) | others
     for path in FILES:
         if "cli" in path.parts:

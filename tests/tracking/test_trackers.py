@@ -338,7 +338,7 @@ def test_a_run_at_work_is_not_taken_nor_called_dead(tmp_path: Path) -> None:
 
 
 def test_a_store_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrackingError, match=r"cannot track in 'nothing://x'.*--no-tracking"):
+    with pytest.raises(TrackingError, match=r"cannot track in 'nothing://x'.*--tracking-uri"):
         open_tracker("nothing://x", "tests", tmp_path)
 
 

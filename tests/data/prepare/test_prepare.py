@@ -241,8 +241,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 if __name__ == "__main__":
-    from data.test_prepare import toy
-    from medad.data.prepare import prepare
+    from data.prepare.test_prepare import toy
+    from medad.data.prepare.prepare import prepare
     from medad.registry import datasets
     datasets.register("toy")(toy())
     print(prepare("toy", Path(sys.argv[1]), Path(sys.argv[2]), workers=2).kept)
@@ -253,7 +253,7 @@ def test_killed_half_way_and_started_again_it_ends_with_the_same_bytes(raw: Path
     big = write_raw(tmp_path / "big", 600, 40)
     whole = prepare("toy", big, tmp_path / "whole", workers=1)
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[1])))
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parents[2])))
     command = [sys.executable, str(script), str(big), str(tmp_path / "killed")]
     process = subprocess.Popen(command, start_new_session=True)
     images = tmp_path / "killed" / "Toy" / "images"
