@@ -13,9 +13,9 @@ from medad.backbones import NONE
 from medad.backbones._weights import digest, locate, read
 from medad.backbones.base import Backbone, BackboneError, built
 from medad.functional.collaboration import feature_discrepancy
+from medad.functional.imagenet import MEAN, STD
 
 log = logging.getLogger(__name__)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's RGB images in [0, 1]
 
 
 Features = list[Tensor]  # (B, C, h, w) for each scale, fine to coarse
