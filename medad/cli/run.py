@@ -42,6 +42,7 @@ def run(
     grid, manifest, planned_experiment = _planned(pipeline, settings)
     device = common.start(threads, device)
     from medad.data.loading import Loader
+    from medad.data.study_cache import default_cache
     from medad.experiments.clinical import Clinical, run_clinical
     from medad.experiments.normal_reference import check_choices
     from medad.registry import methods
@@ -52,7 +53,7 @@ def run(
     clinical = Clinical(
         planned_experiment,
         manifest,
-        Loader(planned_experiment.settings, device),
+        Loader(planned_experiment.settings, device, cache=default_cache()),
         out,
         tracked.tracker,
         name,
