@@ -25,7 +25,8 @@ from medad.functional.density_ratio import (
     Floats,
     Ints,
     bootstrap_groups,
-    cross_validated_auc,
+    choose_strength,
+    cross_validated_aucs,
     fit_ratio,
     whitening,
 )
@@ -177,13 +178,13 @@ class Ratio(Method):
 
     def _fit_ratio(self, features: Floats, labels: Ints, groups: Ints, seed: int, track: Track) -> None:
         settings = self.settings
-        aucs = cross_validated_auc(features, labels, groups, settings.strengths, settings.folds, seed)
-        judged = [auc for auc in aucs if np.isfinite(auc)]
-        place = aucs.index(max(judged)) if judged else len(aucs) // 2
+        aucs = cross_validated_aucs(features, labels, groups, settings.strengths, settings.folds, seed)
+        place = choose_strength(aucs)
         strength = settings.strengths[place]
-        if judged:
-            track("ratio/archive_auc", aucs[place], 0)
-            log.info("archive against normals, held-out patients: AUC %.3f with C = %g", aucs[place], strength)
+        if aucs.size:
+            auc = float(aucs[place].mean())
+            track("ratio/archive_auc", auc, 0)
+            log.info("archive against normals, held-out patients: AUC %.3f with C = %g", auc, strength)
         track("ratio/strength", strength, 0)
         random = np.random.default_rng(seed)
         members = []

@@ -15,7 +15,8 @@ from medad.cli import app
 from medad.datasets.demo import files
 from medad.datasets.demo.files import DemoCounts
 
-OPTIONS = [
+SETTINGS = {**FAST, "calibration": 0.5, "backbone": "resnet18", "weights": "none"}
+OPTIONS = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
     part
     for key, value in {**FAST, "calibration": 0.5, "backbone": "resnet18", "weights": "none"}.items()
     for part in ("--set", f"{key}={value}")
