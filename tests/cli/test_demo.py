@@ -17,10 +17,6 @@ from medad.datasets.demo.files import DemoCounts
 
 SETTINGS = {**FAST, "calibration": 0.5, "backbone": "resnet18", "weights": "none"}
 OPTIONS = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
-    part
-    for key, value in {**FAST, "calibration": 0.5, "backbone": "resnet18", "weights": "none"}.items()
-    for part in ("--set", f"{key}={value}")
-]
 PATIENT_TAGS = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "StudyInstanceUID")
 PATIENT_TAGS += ("SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
 
