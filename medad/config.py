@@ -134,6 +134,9 @@ class Pipeline(Strict):
     variants: dict[Name, dict[Name, Any]] = {}  # of an ablation: the settings of each variant by its name
     data: str | None = Field(None, description="the manifest of an experiment of stages")
     stages: tuple[Literal["check", "train", "evaluate", "report", "register"], ...] = ()
+    candidate: Name | None = Field(
+        None, description="the method whose model the stage register registers; null: the first of methods"
+    )
     registration: Literal["always", "if_separates", "never"] = Field(
         "always",
         description="whether the stage register makes the model a candidate: if_separates refuses one that the test "

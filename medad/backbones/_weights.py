@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from medad.backbones import IMAGENET
 from medad.backbones.base import Backbone, BackboneError, Source
@@ -80,3 +80,12 @@ def digest(path: Path) -> str:
     """Return the first 16 hex digits of the file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def weights_digest(network: nn.Module) -> str:
+    """Return a digest of the names and values of a network's parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]

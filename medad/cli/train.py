@@ -56,6 +56,7 @@ def train(
     planned_experiment, store = _planned(pipeline, network, seed, settings, dataset, own_data)
     device = common.start(threads, device)
     from medad.data.loading import Loader
+    from medad.data.study_cache import default_cache
     from medad.experiments.normal_reference import check_choices
     from medad.experiments.train import train_one, training_set
     from medad.registry import methods
@@ -69,7 +70,7 @@ def train(
         planned_experiment,
         data,
         source,
-        Loader(planned_experiment.settings, device, skip_unreadable),
+        Loader(planned_experiment.settings, device, skip_unreadable, cache=default_cache()),
         out,
         tracked.tracker,
     )

@@ -14,7 +14,10 @@ from monai.transforms import Transform
 from torch import Tensor
 
 from medad.config import Settings
+from medad.data.cached_features import CachedFeatures
 from medad.data.profile import Facts, facts_of
+from medad.data.study_cache import StudyCache
+from medad.data.study_features import Extract
 from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
 from medad.io import UnreadableImage, read_image
 from medad.io.masks import Grid, read_mask
@@ -121,8 +124,10 @@ class Loader:
         device: torch.device | str = "cpu",
         skip_unreadable: bool = False,
         keep_bytes: int = KEPT_BYTES,
+        cache: StudyCache | None = None,
     ) -> None:
         self.settings = settings
+        self._cache = cache
         self._prepare = Prepare(settings)
         self.device = device
         self.skip_unreadable = skip_unreadable
@@ -162,6 +167,16 @@ class Loader:
                     slices = read[_key(study)].slices
                     most = max(most, len(slices))
                     yield study, slices.to(self.device)
+
+    def features(
+        self, studies: Sequence[Study], extract: Extract, *, name: str, block: int
+    ) -> list[tuple[Study, Tensor]]:
+        """Return each study that can be read with the features (N, D) of its N slices, on the CPU, in order.
+
+        What was computed under this ``name`` before is read from the cache. Raises UnreadableStudies.
+        """
+        cached = CachedFeatures(self._cache, self.settings, str(torch.device(self.device).type))
+        return cached.compute(studies, extract, self.stream, self._facts, self._pixels, name=name, block=block)
 
     def facts(self, studies: Sequence[Study]) -> list[Facts]:
         """Return the facts of those of ``studies`` that have been read; read all of them where none has been."""

@@ -38,10 +38,12 @@ def evaluate_one(
     tracker: Tracker,
     evaluation: Evaluation,
     parent: Path | None = None,
+    run_name: str = "evaluate",
 ) -> list[dict[str, Any]]:
     """Evaluate the ``model`` of ``folder`` on the test studies of ``pools``; write all results to ``out``.
 
-    A finished evaluation with the same settings is reused. Results of another model or other data are not overwritten.
+    ``run_name`` is the name of the run in MLflow. A finished evaluation with the same settings is reused. Results of
+    another model or other data are not overwritten.
 
     Returns:
         The result rows, one for each score.
@@ -56,7 +58,7 @@ def evaluate_one(
     identity = {"model": model.digest, "dataset": dataset, "data": pools.digest()}
     experiment = Experiment(dataset, model.card.method, model.method.settings, model.card.seed, evaluation)
     earlier_rows = _earlier_rows(out, identity, evaluation)
-    with tracker.run("evaluate", out, parent) as run:
+    with tracker.run(run_name, out, parent) as run:
         run.params({"dataset": dataset, "digest": pools.digest(), "test": len(studies), "model": model.digest})
         run.params({"method": model.card.method, "seed": model.card.seed, **model.card.settings})
         run.data(dataset, pools.digest(), "testing", {"studies": len(studies)})

@@ -86,8 +86,11 @@ def train_one(
     out: Path,
     tracker: Tracker,
     parent: Path | None = None,
+    run_name: str = "train",
 ) -> Path:
     """Train a model, write it to ``out``/model and return that folder; a model of the same experiment is reused.
+
+    ``run_name`` is the name of the run in MLflow.
 
     Raises:
         ModelError: the folder contains a model of another experiment.
@@ -97,7 +100,7 @@ def train_one(
     if trained:
         _check_same(folder, experiment, source)
         log.info("%s is trained already", folder)
-    with tracker.run("train", out, parent) as run:
+    with tracker.run(run_name, out, parent) as run:
         run.params({**experiment.describe(), **source})
         if not trained:
             train_model(experiment, data, loader, folder, run, source)

@@ -37,28 +37,44 @@ def fit_ratio(features: Floats, from_archive: Ints, strength: float) -> LinearRa
     return LinearRatio(model.coef_[0].astype(np.float64), float(model.intercept_[0]))
 
 
-def cross_validated_auc(
+def cross_validated_aucs(
     features: Floats, from_archive: Ints, groups: Ints, strengths: Sequence[float], folds: int, seed: int
-) -> list[float]:
-    """Return for each of ``strengths`` the AUC of archive against normal on held-out groups (patients).
+) -> Floats:
+    """Return the AUC (S, F) of archive against normal for each of S ``strengths`` on F folds of held-out groups.
 
-    No group is on both sides of a fold, and no disease label is used. Folds with a single class are skipped; the AUC is
-    NaN if no fold remains.
+    No group (patient) is on both sides of a fold, and no disease label is used. Folds with a single class are left out,
+    so F may be 0.
     """
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GroupKFold
 
     folds = min(folds, len(np.unique(groups)))
-    if folds < 2:
-        return [float("nan")] * len(strengths)
-    aucs: list[list[float]] = [[] for _ in strengths]
-    for train, test in GroupKFold(folds, shuffle=True, random_state=seed).split(features, from_archive, groups):
+    aucs: list[list[float]] = []
+    parts = (
+        GroupKFold(folds, shuffle=True, random_state=seed).split(features, from_archive, groups) if folds > 1 else ()
+    )
+    for train, test in parts:
         if len(np.unique(from_archive[train])) < 2 or len(np.unique(from_archive[test])) < 2:
             continue
-        for place, strength in enumerate(strengths):
-            ratio = fit_ratio(features[train], from_archive[train], strength)
-            aucs[place].append(float(roc_auc_score(from_archive[test], features[test] @ ratio.weights)))
-    return [float(np.mean(values)) if values else float("nan") for values in aucs]
+        ratios = [fit_ratio(features[train], from_archive[train], strength) for strength in strengths]
+        aucs.append([float(roc_auc_score(from_archive[test], features[test] @ ratio.weights)) for ratio in ratios])
+    return np.array(aucs).reshape(-1, len(strengths)).T
+
+
+def choose_strength(aucs: Floats) -> int:
+    """Return which of S strengths, sorted from strong to weak regularization, to use, given their AUCs (S, F).
+
+    It is the strongest regularization whose mean AUC is within one standard error of the best mean: the best mean alone
+    is decided by noise (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984, section 3.4.3).
+    Without folds it is the middle one.
+    """
+    count, folds = aucs.shape
+    if not folds:
+        return count // 2
+    means = aucs.mean(axis=1)
+    best = int(means.argmax())
+    error = float(aucs[best].std(ddof=1)) / folds**0.5 if folds > 1 else 0.0
+    return int(np.flatnonzero(means >= means[best] - error)[0])
 
 
 def bootstrap_groups(groups: Ints, rng: np.random.Generator) -> Ints:

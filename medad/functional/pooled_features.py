@@ -38,3 +38,21 @@ def spread_over_positions(maps: Sequence[Tensor], weights: Tensor) -> list[Tenso
         at_maxima.scatter_add_(1, positions, values * part * area)
         contributions[scale] = contributions[scale] + at_maxima.view_as(contributions[scale])
     return [contribution[:, None] for contribution in contributions]
+
+
+def spread_mean_over_positions(mean_maps: Sequence[Tensor], mean_features: Tensor, weights: Tensor) -> list[Tensor]:
+    """Return the mean over images of :func:`spread_over_positions`, one map (1, 1, h_s, w_s) for each scale.
+
+    ``mean_maps`` (C_s, h_s, w_s) and ``mean_features`` (D,) are means over the images. The position of a maximum
+    differs between images, so the part of the maxima is spread evenly.
+    """
+    weights = weights.to(mean_features)
+    channels = [mean_map.shape[0] for mean_map in mean_maps]
+    parts = torch.split(weights, [*channels, *channels[:SCALES]])
+    of_maxima = torch.split(mean_features, [*channels, *channels[:SCALES]])[len(channels) :]
+    spread = [
+        torch.einsum("chw,c->hw", mean_map.to(weights), part) for mean_map, part in zip(mean_maps, parts, strict=False)
+    ]
+    for scale, (part, maxima) in enumerate(zip(parts[len(channels) :], of_maxima, strict=True)):
+        spread[scale] = spread[scale] + part @ maxima
+    return [contribution[None, None] for contribution in spread]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -27,6 +27,15 @@ class Load(Protocol):
 
     def stream(self, studies: Sequence[Study], images: int) -> Iterator[tuple[Study, Tensor]]:
         """Yield each study that can be read and its images on ``device``, about ``images`` in memory at a time."""
+
+    def features(
+        self, studies: Sequence[Study], extract: Callable[[Tensor], Tensor], *, name: str, block: int
+    ) -> list[tuple[Study, Tensor]]:
+        """Return each study that can be read with what ``extract`` gives for its N images, (N, D) on the CPU, in order.
+
+        ``extract`` gets batches of exactly ``block`` images; the last is padded. Features that were computed under this
+        ``name`` before may be read from a cache, so the name must hold everything that they depend on.
+        """
 
 
 class Method(nn.Module, ABC):

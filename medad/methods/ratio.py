@@ -19,18 +19,20 @@ from torch import Generator, Tensor
 from torch.nn.functional import interpolate
 
 from medad.backbones import NONE
-from medad.backbones._weights import locate, read
+from medad.backbones._weights import locate, read, weights_digest
 from medad.backbones.base import Backbone, built
 from medad.functional.density_ratio import (
     Floats,
     Ints,
     bootstrap_groups,
-    cross_validated_auc,
+    choose_strength,
+    cross_validated_aucs,
     fit_ratio,
     whitening,
 )
 from medad.functional.imagenet import normalize_for_imagenet
-from medad.functional.pooled_features import SCALES, pool_features, spread_over_positions
+from medad.functional.pooled_features import pool_features, spread_mean_over_positions, spread_over_positions
+from medad.functional.position_moments import PositionMoments
 from medad.functional.smoothing import gaussian
 from medad.methods._ratio_settings import RatioSettings
 from medad.methods.base import Load, Method
@@ -43,6 +45,9 @@ from medad.types import Scored, Study, TrainingSet
 log = logging.getLogger(__name__)
 LEAST_SCALE = 1e-6  # a feature with a smaller standard deviation is not scaled
 LEAST_POSITION_SCALE = 0.1  # of a map's mean spread; constant borders would make any change infinite
+MAP_NORMALS = 256  # normal studies that the mean and the spread at each position of a map are estimated from
+IN_CACHE = 2  # images in a pass through the backbone on a CPU: with 16, EfficientNet-lite0 took twice the time
+FEATURES = 1  # version of the pooled features; part of their name in the cache
 TITLES = {
     "ratio": "log ratio of archive to normal density of frozen features",
     "near": "distance from the normals in frozen features",
@@ -51,14 +56,10 @@ TITLES = {
 
 @dataclass(frozen=True)
 class _Features:
-    """The features (N, D) of N images after one pass through the backbone, and the patient of each (``groups``).
+    """The features (N, D) of N images, and the patient of each, or the study where no patient is known."""
 
-    ``moments`` are for each scale the means (C, h, w) of the maps and of their squares, over the images.
-    """
-
-    features: Floats
+    values: Floats
     groups: list[str]
-    moments: list[tuple[Tensor, Tensor]]
 
 
 @methods.register("ratio")
@@ -82,6 +83,7 @@ class Ratio(Method):
         super().__init__(settings)
         self._architecture: Backbone = backbones.get(settings.backbone)
         self.backbone = built(self._architecture, Generator().manual_seed(0), trunk=True).requires_grad_(False)
+        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it
         self.eval()
         with torch.inference_mode():
             maps = self.backbone(torch.zeros(1, 3, settings.size, settings.size))
@@ -103,6 +105,11 @@ class Ratio(Method):
     def scores(self) -> dict[str, str]:
         """Return the names and titles of the scores."""
         return TITLES if self.settings.use_archive else {"near": TITLES["near"]}
+
+    @property
+    def primary(self) -> str:
+        """Return the score "ratio", or "near" if there is no archive to compare with."""
+        return next(iter(self.scores))
 
     def rehearse(self, allow_download: bool = False) -> None:
         """Check that the file of the backbone's weights exists and fits. Raises BackboneError."""
@@ -127,57 +134,57 @@ class Ratio(Method):
         else:
             log.warning("weights=none: the frozen network is random. This serves tests, its results say nothing")
         self.to(load.device)
-        normal = self._read(data.normal, load, "extract features of normals")
-        if len(normal.features) < 2:
-            raise TrainingError(f"the spread of normal images needs at least 2 of them, got {len(normal.features)}")
-        archive = self._read(data.unlabeled, load, "extract features of the archive") if settings.use_archive else None
-        features = normal.features if archive is None else np.concatenate([normal.features, archive.features])
+        normal = self._features(data.normal, load)
+        if len(normal.values) < 2:
+            raise TrainingError(f"the spread of normal images needs at least 2 of them, got {len(normal.values)}")
+        archive = self._features(data.unlabeled, load) if settings.use_archive else None
+        features = normal.values if archive is None else np.concatenate([normal.values, archive.values])
         center, scale = features.mean(axis=0), features.std(axis=0)
         scale[scale < LEAST_SCALE] = 1.0
         self._fill(center=center, scale=scale)
         if archive is not None:
             groups = np.unique([*normal.groups, *archive.groups], return_inverse=True)[1]
-            labels = np.repeat([0, 1], [len(normal.features), len(archive.features)])
+            labels = np.repeat([0, 1], [len(normal.values), len(archive.values)])
             self._fit_ratio((features - center) / scale, labels, groups, rng.initial_seed() % 2**32, track)
-            self._center_maps(normal)
-        mean, whitener = whitening((normal.features - center) / scale)
+        mean, whitener = whitening((normal.values - center) / scale)
         self._fill(normal_center=mean, whitener=whitener)
-        for place, (first, second) in enumerate(normal.moments):
-            spread = (second - first**2).clamp_min(0).sqrt()
-            least = spread.mean() * LEAST_POSITION_SCALE + LEAST_SCALE
-            self._fill(**{f"position_mean_{place}": first, f"position_scale_{place}": spread.clamp_min(least)})
+        self._fit_maps(data.normal, normal.values.mean(axis=0), load)
         self.eval()
 
-    def _read(self, studies: Sequence[Study], load: Load, task: str) -> _Features:
-        """Pass the images of ``studies`` through the backbone once."""
-        vectors: list[Tensor] = []
-        groups: list[str] = []
-        sums: list[tuple[Tensor, Tensor]] = []
-        with progress(task, len(studies)) as advance, torch.inference_mode():
-            for study, images in load.stream(studies, self.settings.batch_size):
+    def _features(self, studies: Sequence[Study], load: Load) -> _Features:
+        """Return the pooled features of the images of ``studies``."""
+        block = self.settings.batch_size
+        name = f"pooled {FEATURES} {self.settings.architecture} {weights_digest(self.backbone)} {block}"
+        pooled = load.features(studies, lambda images: pool_features(self._maps(images)), name=name, block=block)
+        groups = [study.patient or f"study {study.id}" for study, values in pooled for _ in values]
+        return _Features(torch.cat([values for _, values in pooled]).double().numpy(), groups)
+
+    def _fit_maps(self, normal: Sequence[Study], mean_features: Floats, load: Load) -> None:
+        """Store the mean and the spread of the normals' feature maps, and the part that they add to a linear score."""
+        step = max(1, len(normal) // MAP_NORMALS)
+        moments = PositionMoments()
+        studies = normal[::step][:MAP_NORMALS]
+        with progress("describe the normals' maps", len(studies)) as advance, torch.inference_mode():
+            for _, images in load.stream(studies, self.settings.batch_size):
                 for batch in torch.split(images, self.settings.batch_size):
-                    maps = self._maps(batch.to(self.center.device))
-                    vectors.append(pool_features(maps).cpu())
-                    new = [
-                        (feature_map.double().sum(dim=0), feature_map.double().square().sum(dim=0))
-                        for feature_map in maps
-                    ]
-                    sums = [(a + c, b + d) for (a, b), (c, d) in zip(sums, new, strict=True)] if sums else new
-                groups += [study.patient or f"study {study.id}"] * len(images)
+                    moments.add(self._maps(batch))
                 advance(1)
-        count = len(groups)
-        features = torch.cat(vectors).double().numpy()
-        return _Features(features, groups, [(first / count, second / count) for first, second in sums])
+        for place, (mean, spread) in enumerate(moments.mean_and_spread()):
+            least = spread.mean() * LEAST_POSITION_SCALE + LEAST_SCALE
+            self._fill(**{f"position_mean_{place}": mean, f"position_scale_{place}": spread.clamp_min(least)})
+        if self.settings.use_archive:
+            parts = spread_mean_over_positions(moments.means(), torch.from_numpy(mean_features), self._mean_weights())
+            self._fill(**{f"normal_map_{place}": part for place, part in enumerate(parts)})
 
     def _fit_ratio(self, features: Floats, labels: Ints, groups: Ints, seed: int, track: Track) -> None:
         settings = self.settings
-        aucs = cross_validated_auc(features, labels, groups, settings.strengths, settings.folds, seed)
-        judged = [auc for auc in aucs if np.isfinite(auc)]
-        place = aucs.index(max(judged)) if judged else len(aucs) // 2
+        aucs = cross_validated_aucs(features, labels, groups, settings.strengths, settings.folds, seed)
+        place = choose_strength(aucs)
         strength = settings.strengths[place]
-        if judged:
-            track("ratio/archive_auc", aucs[place], 0)
-            log.info("archive against normals, held-out patients: AUC %.3f with C = %g", aucs[place], strength)
+        if aucs.size:
+            auc = float(aucs[place].mean())
+            track("ratio/archive_auc", auc, 0)
+            log.info("archive against normals, held-out patients: AUC %.3f with C = %g", auc, strength)
         track("ratio/strength", strength, 0)
         random = np.random.default_rng(seed)
         members = []
@@ -196,20 +203,6 @@ class Ratio(Method):
         drawn = bootstrap_groups(groups, random)
         return drawn if len(np.unique(labels[drawn])) == 2 else np.arange(len(labels))
 
-    def _center_maps(self, normal: _Features) -> None:
-        """Store the mean map of the normals for each scale, which is subtracted from every map."""
-        weights = self._mean_weights().double().cpu()
-        means = [first[None].cpu() for first, _ in normal.moments]
-        channels = [mean_map.shape[1] for mean_map in means]
-        starts = np.cumsum([0, *channels])
-        for place, mean_map in enumerate(means):
-            spread = torch.einsum("bchw,c->bhw", mean_map, weights[starts[place] : starts[place + 1]])[:, None]
-            if place < SCALES:
-                first = sum(channels) + int(starts[place])
-                part = slice(first, first + channels[place])
-                spread = spread + float(weights[part] @ torch.from_numpy(normal.features.mean(axis=0))[part])
-            self._fill(**{f"normal_map_{place}": spread})
-
     def _mean_weights(self) -> Tensor:
         """Return the weights (D,) of the mean classifier for features that are not standardized."""
         return self.weights.mean(dim=0) / self.scale
@@ -219,8 +212,12 @@ class Ratio(Method):
             self.get_buffer(name).copy_(torch.as_tensor(value))
 
     def _maps(self, images: Tensor) -> list[Tensor]:
-        maps: list[Tensor] = self.backbone(normalize_for_imagenet(images))
-        return maps
+        """Return the feature maps of ``images``; on a CPU few at a time, whose maps stay in its caches."""
+        parts = torch.split(images, IN_CACHE) if images.device.type == "cpu" else (images,)
+        maps = [
+            self.backbone(normalize_for_imagenet(part).contiguous(memory_format=torch.channels_last)) for part in parts
+        ]
+        return [torch.cat(scale) for scale in zip(*maps, strict=True)]
 
     def score(self, images: Tensor) -> dict[str, Scored]:
         """Return the scores of ``images`` (B, C, S, S), each with its own map."""
@@ -248,7 +245,11 @@ class Ratio(Method):
         return ((features - mean) / scale).square().mean(dim=1, keepdim=True)
 
     def _on_image(self, parts: Sequence[Tensor], images: Tensor) -> Tensor:
-        """Return the sum of the maps of several scales on the grid of ``images``, smoothed."""
-        size = images.shape[-2:]
-        whole = torch.stack([interpolate(part, size, mode="bilinear", align_corners=False) for part in parts])
-        return gaussian(whole.sum(dim=0), self.settings.sigma)
+        """Return the sum of the maps of several scales on the grid of ``images``, smoothed.
+
+        The sum is smoothed on the grid of the finest scale, where it costs least.
+        """
+        finest = parts[0].shape[-2:]
+        scales = torch.stack([interpolate(part, finest, mode="bilinear", align_corners=False) for part in parts])
+        smooth = gaussian(scales.sum(dim=0), self.settings.sigma * finest[0] / images.shape[-2])
+        return interpolate(smooth, images.shape[-2:], mode="bilinear", align_corners=False)

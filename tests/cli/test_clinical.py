@@ -17,9 +17,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from typer.testing import CliRunner, Result
 
-import medad.experiments.clinical
+import medad.experiments.clinical_stages
 from medad.cli import app
-from medad.experiments.clinical import Clinical
+from medad.experiments.clinical_stages import Clinical
 from medad.tracking.client import connect
 
 PLANTED = ("Winterbottom", "Ermintrude", "HOSP4711", "19530417", "ACC998877", "1.2.826.0.1.3680043.9.7777")
@@ -96,12 +96,12 @@ def done(hospital: Path, uri: str, tmp_path_factory: pytest.TempPathFactory) -> 
         def interrupted(*rest: object) -> None:
             raise KeyboardInterrupt
 
-        patch.setattr(medad.experiments.clinical, "evaluate_one", interrupted)
+        patch.setattr(medad.experiments.clinical_stages, "evaluate_one", interrupted)
         said.append(clinical(hospital, out, uri))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(medad.experiments.clinical, "train_one", None)
+        patch.setattr(medad.experiments.clinical_stages, "train_one", None)
         said.append(clinical(hospital, out, uri))
-        patch.setattr(medad.experiments.clinical, "evaluate_one", None)
+        patch.setattr(medad.experiments.clinical_stages, "evaluate_one", None)
         said.append(clinical(hospital, out, uri))
     logging.getLogger().removeHandler(logged)
     return out, said, uri
@@ -113,7 +113,7 @@ def test_it_goes_on_at_the_stage_it_was_in(done: tuple[Path, list[Result], str])
     assert second.exit_code == 0, second.output
     assert "check: finished before" in second.output
     assert "train: finished before" in second.output
-    assert "evaluate: AUC rec" in second.output
+    assert "evaluate: pca: AUC rec" in second.output
     assert third.exit_code == 0, third.output
     assert all(f"{stage}: finished before" in third.output for stage in STAGES)
     assert (out / "report.html").is_file()
@@ -220,7 +220,11 @@ def test_a_file_that_cannot_be_read_stops_it_before_training(hospital: Path, tmp
     [
         (("clinical_experiment",), "say what to run on: --set data=MANIFEST"),
         (("ddad", "--set", "data=x.csv"), "has no stages"),
-        (("clinical_experiment", "--set", "data=x.csv", "--set", "seeds=[0,1]"), "names 2 experiments"),
+        (("clinical_experiment", "--set", "data=x.csv", "--set", "seeds=[0,1]"), "a run of stages has one seed"),
+        (
+            ("clinical_experiment", "--set", "data=x.csv", "--set", "candidate=pca"),
+            "candidate='pca' is none of its methods",
+        ),
         (("clinical_experiment", "--set", "data=x.csv", "--set", "stages=[train,fly]"), "is not allowed"),
         (("clinical_experiment", "--set", "data=nothing.csv"), "nothing.csv"),
     ],
@@ -268,7 +272,7 @@ def test_a_score_that_does_not_separate_is_said_and_may_refuse_the_model(
 
 def test_what_registers_a_model_is_a_setting(tmp_path: Path) -> None:
     def why(registration: str) -> str:
-        return Clinical(None, None, None, tmp_path, None, "ward", registration).unregistered()
+        return Clinical(None, (), None, None, tmp_path, None, "ward", registration).unregistered()
 
     assert why("always") == ""
     assert why("never") == "the pipeline says registration=never"
@@ -278,3 +282,24 @@ def test_what_registers_a_model_is_a_setting(tmp_path: Path) -> None:
     assert "not shown to separate" in why("if_separates")
     (tmp_path / "result.json").write_text(json.dumps({"rows": [{**row, "auc_low": 0.6}]}))
     assert why("if_separates") == ""
+
+
+def test_methods_are_compared_and_one_is_registered(hospital: Path, empty_store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    shutil.copy(empty_store, out / "mlflow.db")
+    arguments = ["run", "clinical_experiment", "--set", f"data={hospital}", "--out", out, *OPTIONS]
+    ran = medad_(*arguments, "--set", "methods=[pca,max_intensity]", "--set", "candidate=max_intensity")
+    assert ran.exit_code == 0, ran.output
+    words = " ".join(ran.output.split())
+    assert "evaluate: max_intensity: AUC" in words
+    assert "pca: AUC rec" in words
+    cards = [json.loads((folder / "model" / "model.json").read_text()) for folder in (out, out / "compared" / "pca")]
+    assert [card["method"] for card in cards] == ["max_intensity", "pca"]
+    assert cards[0]["trained_on"] == cards[1]["trained_on"]
+    runs = runs_of(connect(f"sqlite:///{out / 'mlflow.db'}"))
+    assert set(runs) == {"clinical_experiment", *STAGES, "train pca", "evaluate pca"}
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "max_intensity" in page
+    assert "pca" in page
+    assert len(json.loads((out / "clinical.json").read_text())["identity"]["experiments"]) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from helpers.making import FAST
 from torch import Generator, Tensor
 
 from medad.config import Settings
-from medad.methods.base import Method
+from medad.data.study_features import extract_in_blocks
+from medad.methods.base import Load, Method
 from medad.registry import methods, networks
 from medad.types import Study, TrainingSet
 
@@ -45,7 +46,7 @@ def training_set(normal: int = 10, unlabeled: int = 6) -> TrainingSet:
     return TrainingSet(studies("normal", normal), studies("unlabeled", unlabeled))
 
 
-class FakeLoad:
+class FakeLoad(Load):
     """Studies -> noise in [-1, 1], seeded by the study's name; no file is read. ``asked`` are the studies so far."""
 
     device = "cpu"
@@ -62,6 +63,11 @@ class FakeLoad:
             self.asked.append(study)
             generator = Generator().manual_seed(zlib.crc32(study.id.encode()))
             yield study, torch.rand((1, *self.shape), generator=generator) * 2 - 1
+
+    def features(
+        self, wanted: Sequence[Study], extract: Callable[[Tensor], Tensor], *, name: str, block: int
+    ) -> list[tuple[Study, Tensor]]:
+        return list(extract_in_blocks(self.stream(wanted, block), extract, block))
 
 
 def fake_load(method: Method) -> FakeLoad:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from medad.functional.density_ratio import bootstrap_groups, cross_validated_auc, fit_ratio, whitening
+from medad.functional.density_ratio import bootstrap_groups, choose_strength, cross_validated_aucs, fit_ratio, whitening
 
 
 def two_groups(shift: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -47,15 +47,25 @@ def test_what_tells_patients_and_not_groups_apart_is_not_rewarded() -> None:
     patients = np.repeat(np.arange(20), 10)
     labels = (patients % 2).astype(np.int64)
     marks = rng.normal(size=(20, 30))[patients] + rng.normal(scale=0.01, size=(200, 30))
-    (by_patient,) = cross_validated_auc(marks, labels, patients, [1.0], 5, seed=0)
-    (by_image,) = cross_validated_auc(marks, labels, np.arange(200), [1.0], 5, seed=0)
-    assert by_image > 0.99
-    assert by_patient < 0.8
+    by_patient = cross_validated_aucs(marks, labels, patients, [1.0], 5, seed=0)
+    by_image = cross_validated_aucs(marks, labels, np.arange(200), [1.0], 5, seed=0)
+    assert by_patient.shape == by_image.shape == (1, 5)
+    assert by_image.mean() > 0.99
+    assert by_patient.mean() < 0.8
 
 
 def test_one_patient_alone_cannot_be_judged() -> None:
     features, labels = two_groups(1.0)
-    assert np.isnan(cross_validated_auc(features, labels, np.zeros(100, np.int64), [1.0], 5, 0)).all()
+    assert cross_validated_aucs(features, labels, np.zeros(100, np.int64), [1.0, 2.0], 5, 0).shape == (2, 0)
+
+
+def test_the_strongest_regularization_within_a_standard_error_of_the_best_is_chosen() -> None:
+    noise = np.array([-0.04, 0.0, 0.04, -0.02, 0.02])  # standard error 0.0141
+    means = np.array([0.70, 0.79, 0.799, 0.80, 0.75])
+    assert choose_strength(means[:, None] + noise) == 1
+    assert choose_strength(means[:, None] + noise / 100) == 3
+    assert choose_strength(means[:, None]) == 3
+    assert choose_strength(np.empty((5, 0))) == 2
 
 
 def test_a_bootstrap_draws_whole_patients() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from contracts.fakes import fit, ignore, small, studies, training_set
+from contracts.fakes import FakeLoad, fit, ignore, small, studies, training_set
 from torch import Generator, Tensor
 from torch.testing import assert_close
 
@@ -18,13 +18,11 @@ from medad.training import TrainingError
 from medad.types import Study, TrainingSet
 
 
-class Squares:
+class Squares(FakeLoad):
     """Noise for a study; studies whose name holds "bad" have a bright square at rows and columns 4 to 11."""
 
-    device = "cpu"
-
-    def __call__(self, wanted: Sequence[Study]) -> Tensor:
-        return torch.cat([images for _, images in self.stream(wanted, 1)])
+    def __init__(self) -> None:
+        super().__init__(1, 32)
 
     def stream(self, wanted: Sequence[Study], images: int) -> Iterator[tuple[Study, Tensor]]:
         for study in wanted:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from medad.config import Settings
 from medad.data.loading import KEPT_BYTES, Loader
+from medad.data.study_cache import default_cache
 from medad.experiments.experiment import run_experiment
 from medad.experiments.grid.grid import Cell
 from medad.shortage import shortage_of
@@ -36,7 +37,9 @@ class Loaders:
     def __call__(self, settings: Settings) -> Loader:
         """Return the loader for these settings."""
         key = (settings.size, settings.channels, settings.preset, settings.resampling)
-        return self._loaders.setdefault(key, Loader(settings, self.device, keep_bytes=self.keep_bytes))
+        return self._loaders.setdefault(
+            key, Loader(settings, self.device, keep_bytes=self.keep_bytes, cache=default_cache())
+        )
 
 
 class OneByOne:
