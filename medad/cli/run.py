@@ -76,8 +76,9 @@ def _planned(pipeline: str, settings: list[str]) -> tuple[Pipeline, Manifest, Ex
     Raises:
         ConfigError: the pipeline has no stages, no manifest or several experiments.
     """
-    from medad.config import ConfigError, parse_overrides, read_pipeline
+    from medad.config import ConfigError, parse_overrides
     from medad.experiments.plan import plan
+    from medad.pipeline_files import read_pipeline
 
     grid, overrides = _with_overrides(read_pipeline(pipeline), parse_overrides(settings))
     if not grid.stages:
@@ -88,7 +89,7 @@ def _planned(pipeline: str, settings: list[str]) -> tuple[Pipeline, Manifest, Ex
     if len(planned) != 1:
         several = counted(len(planned), "experiment")
         raise ConfigError(f"{pipeline} names {several}; a run of stages has one method, network, seed")
-    from medad.manifest.manifest import read_manifest
+    from medad.manifest.reading import read_manifest
 
     manifest = read_manifest(Path(grid.data))
     return grid, manifest, replace(planned[0], dataset=manifest.name)

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from monai.data import CacheDataset, MetaTensor
-from monai.transforms import Transform
+from monai.data import CacheDataset
 from torch import Tensor
 
 from medad.config import Settings
-from medad.data.profile import Facts, facts_of
-from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
-from medad.io import UnreadableImage, read_image
-from medad.io.masks import Grid, read_mask
-from medad.io.same_pixels import digest_of
-from medad.progress import Advance, progress
+from medad.data.facts import Facts
+from medad.data.study_reading import Attempt, Prepare, ReadStudy
+from medad.io import UnreadableImage
+from medad.progress import progress
 from medad.types import MedadError, Study
 
 log = logging.getLogger(__name__)
@@ -34,77 +29,6 @@ _Key = tuple[tuple[Path, ...], Path | None]  # the files of a study, and its mas
 
 class UnreadableStudies(MedadError):
     """Studies of a training or test set cannot be read."""
-
-
-class Prepare(Transform):
-    """Read one study and transform it: files -> (C, S, S) or (C, S, S, D) in [-1, 1], with invertible geometry."""
-
-    def __init__(self, settings: Settings, split: bool = False) -> None:
-        """With ``split``, read the first of several volumes or pages in a file; without, refuse such a file."""
-        self.reading = read_settings(settings).model_copy(update={"time": "split" if split else "refuse"})
-        self.channels = settings.channels
-        self.size = settings.size
-        self.transform = to_network(settings)
-
-    def read(self, study: Study) -> MetaTensor:
-        """Return the image as it is in its files, ``(C, *spatial)``, in the reader's axes. Raises UnreadableImage."""
-        return match_channels(read_image(study.files, self.reading), self.channels)
-
-    def __call__(self, study: Study) -> MetaTensor:
-        """Return the study as (C, S, S) or (C, S, S, D). Raises UnreadableImage."""
-        image: MetaTensor = self.transform(self.read(study))
-        return image
-
-    def mask(self, study: Study, source: MetaTensor) -> Tensor | None:
-        """Return the study's mask on the network's grid, bool (N, 1, S, S), or None if it has none.
-
-        ``source`` is the image as :meth:`read` returned it.
-
-        Raises:
-            UnreadableImage: the mask cannot be read, or its grid does not match the image.
-        """
-        if study.mask is None:
-            return None
-        marked = torch.from_numpy(read_mask(study.mask, _grid_of(source))[0]).float()[None]
-        image: MetaTensor = geometry(self.size)(MetaTensor(marked).copy_meta_from(source))
-        return as_slices(image) >= 0.5
-
-
-def _grid_of(source: MetaTensor) -> Grid:
-    affines = [np.asarray(source.meta[name], np.float64) for name in ("affine", "original_affine")]
-    return Grid(tuple(source.shape[1:]), affines[0], affines[1], bool(source.meta["reading"]["placed"]))
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A study in memory: ``slices`` (N, C, S, S), its facts, and its mask (N, 1, S, S), if it has one.
-
-    ``pixels`` is a digest of the image as it is in its files.
-    """
-
-    slices: Tensor
-    facts: Facts
-    mask: Tensor | None
-    pixels: str
-
-
-class _Attempt(Transform):
-    """Read a study and return it, or the error: a bad file must not stop the worker thread."""
-
-    def __init__(self, prepare: Prepare, advance: Advance) -> None:
-        self.prepare = prepare
-        self.advance = advance
-
-    def __call__(self, study: Study) -> _Read | UnreadableImage:
-        try:
-            source = self.prepare.read(study)
-            mask = self.prepare.mask(study, source)
-            pixels = digest_of(source.as_tensor().numpy())
-            return _Read(as_slices(self.prepare.transform(source)), facts_of(source), mask, pixels)
-        except UnreadableImage as error:
-            return error
-        finally:
-            self.advance(1)
 
 
 class Loader:
@@ -127,7 +51,7 @@ class Loader:
         self.device = device
         self.skip_unreadable = skip_unreadable
         self._room = keep_bytes
-        self._kept: dict[_Key, _Read] = {}
+        self._kept: dict[_Key, ReadStudy] = {}
         self._pixels: dict[tuple[Path, ...], str] = {}
         self._masks: dict[_Key, Tensor] = {}  # of the studies that were read last
         self._facts: dict[tuple[Path, ...], Facts] = {}
@@ -181,7 +105,7 @@ class Loader:
             raise UnreadableStudies("no study can be read")
         return slices
 
-    def _read_new(self, studies: Sequence[Study]) -> dict[_Key, _Read]:
+    def _read_new(self, studies: Sequence[Study]) -> dict[_Key, ReadStudy]:
         """Read the studies that are not cached; return them and all cached ones."""
         new = [study for study in studies if _key(study) not in self._kept]
         read = dict(zip([_key(study) for study in new], self._read(new), strict=True)) if new else {}
@@ -195,14 +119,14 @@ class Loader:
         self._keep(fresh)
         return {**self._kept, **fresh}
 
-    def _read(self, studies: Sequence[Study]) -> list[_Read | UnreadableImage]:
+    def _read(self, studies: Sequence[Study]) -> list[ReadStudy | UnreadableImage]:
         with progress("read images", len(studies)) as advance:
-            attempt = _Attempt(self._prepare, advance)
+            attempt = Attempt(self._prepare, advance)
             threads = torch.get_num_threads()
             cache = CacheDataset(list(studies), attempt, num_workers=threads, progress=False, copy_cache=False)
             return [cache[index] for index in range(len(studies))]
 
-    def _keep(self, fresh: Mapping[_Key, _Read]) -> None:
+    def _keep(self, fresh: Mapping[_Key, ReadStudy]) -> None:
         for key, study in fresh.items():
             self._room -= study.slices.nbytes + (0 if study.mask is None else study.mask.nbytes)
             if self._room < 0:

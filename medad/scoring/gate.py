@@ -22,7 +22,8 @@ from typing import Any
 
 from monai.data import MetaTensor
 
-from medad.data.profile import WORDS, Facts, check_profile, distance, facts_of
+from medad.data.facts import Facts, distance, facts_of
+from medad.data.profile import WORDS, check_profile
 from medad.data.transforms import match_channels
 from medad.io.errors import UnreadableImage
 from medad.io.picture import Picture

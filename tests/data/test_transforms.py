@@ -13,7 +13,8 @@ from monai.data import MetaTensor
 from PIL import Image
 
 from medad.config import ConfigError, Settings, build
-from medad.data.loading import Loader, Prepare, UnreadableStudies
+from medad.data.loading import Loader, UnreadableStudies
+from medad.data.study_reading import Prepare
 from medad.data.transforms import (
     PRESETS,
     DisplayAxes,
