@@ -19,11 +19,11 @@ from monai.data.image_reader import ImageReader
 from monai.transforms import LoadImage, LoadImaged
 from torch.utils.data._utils.collate import default_collate_fn_map
 
-from medad.io.errors import UnreadableImage
-from medad.io.formats import IMAGES
-from medad.io.picture import Array, Picture
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.formats import IMAGES
+from medad.io.core.picture import Array, Picture
+from medad.io.core.settings import ReadSettings
 from medad.io.read import Files, read_picture
-from medad.io.settings import ReadSettings
 
 
 class Reading(dict[str, Any]):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medad.files import write_csv, write_json, writing
-from medad.io.errors import UnreadableImage
+from medad.io.core.errors import UnreadableImage
 from medad.manifest.manifest import Manifest
 from medad.manifest.reading import read_manifest
 from medad.manifest.rows import OWN, ManifestError

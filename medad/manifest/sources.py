@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.formats import head_of, sniff
+from medad.io.core.picture import Array
+from medad.io.core.settings import ReadSettings
 from medad.io.discovery import discover
-from medad.io.errors import UnreadableImage
-from medad.io.formats import head_of, sniff
 from medad.io.masks import grid_of, read_mask
-from medad.io.picture import Array
 from medad.io.read import read_picture
-from medad.io.settings import ReadSettings
 from medad.manifest.reading import read_rows, refuse
 from medad.manifest.rows import ManifestError, Row, on_disk
 from medad.types import Skipped, Study
