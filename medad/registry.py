@@ -138,7 +138,7 @@ class MethodRegistry(Registry[Any]):
 
 networks: Registry[Any] = Registry("network", "medad.networks", {"base"})
 scores: Registry[Any] = Registry("score", "medad.scores", {"base"})
-methods = MethodRegistry("method", "medad.methods", {"base", "batching"})
+methods = MethodRegistry("method", "medad.methods", {"base", "batching", "backbone_settings"})
 datasets = PartedRegistry(
     "dataset", "medad.datasets", {"base", "layouts", "prepared", "raw_downloads", "class_benchmarks"}
 )

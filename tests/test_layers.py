@@ -19,7 +19,7 @@ LAYERS = [
     {"text"},
     {"files", "locks", "parsing", "shortage"},
     {"parsing_yaml"},
-    {"registry", "config", "progress", "csv_tables", "model_files", "ray_cluster", "splits"},
+    {"registry", "config", "progress", "csv_tables", "model_files", "ray_cluster", "splits", "tensor_forms"},
     {"functional", "parallel", "pipeline_files"},
     {"io", "networks", "backbones", "scores", "tracking", "training"},
     {"manifest", "methods", "results", "weights"},
