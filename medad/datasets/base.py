@@ -98,7 +98,9 @@ class Dataset(ABC):
     def pools(self, data_root: Path | None, out: Path) -> Pools:
         """Return the studies below ``data_root``.
 
-        ``out`` is the folder of the run, to which a generated dataset is written.
+        Args:
+            data_root: the folder that holds a folder for each dataset; None if the user named none.
+            out: the folder of the run, to which a generated dataset is written.
 
         Raises:
             MissingDataset: the dataset is not there; the message says where it was expected.

@@ -26,9 +26,12 @@ class LinearRatio:
 
 
 def fit_ratio(features: Floats, from_archive: Ints, strength: float) -> LinearRatio:
-    """Fit ridge logistic regression of ``from_archive`` (N,), 0 or 1, on ``features`` (N, D).
+    """Fit ridge logistic regression of archive against normal; both classes weigh the same, whatever their sizes.
 
-    Both classes weigh the same, whatever their sizes. ``strength`` is scikit-learn's C, the inverse of the penalty.
+    Args:
+        features: (N, D), standardized.
+        from_archive: (N,), 1 for a sample of the archive and 0 for a normal one.
+        strength: scikit-learn's C, the inverse of the penalty.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -44,6 +47,14 @@ def cross_validated_auc(
 
     No group is on both sides of a fold, and no disease label is used. Folds with a single class are skipped; the AUC is
     NaN if no fold remains.
+
+    Args:
+        features: (N, D), standardized.
+        from_archive: (N,), 1 for a sample of the archive and 0 for a normal one.
+        groups: (N,), the number of each sample's patient.
+        strengths: inverse penalties, scikit-learn's C.
+        folds: at most so many folds; fewer if there are fewer patients.
+        seed: of the assignment of patients to folds.
     """
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GroupKFold
