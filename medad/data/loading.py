@@ -19,7 +19,7 @@ from medad.types import MedadError, Study
 
 log = logging.getLogger(__name__)
 EXAMPLES = 5
-KEPT_BYTES = 4 * 2**30  # of decoded images, in one process
+CACHE_BYTES = 4 * 2**30  # of decoded images, in one process
 FIRST = 8  # studies that are read to learn how many slices a study has
 SHARE_OF_MEMORY = 0.25  # of a GPU, for one set of images: a method needs room for a copy and for training
 
@@ -34,7 +34,7 @@ class UnreadableStudies(MedadError):
 class Loader:
     """Load studies for a method: ``loader(studies)`` -> images (N, C, S, S) on ``device``, or on the CPU if too many.
 
-    A volume gives one image for each slice. Decoded studies are cached, up to ``keep_bytes``, so that the experiments
+    A volume gives one image for each slice. Decoded studies are cached, up to ``cache_bytes``, so that the experiments
     of a bench decode each file once. With ``skip_unreadable``, studies that cannot be read are left out and logged;
     without it, they raise UnreadableStudies.
     """
@@ -44,14 +44,14 @@ class Loader:
         settings: Settings,
         device: torch.device | str = "cpu",
         skip_unreadable: bool = False,
-        keep_bytes: int = KEPT_BYTES,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self.settings = settings
         self._prepare = Prepare(settings)
         self.device = device
         self.skip_unreadable = skip_unreadable
-        self._room = keep_bytes
-        self._kept: dict[_Key, ReadStudy] = {}
+        self._room = cache_bytes
+        self._cache: dict[_Key, ReadStudy] = {}
         self._pixels: dict[tuple[Path, ...], str] = {}
         self._masks: dict[_Key, Tensor] = {}  # of the studies that were read last
         self._facts: dict[tuple[Path, ...], Facts] = {}
@@ -107,7 +107,7 @@ class Loader:
 
     def _read_new(self, studies: Sequence[Study]) -> dict[_Key, ReadStudy]:
         """Read the studies that are not cached; return them and all cached ones."""
-        new = [study for study in studies if _key(study) not in self._kept]
+        new = [study for study in studies if _key(study) not in self._cache]
         read = dict(zip([_key(study) for study in new], self._read(new), strict=True)) if new else {}
         errors = [result for result in read.values() if isinstance(result, UnreadableImage)]
         if errors:
@@ -116,8 +116,8 @@ class Loader:
         self._facts |= {files: result.facts for (files, _), result in fresh.items()}
         self._pixels |= {files: result.pixels for (files, _), result in fresh.items()}
         self._masks = {key: result.mask for key, result in fresh.items() if result.mask is not None}
-        self._keep(fresh)
-        return {**self._kept, **fresh}
+        self._store(fresh)
+        return {**self._cache, **fresh}
 
     def _read(self, studies: Sequence[Study]) -> list[ReadStudy | UnreadableImage]:
         with progress("read images", len(studies)) as advance:
@@ -126,13 +126,13 @@ class Loader:
             cache = CacheDataset(list(studies), attempt, num_workers=threads, progress=False, copy_cache=False)
             return [cache[index] for index in range(len(studies))]
 
-    def _keep(self, fresh: Mapping[_Key, ReadStudy]) -> None:
+    def _store(self, fresh: Mapping[_Key, ReadStudy]) -> None:
         for key, study in fresh.items():
             self._room -= study.slices.nbytes + (0 if study.mask is None else study.mask.nbytes)
             if self._room < 0:
                 log.info("images beyond the limit are not kept in memory, and are read again by each experiment")
                 return
-            self._kept[key] = study
+            self._cache[key] = study
 
     def mask(self, study: Study) -> Tensor | None:
         """Return the study's mask on the network's grid, 0 or 1, (N, 1, S, S), or None if it has none.
@@ -143,9 +143,9 @@ class Loader:
         if study.mask is None:
             return None
         key = _key(study)
-        if key not in self._kept and key not in self._masks:
+        if key not in self._cache and key not in self._masks:
             self._read_once([study])
-        mask = self._kept[key].mask if key in self._kept else self._masks[key]
+        mask = self._cache[key].mask if key in self._cache else self._masks[key]
         return None if mask is None else mask.float()
 
     def _report(self, errors: list[UnreadableImage], total: int) -> None:
