@@ -62,9 +62,9 @@ def holm_corrected(answers: Sequence[Comparison]) -> list[Comparison]:
     corrected = list(answers)
     for dataset in dict.fromkeys(answer.first.dataset for answer in answers):
         family = [
-            (place, answer.found.p)
+            (place, answer.result.p)
             for place, answer in enumerate(answers)
-            if answer.first.dataset == dataset and answer.found is not None
+            if answer.first.dataset == dataset and answer.result is not None
         ]
         values = multipletests([p for _, p in family], method="holm")[1] if family else []
         for (place, _), p in zip(family, values, strict=True):
