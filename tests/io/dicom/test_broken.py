@@ -14,7 +14,8 @@ from numpy.testing import assert_array_equal
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGExtended12Bit, RLELossless
 
-from medad.io import UnreadableImage, isolation
+from medad.io import UnreadableImage
+from medad.io.core import isolation
 from medad.io.core.errors import guarded
 from medad.io.core.isolation import in_child
 
