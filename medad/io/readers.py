@@ -17,33 +17,13 @@ import torch
 from monai.data import MetaTensor
 from monai.data.image_reader import ImageReader
 from monai.transforms import LoadImage, LoadImaged
-from torch.utils.data._utils.collate import default_collate_fn_map
 
 from medad.io.core.errors import UnreadableImage
 from medad.io.core.formats import IMAGES
 from medad.io.core.picture import Array, Picture
 from medad.io.core.settings import ReadSettings
 from medad.io.read import Files, read_picture
-
-
-class Reading(dict[str, Any]):
-    """The decisions of one reading, as plain JSON.
-
-    A batch holds them as a list with one entry for each image. torch and MONAI would try to stack the entries, whose
-    notes differ in number.
-    """
-
-    def __reduce__(self) -> tuple[type[Reading], tuple[dict[str, Any]]]:
-        return Reading, (dict(self),)  # without it, torch refuses to load a subclass of dict with weights_only=True
-
-
-def _collate_readings(batch: list[Reading], **_: Any) -> list[Reading]:
-    """Collate readings to a list."""
-    return list(batch)
-
-
-default_collate_fn_map[Reading] = _collate_readings  # torch's documented way to extend default_collate
-torch.serialization.add_safe_globals([Reading])  # so that PersistentDataset can store and load it
+from medad.io.reading import Reading
 
 
 def read_image(files: Files, settings: ReadSettings | None = None) -> MetaTensor:
