@@ -1,4 +1,4 @@
-"""Define and read the settings: pydantic models, filled from YAML and from ``key=value`` overrides.
+"""Define the settings: pydantic models, filled from mappings and from ``key=value`` overrides.
 
 An unknown key or a value that is not allowed raises ConfigError, which names the key and the allowed values.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from medad.parsing import SHOWN, ParseError, parse_yaml, quoted, read_yaml
+from medad.parsing import SHOWN, ParseError, quoted
+from medad.parsing_yaml import parse_yaml
 from medad.text import visible
 from medad.types import MedadError
 
@@ -196,35 +196,3 @@ def parse_overrides(items: Sequence[str]) -> dict[str, Any]:
         except ParseError as error:
             raise ConfigError(str(error)) from None
     return values
-
-
-def home(folder: str) -> Path:
-    """Return the path of ``pipelines`` or ``benchmarks``: inside the installed package, beside it in a checkout."""
-    package = Path(__file__).parent
-    return package / folder if (package / folder).is_dir() else package.parent / folder
-
-
-def pipeline_files() -> dict[str, Path]:
-    """Return the pipeline and benchmark files that are part of medad, by name."""
-    return {file.stem: file for folder in ("pipelines", "benchmarks") for file in sorted(home(folder).glob("*.yaml"))}
-
-
-def read_pipeline(name: str) -> Pipeline:
-    """Read the pipeline ``name``: a name in pipelines/ or benchmarks/, or the path of a YAML file.
-
-    Raises:
-        ConfigError: there is no such file, or its content is not a valid pipeline.
-    """
-    path = Path(name)
-    named = pipeline_files()
-    if path.suffix not in (".yaml", ".yml"):
-        path = named.get(name, path)
-    if not path.is_file():
-        raise ConfigError(f"no pipeline {name!r}: give the path of a .yaml file, or one of {', '.join(named)}")
-    try:
-        values = read_yaml(path) or {}
-    except ParseError as error:
-        raise ConfigError(str(error)) from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
-    return build(Pipeline, values, str(path))

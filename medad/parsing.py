@@ -1,8 +1,8 @@
-"""Parse untrusted JSON and YAML; every problem raises :class:`ParseError` with its place.
+"""Read untrusted files and parse JSON; every problem raises :class:`ParseError` with its place.
 
 A document is a regular file of limited size in UTF-8. Nesting is limited, so that no parser overflows the stack.
-Numbers must be finite and integers must fit into 64 bits. Duplicate keys are refused, and so are YAML anchors, since a
-few lines of them can expand to gigabytes.
+Numbers must be finite and integers must fit into 64 bits. Duplicate keys are refused. YAML has the same rules, in
+parsing_yaml.py.
 """
 
 from __future__ import annotations
@@ -16,18 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-import yaml
-
 from medad.text import visible
 from medad.types import MedadError
 
 JSON_BYTES = 64 * 2**20
-YAML_BYTES = 2**20
-DEPTH = 64
-YAML_EVENTS = 50_000
 SHOWN = 80  # characters of a value that a message quotes
-_INTEGERS = range(-(2**63), 2**64)
-_DIGITS = 20  # of the largest integer in this range
+INTEGERS = range(-(2**63), 2**64)
+MOST_DIGITS = 20  # of the largest integer in this range
 
 
 class ParseError(MedadError):
@@ -116,17 +111,18 @@ def parse_json(text: str | bytes, where: str, *, finite: bool = True) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError(f"the key {_twice(key for key, _ in pairs)} is there twice: remove one")
+        raise ValueError(f"the key {repeated(key for key, _ in pairs)} is there twice: remove one")
     return values
 
 
-def _twice(keys: Iterable[Any]) -> str:
+def repeated(keys: Iterable[Any]) -> str:
+    """Return the first key that stands twice, as a message quotes it."""
     listed = list(keys)
     return quoted(next(key for place, key in enumerate(listed) if key in listed[:place]))
 
 
 def _integer(text: str) -> int:
-    if len(text.lstrip("-")) > _DIGITS or int(text) not in _INTEGERS:
+    if len(text.lstrip("-")) > MOST_DIGITS or int(text) not in INTEGERS:
         raise ValueError(f"an integer of {len(text.lstrip('-'))} digits, which does not fit into 64 bits")
     return int(text)
 
@@ -140,72 +136,6 @@ def _finite(text: str) -> float:
 
 def _constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number that JSON knows")
-
-
-def read_yaml(path: Path, limit: int = YAML_BYTES) -> Any:
-    """Return the value in a YAML file.
-
-    Raises:
-        ParseError: the file cannot be read, or is not valid YAML.
-    """
-    return parse_yaml(read_text(path, limit), str(path))
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """Return the value in a YAML text of one document; ``where`` names the source in the error.
-
-    Raises:
-        ParseError: the text is not valid YAML, or exceeds the limits of this module.
-    """
-    try:
-        _check_events(text)
-        value = yaml.load(text, _Loader)
-        _check_numbers(value)
-    except yaml.YAMLError as error:
-        raise ParseError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
-    except (ValueError, OverflowError, RecursionError) as error:  # such as a date of the 40th of May
-        raise ParseError(f"{where}: not valid YAML: {error}") from None
-    return value
-
-
-class _Loader(yaml.SafeLoader):
-    """A safe YAML loader that refuses duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return the mapping of ``node``. Raises ValueError for a duplicate key."""
-        values = super().construct_mapping(node, deep=deep)
-        if len(values) < len(node.value):
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            raise ValueError(f"the key {_twice(keys)} is there twice: remove one")
-        return values
-
-
-def _check_events(text: str) -> None:
-    """Refuse text that is nested too deeply, is too long or has anchors, before values are built from it."""
-    depth = 0
-    for number, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            line = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
-            raise ValueError(f"{line}anchors and aliases (& and *) are not read: write the value out")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > DEPTH or number > YAML_EVENTS:
-            raise ValueError("nested too deeply, or too long, for settings that anybody writes")
-
-
-def _check_numbers(value: Any) -> None:
-    if isinstance(value, dict):
-        for part in (*value.keys(), *value.values()):
-            _check_numbers(part)
-    elif isinstance(value, (list, tuple, set)):
-        for part in value:
-            _check_numbers(part)
-    elif isinstance(value, int) and value not in _INTEGERS:
-        raise ValueError("an integer that does not fit into 64 bits")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is not a finite number")
 
 
 def quoted(value: object) -> str:

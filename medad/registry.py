@@ -28,6 +28,11 @@ class Registry(Generic[T]):
     """The entries of one ``kind``, one in each file of ``package``.
 
     Files whose names start with "_", and the files named in ``shared``, register nothing: they hold common code.
+
+    >>> networks.names()[:2]
+    ['ae', 'aeu']
+    >>> networks.describe("ae")
+    'The autoencoder of DDAD (Cai et al., Medical Image Analysis 86:102794, 2023).'
     """
 
     def __init__(self, kind: str, package: str, shared: Collection[str] = ()) -> None:
@@ -37,7 +42,11 @@ class Registry(Generic[T]):
         self._things: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Return a decorator that registers an object as ``name``; raise ValueError if the name is taken."""
+        """Return a decorator that registers an object as ``name``.
+
+        Raises:
+            ValueError: the name is taken; raised when the decorator is applied.
+        """
 
         def add(thing: T) -> T:
             if name in self._things:
@@ -83,6 +92,7 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownName: no file registers ``name``.
+            ValueError: the file of that name registers nothing, or something under another name.
         """
         self.check(name)
         if name not in self._things:
@@ -138,7 +148,7 @@ class MethodRegistry(Registry[Any]):
 
 networks: Registry[Any] = Registry("network", "medad.networks", {"base"})
 scores: Registry[Any] = Registry("score", "medad.scores", {"base"})
-methods = MethodRegistry("method", "medad.methods", {"base", "batching"})
+methods = MethodRegistry("method", "medad.methods", {"base", "batching", "backbone_settings"})
 datasets = PartedRegistry(
     "dataset", "medad.datasets", {"base", "layouts", "prepared", "raw_downloads", "class_benchmarks"}
 )

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from medad.parsing import ParseError, opened, parse_json, quoted
+from medad.tensor_forms import misfit, with_counters
 from medad.types import MedadError
 
 HEADER_BYTES = 8 * 2**20
@@ -93,15 +94,10 @@ def check_forms(path: Path, stored: Mapping[str, Form], expected: Mapping[str, F
     Raises:
         WeightsError: the forms differ, or this machine has too little memory for the tensors.
     """
-    counters = {name: form for name, form in expected.items() if name.endswith("num_batches_tracked")}
-    stored = {**counters, **stored}
-    wrong = [name for name in sorted(expected.keys() | stored.keys()) if expected.get(name) != stored.get(name)]
-    if wrong:
-        name = wrong[0]
-        raise WeightsError(
-            f"{path}: {len(wrong)} tensors do not fit {by}; the first is {quoted(name)}: "
-            f"expected {expected.get(name, 'none')}, found {stored.get(name, 'none')}"
-        )
+    stored = with_counters(stored, expected)
+    difference = misfit(stored, expected, by)
+    if difference is not None:
+        raise WeightsError(f"{path}: {difference}")
     needed = 2 * sum(form.nbytes for form in stored.values())  # once as read, once in the network
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:

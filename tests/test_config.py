@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from medad.config import ConfigError, Pipeline, home, parse_overrides, read_pipeline
+from medad.config import ConfigError, Pipeline, parse_overrides
 from medad.experiments.plan import plan
 from medad.methods.ddad import DDADSettings
+from medad.pipeline_files import home, read_pipeline
 from medad.registry import methods
 
 

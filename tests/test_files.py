@@ -140,7 +140,7 @@ def test_json_holds_no_number_that_json_does_not_know(tmp_path: Path) -> None:
 APPENDED = {
     "locks.py",
     "tracking/journal.py",
-    "data/prepare/prepare.py",
+    "data/prepare/recorded.py",
     "io/isolation.py",
 }  # locks, journals, a pipe
 PARTS = {"files.py", "scoring/results.py", "outputs/triage/__init__.py"}  # they open what writing() gave

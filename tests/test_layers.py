@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ LAYERS = [
     {"types", "wording"},
     {"text"},
     {"files", "locks", "parsing", "shortage"},
-    {"registry", "config", "progress", "csv_tables", "model_files", "ray_cluster", "splits"},
-    {"functional", "parallel"},
+    {"parsing_yaml"},
+    {"registry", "config", "progress", "csv_tables", "model_files", "ray_cluster", "splits", "tensor_forms"},
+    {"functional", "parallel", "pipeline_files"},
     {"io", "networks", "backbones", "scores", "tracking", "training"},
     {"manifest", "methods", "results", "weights"},
     {"datasets", "evaluation"},
@@ -32,6 +34,7 @@ LAYERS = [
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 ONLY_IN = {"mlflow": {"tracking"}, "highdicom": {"io", "outputs"}, "ray": {"ray_cluster", "scoring"}}
+EXCEPTIONS = {frozenset({"medad.scoring", f"medad.scoring.{child}"}) for child in ("engine", "index")}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts != ("__init__.py",))
 
 
@@ -63,6 +66,52 @@ def test_imports_point_down(path: Path) -> None:
             assert LEVEL[rest[0]] < LEVEL[here], f"{path} imports {name}"
         if top in ONLY_IN:
             assert here in ONLY_IN[top], f"{path} imports {name}"
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def folder_of(name: str, files: Mapping[str, Path]) -> str:
+    """The folder, as a dotted name, of the module that an import of ``name`` runs."""
+    while name not in files:
+        name = name.rpartition(".")[0]
+    return ".".join(files[name].relative_to(PACKAGE.parent).parent.parts)
+
+
+def both_ways(files: Mapping[str, Path]) -> set[frozenset[str]]:
+    """Pairs of folders whose files import each other; the top folder, whose modules have layers, is left out."""
+    used = {
+        (folder_of(module, files), folder_of(name, files))
+        for module, path in files.items()
+        for name in imported(path)
+        if name.startswith("medad.")
+    }
+    return {frozenset(pair) for pair in used if pair[0] != pair[1] and pair[::-1] in used and "medad" not in pair}
+
+
+def test_no_two_folders_import_each_other() -> None:
+    """Not even a package and one that it contains."""
+    assert both_ways({module_of(path): path for path in PACKAGE.rglob("*.py")}) == EXCEPTIONS
+
+
+def test_imports_both_ways_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "medad"
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", package)
+    texts = {
+        "__init__.py": "",
+        "io/__init__.py": "from medad.io.dicom.values import published",
+        "io/errors.py": "",
+        "io/dicom/__init__.py": "",
+        "io/dicom/values.py": "from medad.io.errors import UnreadableImage",
+        "data/__init__.py": "from medad.io import errors",
+    }
+    for name, text in texts.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    assert both_ways({module_of(path): path for path in package.rglob("*.py")}) == {
+        frozenset({"medad.io", "medad.io.dicom"})
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

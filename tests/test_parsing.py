@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from medad.config import ConfigError, parse_overrides, read_pipeline
-from medad.parsing import DEPTH, ParseError, parse_json, parse_yaml, quoted, read_json, read_text, read_yaml
+from medad.config import ConfigError, parse_overrides
+from medad.parsing import ParseError, parse_json, quoted, read_json, read_text
+from medad.parsing_yaml import DEPTH, parse_yaml, read_yaml
+from medad.pipeline_files import read_pipeline
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)

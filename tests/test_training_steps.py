@@ -12,7 +12,8 @@ from contracts.toys import seeded, toy_images, toy_task
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from medad.training import Task, TrainingError, _crews, adam, train
+from medad.training import Task, TrainingError, adam, train
+from medad.training.grouping import crews
 
 
 def sizes_of(task: Task) -> list[int]:
@@ -141,4 +142,4 @@ def test_what_a_checkpoint_of_ddad_says_is_what_it_said() -> None:
 def test_tasks_of_other_settings_do_not_share_their_steps() -> None:
     tasks = [toy_task("a", kin="toys"), toy_task("b", kin="toys", clip=1.0), toy_task("c", kin="toys", keep_last=True)]
     tasks[1].images = tasks[2].images = tasks[0].images
-    assert [len(group) for group, _ in _crews(tasks, True, ())] == [1, 1, 1]
+    assert [len(group) for group, _ in crews(tasks, True, ())] == [1, 1, 1]

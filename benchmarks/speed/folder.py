@@ -46,7 +46,8 @@ from pydicom.uid import (
 )
 
 from medad.cli import app
-from medad.data.profile import facts_of, profile_of
+from medad.data.facts import facts_of
+from medad.data.profile import profile_of
 from medad.io import read_image
 from medad.io.dicom.codecs import _PLUGINS  # so that both decode by the same library
 from medad.methods.ddad import DDAD, DDADSettings

@@ -10,6 +10,7 @@ from torch import Generator, Tensor, default_generator, nn, random
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from medad.backbones import Fusion
+from medad.tensor_forms import misfit, with_counters
 from medad.types import MedadError
 
 Tensors = Mapping[str, Tensor]
@@ -94,17 +95,11 @@ def fill(network: nn.Module, tensors: Tensors, title: str, unused: tuple[str, ..
         BackboneError: a tensor is missing, has another shape or belongs to another architecture.
     """
     state = network.state_dict()
-    counters = {name: value for name, value in state.items() if name.endswith("num_batches_tracked")}
-    weights = {**counters, **{name: value for name, value in tensors.items() if not name.startswith(unused)}}
-    expected = {name: tuple(value.shape) for name, value in state.items()}
-    shapes = {name: tuple(value.shape) for name, value in weights.items()}
-    wrong = [name for name in sorted(expected.keys() | shapes.keys()) if expected.get(name) != shapes.get(name)]
-    if wrong:
-        name = wrong[0]
-        raise BackboneError(
-            f"these are not the weights of {title}: {len(wrong)} tensors do not fit; the first is {name!r}: expected "
-            f"{expected.get(name, 'none')}, found {shapes.get(name, 'none')}"
-        )
+    weights = with_counters({name: value for name, value in tensors.items() if not name.startswith(unused)}, state)
+    expected, shapes = ({name: tuple(value.shape) for name, value in part.items()} for part in (state, weights))
+    difference = misfit(shapes, expected, "its layers")
+    if difference is not None:
+        raise BackboneError(f"these are not the weights of {title}: {difference}")
     network.load_state_dict(weights)
     return network
 

@@ -140,7 +140,7 @@ def read_own(path: Path | None) -> Manifest | None:
     """Read the manifest of the option --data, or return None without one."""
     if path is None:
         return None
-    from medad.manifest.manifest import read_manifest
+    from medad.manifest.reading import read_manifest
 
     return read_manifest(path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,18 +13,27 @@ if TYPE_CHECKING:
     from medad.config import Pipeline
 
 
+NAMED = ("datasets", "methods", "networks", "seeds", "anomaly_rates")  # what options replace in a pipeline
+Datasets = Annotated[
+    str | None, typer.Option(help="Comma-separated, for example rsna,braintumor; 'medad data list' names them.")
+]
+Seeds = Annotated[str | None, typer.Option(help="Comma-separated, for example 0,1,2.")]
+AnomalyRates = Annotated[
+    str | None, typer.Option(help="Comma-separated shares of the unlabeled set that are abnormal: a sweep.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="A dataset, or a published class of one, that is not on disk is an error.")
+]
+
+
 def bench(
     out: common.Out,
     pipeline: common.PipelineName = "ddad",
-    datasets: Annotated[
-        str | None, typer.Option(help="Comma-separated, for example rsna,braintumor; 'medad data list' names them.")
-    ] = None,
+    datasets: Datasets = None,
     methods: common.Methods = None,
     networks: common.Networks = None,
-    seeds: Annotated[str | None, typer.Option(help="Comma-separated, for example 0,1,2.")] = None,
-    anomaly_rates: Annotated[
-        str | None, typer.Option(help="Comma-separated shares of the unlabeled set that are abnormal: a sweep.")
-    ] = None,
+    seeds: Seeds = None,
+    anomaly_rates: AnomalyRates = None,
     data_root: common.DataRoot = None,
     manifest: common.Data = None,
     settings: common.Set = [],  # noqa: B006 - typer reads it once
@@ -37,9 +45,7 @@ def bench(
     engine: common.WhichEngine = common.Engine.LOCAL,
     address: common.Address = None,
     allow_download: common.AllowDownload = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="A dataset, or a published class of one, that is not on disk is an error.")
-    ] = False,
+    strict: Strict = False,
 ) -> None:
     """Run datasets x methods x networks x seeds; write results.csv and print the table.
 
@@ -49,20 +55,18 @@ def bench(
     'medad methods', 'medad networks', 'medad pipelines' and 'medad data list' say what can be named, and 'medad
     settings METHOD' every key of --set.
 
-    On a cluster, --threads are those of one experiment (0: its cores are shared out), and each has a GPU if there are
-    any.
+    On a cluster, --threads are those of one experiment (0: its cores are shared out), and each has a GPU if there is.
 
-    Exit code 1: a cell or a data set failed, not all could be tracked, or with --strict something is missing; 2: wrong
-    input, or nothing to run.
+    Exit code 1: something failed, was not tracked, or with --strict is missing; 2: wrong input, or nothing to run.
     """
-    from medad.config import ConfigError, parse_overrides, read_pipeline
+    from medad.config import ConfigError, parse_overrides
+    from medad.pipeline_files import read_pipeline
 
-    options = {"datasets": datasets, "methods": methods, "networks": networks, "seeds": seeds}
     common.check_address(engine, address)
     overrides = parse_overrides(settings)
     if networks is not None and "network" in overrides:
         raise ConfigError("--networks and --set network=... name the same thing: give one of them")
-    grid = _with_options(read_pipeline(pipeline), {**options, "anomaly_rates": anomaly_rates})
+    grid = _with_options(read_pipeline(pipeline), datasets, methods, networks, seeds, anomaly_rates)
     if manifest is not None and datasets is None:
         grid = grid.model_copy(update={"datasets": ()})
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download, engine, address)
@@ -74,9 +78,9 @@ def bench(
         raise typer.Exit(1)
 
 
-def _with_options(pipeline: Pipeline, options: Mapping[str, str | None]) -> Pipeline:
-    """Return the pipeline with the values of the options in place of those of the file."""
+def _with_options(pipeline: Pipeline, *options: str | None) -> Pipeline:
+    """Return the pipeline with the values of the ``options``, in the order of NAMED, in place of those of the file."""
     from medad.config import Pipeline, build
 
-    named = {key: common.names(text) for key, text in options.items() if text is not None}
-    return build(Pipeline, {**pipeline.model_dump(), **named}, "options")
+    values = {key: common.names(text) for key, text in zip(NAMED, options, strict=True) if text is not None}
+    return build(Pipeline, {**pipeline.model_dump(), **values}, "options")

@@ -70,8 +70,8 @@ def prepare(
     """
     from medad.config import ConfigError
     from medad.data.prepare.cases import VOI
-    from medad.data.prepare.prepare import UNREADABLE
     from medad.data.prepare.prepare import prepare as run
+    from medad.data.prepare.recorded import UNREADABLE
 
     chosen = next((mode for mode in VOI if mode == preprocessing), None)
     if chosen is None:

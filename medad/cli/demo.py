@@ -24,7 +24,8 @@ def demo(
     threads: common.Threads = 0,
 ) -> None:
     """Make demo data, train DDAD, evaluate it beside simple baselines, record it in MLflow, and score a folder."""
-    from medad.config import parse_overrides, read_pipeline
+    from medad.config import parse_overrides
+    from medad.pipeline_files import read_pipeline
 
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads)
     grid = read_pipeline("demo")

@@ -63,7 +63,7 @@ def evaluate(
 
 
 def _pools(data: Path | None, dataset: str | None, data_root: Path | None, out: Path) -> tuple[str, Pools]:
-    from medad.manifest.manifest import read_manifest
+    from medad.manifest.reading import read_manifest
     from medad.registry import datasets
 
     if data is not None:

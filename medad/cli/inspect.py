@@ -16,8 +16,8 @@ from medad.cli._terminal import show_table
 from medad.wording import counted
 
 if TYPE_CHECKING:
+    from medad.io.core.settings import ReadSettings
     from medad.io.inspection import Judge, Row
-    from medad.io.settings import ReadSettings
 
 
 class Voi(StrEnum):
@@ -82,7 +82,7 @@ def inspect(
 
 def _without_model(voi: Voi | None, gray: bool) -> tuple[ReadSettings, None, str]:
     """Return the settings of the options --voi and --gray, no gate, and a sentence that describes them."""
-    from medad.io.settings import ReadSettings
+    from medad.io.core.settings import ReadSettings
 
     settings = ReadSettings.model_validate({"voi": voi or Voi.OFF, "color": "gray" if gray else "keep"})
     about = f"no model: read with --voi {settings.voi}. --model DIR reads as a model does, and shows what it refuses"

@@ -48,7 +48,7 @@ def networks(json_: Json = False) -> None:
 
 def pipelines(json_: Json = False) -> None:
     """List the pipelines and benchmarks that 'medad train', 'bench' and 'run' know by name."""
-    from medad.config import pipeline_files, read_pipeline
+    from medad.pipeline_files import pipeline_files, read_pipeline
 
     rows = []
     for name, path in pipeline_files().items():

@@ -79,8 +79,9 @@ def _planned(pipeline: str, settings: list[str]) -> tuple[Pipeline, Manifest, Ex
     Raises:
         ConfigError: the pipeline has no stages or no manifest, an experiment twice, or a candidate that it lacks.
     """
-    from medad.config import ConfigError, parse_overrides, read_pipeline
+    from medad.config import ConfigError, parse_overrides
     from medad.experiments.plan import plan
+    from medad.pipeline_files import read_pipeline
 
     grid, overrides = _with_overrides(read_pipeline(pipeline), parse_overrides(settings))
     if not grid.stages:
@@ -96,7 +97,7 @@ def _planned(pipeline: str, settings: list[str]) -> tuple[Pipeline, Manifest, Ex
     if name not in grid.methods:
         reason = f"candidate={name!r} is none of its methods ({', '.join(grid.methods)})"
         raise ConfigError(f"{pipeline}: {reason}: choose one of them with --set candidate=METHOD")
-    from medad.manifest.manifest import read_manifest
+    from medad.manifest.reading import read_manifest
 
     manifest = read_manifest(Path(grid.data))
     experiments = [replace(experiment, dataset=manifest.name) for experiment in planned]

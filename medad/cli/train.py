@@ -20,14 +20,19 @@ if TYPE_CHECKING:
     from medad.methods.base import Method
 
 
+Normal = Annotated[Path | None, typer.Option(help="Folder of known-normal studies.", callback=there)]
+Unlabeled = Annotated[Path | None, typer.Option(help="Folder of unlabeled studies.", callback=there)]
+DatasetName = Annotated[
+    str | None, typer.Option(help="Train on a data set's training set instead; 'medad data list' names them.")
+]
+
+
 def train(
     out: common.Out,
     pipeline: common.PipelineName = "ddad",
-    normal: Annotated[Path | None, typer.Option(help="Folder of known-normal studies.", callback=there)] = None,
-    unlabeled: Annotated[Path | None, typer.Option(help="Folder of unlabeled studies.", callback=there)] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Train on a data set's training set instead; 'medad data list' names them.")
-    ] = None,
+    normal: Normal = None,
+    unlabeled: Unlabeled = None,
+    dataset: DatasetName = None,
     manifest: common.Data = None,
     data_root: common.DataRoot = None,
     network: Annotated[str | None, typer.Option(help=f"{', '.join(networks.names())}.")] = None,
@@ -66,14 +71,8 @@ def train(
     check_choices([method], planned_experiment.evaluation)
     data, source = training_set(planned_experiment, normal, unlabeled, data_root, out, own_data)
     tracked = tracking.open_tracker(out, tracking_uri, experiment, no_tracking, store)
-    folder = train_one(
-        planned_experiment,
-        data,
-        source,
-        Loader(planned_experiment.settings, device, skip_unreadable, cache=default_cache()),
-        out,
-        tracked.tracker,
-    )
+    loader = Loader(planned_experiment.settings, device, skip_unreadable, cache=default_cache())
+    folder = train_one(planned_experiment, data, source, loader, out, tracked.tracker)
     tracked.tracker.catch_up(out)
     typer.echo(f"model:   {folder}")
     typer.echo(f"next:    {command('medad', 'score', folder, 'FOLDER', '--out', 'scores')}")
@@ -88,8 +87,9 @@ def _planned(
     Raises:
         ConfigError: an option is not valid, or the pipeline has several experiments.
     """
-    from medad.config import ConfigError, Pipeline, build, parse_overrides, read_pipeline
+    from medad.config import ConfigError, Pipeline, build, parse_overrides
     from medad.experiments.plan import plan
+    from medad.pipeline_files import read_pipeline
 
     grid = read_pipeline(pipeline)
     overrides = parse_overrides(settings)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from medad import __version__
 from medad.config import Settings
-from medad.data.profile import Facts
+from medad.data.facts import Facts
 from medad.data.study_cache import StudyCache
 from medad.data.study_features import Extract, extract_in_blocks
 from medad.io.file_parts import part_of, slice_of

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from monai.data import CacheDataset, MetaTensor
-from monai.transforms import Transform
+from monai.data import CacheDataset
 from torch import Tensor
 
 from medad.config import Settings
 from medad.data.cached_features import CachedFeatures
-from medad.data.profile import Facts, facts_of
+from medad.data.facts import Facts
 from medad.data.study_cache import StudyCache
 from medad.data.study_features import Extract
-from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
-from medad.io import UnreadableImage, read_image
-from medad.io.masks import Grid, read_mask
-from medad.io.same_pixels import digest_of
-from medad.progress import Advance, progress
+from medad.data.study_reading import Attempt, Prepare, ReadStudy
+from medad.io import UnreadableImage
+from medad.progress import progress
 from medad.types import MedadError, Study
 
 log = logging.getLogger(__name__)
 EXAMPLES = 5
-KEPT_BYTES = 4 * 2**30  # of decoded images, in one process
+CACHE_BYTES = 4 * 2**30  # of decoded images, in one process
 FIRST = 8  # studies that are read to learn how many slices a study has
 SHARE_OF_MEMORY = 0.25  # of a GPU, for one set of images: a method needs room for a copy and for training
 
@@ -39,81 +34,10 @@ class UnreadableStudies(MedadError):
     """Studies of a training or test set cannot be read."""
 
 
-class Prepare(Transform):
-    """Read one study and transform it: files -> (C, S, S) or (C, S, S, D) in [-1, 1], with invertible geometry."""
-
-    def __init__(self, settings: Settings, split: bool = False) -> None:
-        """With ``split``, read the first of several volumes or pages in a file; without, refuse such a file."""
-        self.reading = read_settings(settings).model_copy(update={"time": "split" if split else "refuse"})
-        self.channels = settings.channels
-        self.size = settings.size
-        self.transform = to_network(settings)
-
-    def read(self, study: Study) -> MetaTensor:
-        """Return the image as it is in its files, ``(C, *spatial)``, in the reader's axes. Raises UnreadableImage."""
-        return match_channels(read_image(study.files, self.reading), self.channels)
-
-    def __call__(self, study: Study) -> MetaTensor:
-        """Return the study as (C, S, S) or (C, S, S, D). Raises UnreadableImage."""
-        image: MetaTensor = self.transform(self.read(study))
-        return image
-
-    def mask(self, study: Study, source: MetaTensor) -> Tensor | None:
-        """Return the study's mask on the network's grid, bool (N, 1, S, S), or None if it has none.
-
-        ``source`` is the image as :meth:`read` returned it.
-
-        Raises:
-            UnreadableImage: the mask cannot be read, or its grid does not match the image.
-        """
-        if study.mask is None:
-            return None
-        marked = torch.from_numpy(read_mask(study.mask, _grid_of(source))[0]).float()[None]
-        image: MetaTensor = geometry(self.size)(MetaTensor(marked).copy_meta_from(source))
-        return as_slices(image) >= 0.5
-
-
-def _grid_of(source: MetaTensor) -> Grid:
-    affines = [np.asarray(source.meta[name], np.float64) for name in ("affine", "original_affine")]
-    return Grid(tuple(source.shape[1:]), affines[0], affines[1], bool(source.meta["reading"]["placed"]))
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A study in memory: ``slices`` (N, C, S, S), its facts, and its mask (N, 1, S, S), if it has one.
-
-    ``pixels`` is a digest of the image as it is in its files.
-    """
-
-    slices: Tensor
-    facts: Facts
-    mask: Tensor | None
-    pixels: str
-
-
-class _Attempt(Transform):
-    """Read a study and return it, or the error: a bad file must not stop the worker thread."""
-
-    def __init__(self, prepare: Prepare, advance: Advance) -> None:
-        self.prepare = prepare
-        self.advance = advance
-
-    def __call__(self, study: Study) -> _Read | UnreadableImage:
-        try:
-            source = self.prepare.read(study)
-            mask = self.prepare.mask(study, source)
-            pixels = digest_of(source.as_tensor().numpy())
-            return _Read(as_slices(self.prepare.transform(source)), facts_of(source), mask, pixels)
-        except UnreadableImage as error:
-            return error
-        finally:
-            self.advance(1)
-
-
 class Loader:
     """Load studies for a method: ``loader(studies)`` -> images (N, C, S, S) on ``device``, or on the CPU if too many.
 
-    A volume gives one image for each slice. Decoded studies are cached, up to ``keep_bytes``, so that the experiments
+    A volume gives one image for each slice. Decoded studies are cached, up to ``cache_bytes``, so that the experiments
     of a bench decode each file once. With ``skip_unreadable``, studies that cannot be read are left out and logged;
     without it, they raise UnreadableStudies.
     """
@@ -123,16 +47,16 @@ class Loader:
         settings: Settings,
         device: torch.device | str = "cpu",
         skip_unreadable: bool = False,
-        keep_bytes: int = KEPT_BYTES,
+        cache_bytes: int = CACHE_BYTES,
         cache: StudyCache | None = None,
     ) -> None:
         self.settings = settings
-        self._cache = cache
+        self._feature_cache = cache
         self._prepare = Prepare(settings)
         self.device = device
         self.skip_unreadable = skip_unreadable
-        self._room = keep_bytes
-        self._kept: dict[_Key, _Read] = {}
+        self._room = cache_bytes
+        self._cache: dict[_Key, ReadStudy] = {}
         self._pixels: dict[tuple[Path, ...], str] = {}
         self._masks: dict[_Key, Tensor] = {}  # of the studies that were read last
         self._facts: dict[tuple[Path, ...], Facts] = {}
@@ -175,7 +99,7 @@ class Loader:
 
         What was computed under this ``name`` before is read from the cache. Raises UnreadableStudies.
         """
-        cached = CachedFeatures(self._cache, self.settings, str(torch.device(self.device).type))
+        cached = CachedFeatures(self._feature_cache, self.settings, str(torch.device(self.device).type))
         return cached.compute(studies, extract, self.stream, self._facts, self._pixels, name=name, block=block)
 
     def facts(self, studies: Sequence[Study]) -> list[Facts]:
@@ -196,9 +120,9 @@ class Loader:
             raise UnreadableStudies("no study can be read")
         return slices
 
-    def _read_new(self, studies: Sequence[Study]) -> dict[_Key, _Read]:
+    def _read_new(self, studies: Sequence[Study]) -> dict[_Key, ReadStudy]:
         """Read the studies that are not cached; return them and all cached ones."""
-        new = [study for study in studies if _key(study) not in self._kept]
+        new = [study for study in studies if _key(study) not in self._cache]
         read = dict(zip([_key(study) for study in new], self._read(new), strict=True)) if new else {}
         errors = [result for result in read.values() if isinstance(result, UnreadableImage)]
         if errors:
@@ -207,23 +131,23 @@ class Loader:
         self._facts |= {files: result.facts for (files, _), result in fresh.items()}
         self._pixels |= {files: result.pixels for (files, _), result in fresh.items()}
         self._masks = {key: result.mask for key, result in fresh.items() if result.mask is not None}
-        self._keep(fresh)
-        return {**self._kept, **fresh}
+        self._store(fresh)
+        return {**self._cache, **fresh}
 
-    def _read(self, studies: Sequence[Study]) -> list[_Read | UnreadableImage]:
+    def _read(self, studies: Sequence[Study]) -> list[ReadStudy | UnreadableImage]:
         with progress("read images", len(studies)) as advance:
-            attempt = _Attempt(self._prepare, advance)
+            attempt = Attempt(self._prepare, advance)
             threads = torch.get_num_threads()
             cache = CacheDataset(list(studies), attempt, num_workers=threads, progress=False, copy_cache=False)
             return [cache[index] for index in range(len(studies))]
 
-    def _keep(self, fresh: Mapping[_Key, _Read]) -> None:
+    def _store(self, fresh: Mapping[_Key, ReadStudy]) -> None:
         for key, study in fresh.items():
             self._room -= study.slices.nbytes + (0 if study.mask is None else study.mask.nbytes)
             if self._room < 0:
                 log.info("images beyond the limit are not kept in memory, and are read again by each experiment")
                 return
-            self._kept[key] = study
+            self._cache[key] = study
 
     def mask(self, study: Study) -> Tensor | None:
         """Return the study's mask on the network's grid, 0 or 1, (N, 1, S, S), or None if it has none.
@@ -234,9 +158,9 @@ class Loader:
         if study.mask is None:
             return None
         key = _key(study)
-        if key not in self._kept and key not in self._masks:
+        if key not in self._cache and key not in self._masks:
             self._read_once([study])
-        mask = self._kept[key].mask if key in self._kept else self._masks[key]
+        mask = self._cache[key].mask if key in self._cache else self._masks[key]
         return None if mask is None else mask.float()
 
     def _report(self, errors: list[UnreadableImage], total: int) -> None:

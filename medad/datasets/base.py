@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +46,48 @@ class About:
     tasks: tuple[str, ...] = ("detection",)
 
 
+@dataclass(frozen=True)
+class Example:
+    """A miniature of the files that a dataset reads.
+
+    The contract tests write these files, so that a new dataset is tested without a test of its own. Paths are relative:
+    to the raw download if the dataset has a parser of one, else to the dataset's folder below the data root. Of a
+    benchmark with classes, the files are those of one class.
+
+    ``normal`` and ``abnormal`` are the images that the dataset must find, with these labels; their suffixes say the
+    format. ``masks`` are the masks of the abnormal images in the same order, or empty if there are none. ``unused`` are
+    images that the dataset must leave out. ``texts`` are the contents of all other files by path.
+
+    A split that is drawn from the example needs two test images of each label: 24 normal and 16 abnormal images do for
+    the published proportions.
+    """
+
+    normal: tuple[str, ...]
+    abnormal: tuple[str, ...]
+    masks: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+def numbered(pattern: str, count: int, start: int = 0) -> tuple[str, ...]:
+    """Return ``pattern`` with each of ``count`` numbers from ``start`` in place of its braces.
+
+    >>> numbered("train/{:03d}.png", 2)
+    ('train/000.png', 'train/001.png')
+    """
+    return tuple(pattern.format(number) for number in range(start, start + count))
+
+
 class Dataset(ABC):
-    """A benchmark: finds its studies on disk and describes itself."""
+    """A benchmark: finds its studies on disk and describes itself.
+
+    ``generated`` is true for a dataset that is made when it is first used. ``example`` is None for a generated dataset,
+    and for a layout whose files the tests can make without a description.
+    """
 
     about: About
+    generated = False
+    example: Example | None = None
 
     @property
     def title(self) -> str:
@@ -60,7 +98,9 @@ class Dataset(ABC):
     def pools(self, data_root: Path | None, out: Path) -> Pools:
         """Return the studies below ``data_root``.
 
-        ``out`` is the folder of the run, to which a generated dataset is written.
+        Args:
+            data_root: the folder that holds a folder for each dataset; None if the user named none.
+            out: the folder of the run, to which a generated dataset is written.
 
         Raises:
             MissingDataset: the dataset is not there; the message says where it was expected.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from medad.datasets.base import About
+from medad.datasets.base import About, Example, numbered
 from medad.datasets.layouts import MedADLayout, prepared_layout
 from medad.datasets.raw_downloads import RawCase, images_in, need_folder, unique_names
 from medad.registry import datasets
@@ -23,6 +23,17 @@ Testing/{notumor,glioma,meningioma,pituitary}/NAME.jpg"""
 
 class BrainTumor(MedADLayout):
     """notumor is normal; glioma and meningioma are abnormal; pituitary is left out, as published."""
+
+    example = Example(
+        normal=(*numbered("Training/notumor/Tr-no_{:04d}.jpg", 12), *numbered("Testing/notumor/Te-no_{:04d}.jpg", 12)),
+        abnormal=tuple(
+            name
+            for kind in ("glioma", "meningioma")
+            for part in PARTS
+            for name in numbered(f"{part}/{kind}/{part[:2]}-{kind[:2]}_{{:04d}}.jpg", 4)
+        ),
+        unused=("Training/pituitary/Tr-pi_0000.jpg", "Testing/pituitary/Te-pi_0000.jpg"),
+    )
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
         """Return the images of both parts; the parts are the split of the challenge, which is not used."""

@@ -76,6 +76,38 @@ class Classes(Dataset):
         return Pools(normal, (), (), test_normal, test_abnormal, kind=kind)
 
 
+class DefectFolders(Classes):
+    """A benchmark whose folder names are the labels, as in MVTec AD.
+
+    CLASS/train/good holds normal images. An image below CLASS/test is abnormal unless its folder is "good", and has a
+    mask of its pixels.
+    """
+
+    def images(self, folder: Path) -> Path:
+        """Return where the images of ``folder``, such as train/good or a folder of defects, are."""
+        return folder
+
+    @abstractmethod
+    def mask(self, defect: Path, image: Path) -> Path:
+        """Return the path of the mask of an image in ``defect``, a folder below CLASS/test."""
+
+    def classes_in(self, root: Path) -> set[str]:
+        """Return the names of the folders with normal training images."""
+        return {folder.name for folder in folders_in(root) if self.images(folder / "train" / GOOD).is_dir()}
+
+    def lists(self, root: Path) -> Lists:
+        """Return the published training and test images of the chosen class."""
+        home = root / self.chosen
+        abnormal = tuple(
+            abnormal_image(path, self.mask(defect, path), defect.name, home)
+            for defect in folders_in(home / "test")
+            if defect.name != GOOD
+            for path in images_in(self.images(defect))
+        )
+        normal = [normal_images(self.images(home / part / GOOD), home) for part in ("train", "test")]
+        return normal[0], normal[1], abnormal
+
+
 def class_counts(sizes: Sequence[tuple[str, int, int, int]]) -> tuple[tuple[str, int], ...]:
     """Return the published counts, summed over the classes."""
     uses = ("train normal", "test normal", "test abnormal")

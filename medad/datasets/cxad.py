@@ -16,7 +16,7 @@ class CXAD(MedADLayout):
     def pools(self, data_root: Path | None, out: Path) -> Pools:
         """Return the studies of the manifest if there is one, else those of the Med-AD layout."""
         # Imported here because it imports numpy, which a listing of datasets does not need.
-        from medad.manifest.manifest import has_manifest, read_manifest
+        from medad.manifest.reading import has_manifest, read_manifest
 
         if data_root is not None and has_manifest(data_root / self.folder):
             return read_manifest(data_root / self.folder).pools()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from medad.datasets.base import About, DatasetError
+from medad.datasets.base import About, DatasetError, Example, numbered
 from medad.datasets.layouts import LISTS, MedADLayout, prepared_layout
 from medad.datasets.raw_downloads import RawCase, need_folder, numbers, read_table
 from medad.registry import datasets
@@ -24,11 +24,36 @@ RAW = f"""{TASK}{{Training,Test}}_Input/IMAGE.jpg
 {GROUPS}: image,lesion_id,... (optional)"""
 
 
+def _table(names: Sequence[str], kinds: Sequence[str]) -> str:
+    """Return a table of ground truth in which each image is of one kind."""
+    rows = [[name, *(f"{kind == column:.1f}" for column in KINDS)] for name, kind in zip(names, kinds, strict=True)]
+    return "".join(",".join(row) + "\n" for row in [["image", *KINDS], *rows])
+
+
+def _example() -> Example:
+    """Return nevi and a melanoma of the training part, and nevi and other lesions of the test part."""
+    training, test = numbered("ISIC_{:07d}", 13), numbered("ISIC_{:07d}", 9, start=100)
+    input_paths = [f"{TASK}Training_Input/{name}.jpg" for name in training]
+    test_paths = [f"{TASK}Test_Input/{name}.jpg" for name in test]
+    tables = {
+        "Training": _table(training, [*[NORMAL] * 12, "MEL"]),
+        "Test": _table(test, [*[NORMAL] * 5, "MEL", "BCC", "AKIEC", "VASC"]),
+    }
+    return Example(
+        normal=(*input_paths[:12], *test_paths[:5]),
+        abnormal=tuple(test_paths[5:]),
+        unused=(input_paths[12],),
+        texts={f"{TASK}{part}_GroundTruth/{TASK}{part}_GroundTruth.csv": table for part, table in tables.items()},
+    )
+
+
 class ISIC2018(MedADLayout):
     """NV is normal, the other classes are abnormal.
 
     If the table of lesions exists, the images of a lesion stay on one side, like those of a patient.
     """
+
+    example = _example()
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
         """Return the nevi of the training part and all images of the test part."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from medad.datasets.base import About
+from medad.datasets.base import About, Example, numbered
 from medad.datasets.layouts import MedADLayout, prepared_layout
 from medad.datasets.raw_downloads import RawCase, images_in, need_folder, unique_names
 from medad.registry import datasets
@@ -21,6 +21,12 @@ suspicious_glaucoma/image/NAME.jpg (or suspicious_glaucoma/NAME.jpg)"""
 
 class LAG(MedADLayout):
     """non_glaucoma is normal, suspicious_glaucoma abnormal; the attention maps beside the images are left alone."""
+
+    example = Example(
+        normal=numbered("non_glaucoma/image/{:04d}.jpg", 24),
+        abnormal=numbered("suspicious_glaucoma/image/{:04d}.jpg", 16, start=500),
+        unused=numbered("suspicious_glaucoma/attention_map/{:04d}.jpg", 2, start=500),
+    )
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
         """Return the images of the two label folders."""

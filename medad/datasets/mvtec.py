@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medad.datasets.base import About
-from medad.datasets.class_benchmarks import (
-    GOOD,
-    Classes,
-    Lists,
-    abnormal_image,
-    class_counts,
-    folders_in,
-    normal_images,
-)
-from medad.datasets.raw_downloads import images_in
+from medad.datasets.base import About, Example, numbered
+from medad.datasets.class_benchmarks import DefectFolders, class_counts
 from medad.registry import datasets
 
 SIZES = (
@@ -39,23 +30,19 @@ MVTecAD/CLASS/test/{good,DEFECT}/*.png
 MVTecAD/CLASS/ground_truth/DEFECT/NAME_mask.png"""
 
 
-class MVTecAD(Classes):
+class MVTecAD(DefectFolders):
     """train/good is normal; a test image is abnormal unless its folder is "good", and has a mask of its pixels."""
 
-    def classes_in(self, root: Path) -> set[str]:
-        """Return the names of the folders with a train/good."""
-        return {folder.name for folder in folders_in(root) if (folder / "train" / GOOD).is_dir()}
+    example = Example(
+        normal=(*numbered("bottle/train/good/{:03d}.png", 8), *numbered("bottle/test/good/{:03d}.png", 3)),
+        abnormal=numbered("bottle/test/broken/{:03d}.png", 3),
+        masks=numbered("bottle/ground_truth/broken/{:03d}_mask.png", 3),
+        texts={"bottle/readme.txt": "Attribution\n"},
+    )
 
-    def lists(self, root: Path) -> Lists:
-        """Return the published split of the chosen class."""
-        home = root / self.chosen
-        abnormal = tuple(
-            abnormal_image(path, home / "ground_truth" / defect.name / f"{path.stem}_mask.png", defect.name, home)
-            for defect in folders_in(home / "test")
-            if defect.name != GOOD
-            for path in images_in(defect)
-        )
-        return normal_images(home / "train" / GOOD, home), normal_images(home / "test" / GOOD, home), abnormal
+    def mask(self, defect: Path, image: Path) -> Path:
+        """Return CLASS/ground_truth/DEFECT/NAME_mask.png."""
+        return defect.parents[1] / "ground_truth" / defect.name / f"{image.stem}_mask.png"
 
 
 datasets.register("mvtec")(

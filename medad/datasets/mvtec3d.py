@@ -7,17 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medad.datasets.base import About
-from medad.datasets.class_benchmarks import (
-    GOOD,
-    Classes,
-    Lists,
-    abnormal_image,
-    class_counts,
-    folders_in,
-    normal_images,
-)
-from medad.datasets.raw_downloads import images_in
+from medad.datasets.base import About, Example, numbered
+from medad.datasets.class_benchmarks import DefectFolders, class_counts
 from medad.registry import datasets
 
 SIZES = (
@@ -36,24 +27,23 @@ LAYOUT = """MVTec3D/CLASS/{train,validation}/good/rgb/*.png
 MVTec3D/CLASS/test/{good,DEFECT}/{rgb,gt}/*.png (gt: the mask, under the image's name)"""
 
 
-class MVTec3D(Classes):
+class MVTec3D(DefectFolders):
     """train/good is normal; a test image is abnormal unless its folder is "good", and has a mask of its pixels."""
 
-    def classes_in(self, root: Path) -> set[str]:
-        """Return the names of the folders with a train/good/rgb."""
-        return {folder.name for folder in folders_in(root) if (folder / "train" / GOOD / "rgb").is_dir()}
+    example = Example(
+        normal=(*numbered("bagel/train/good/rgb/{:03d}.png", 6), *numbered("bagel/test/good/rgb/{:03d}.png", 3)),
+        abnormal=numbered("bagel/test/crack/rgb/{:03d}.png", 3),
+        masks=numbered("bagel/test/crack/gt/{:03d}.png", 3),
+        unused=("bagel/validation/good/rgb/000.png", "bagel/test/crack/xyz/000.tiff"),
+    )
 
-    def lists(self, root: Path) -> Lists:
-        """Return the published training and test images of the chosen class."""
-        home = root / self.chosen
-        abnormal = tuple(
-            abnormal_image(path, defect / "gt" / path.name, defect.name, home)
-            for defect in folders_in(home / "test")
-            if defect.name != GOOD
-            for path in images_in(defect / "rgb")
-        )
-        good = [normal_images(home / part / GOOD / "rgb", home) for part in ("train", "test")]
-        return good[0], good[1], abnormal
+    def images(self, folder: Path) -> Path:
+        """Return ``folder``/rgb."""
+        return folder / "rgb"
+
+    def mask(self, defect: Path, image: Path) -> Path:
+        """Return the file with the name of the image in CLASS/test/DEFECT/gt."""
+        return defect / "gt" / image.name
 
 
 datasets.register("mvtec3d")(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from medad.datasets.base import About, DatasetError
+from medad.datasets.base import About, DatasetError, Example, numbered
 from medad.datasets.layouts import MedADLayout, prepared_layout
 from medad.datasets.raw_downloads import RawCase, need_folder, numbers, read_table
 from medad.registry import datasets
@@ -23,8 +23,28 @@ RAW = f"""{IMAGES}/PATIENTID.dcm
 {LABELS}: patientId,x,y,width,height,Target (a row for each box)"""
 
 
+def _example() -> Example:
+    """Return radiographs of the three classes, with a box in each opacity."""
+    patients = numbered("patient{:02d}", 40)
+    kinds = [*[NORMAL] * 24, *ABNORMAL * 8]
+    boxes = {NORMAL: ",,,,0", ABNORMAL[0]: "5.0,8.0,10.0,20.0,1", ABNORMAL[1]: ",,,,0"}
+    class_rows = [f"{patient},{kind}\n" for patient, kind in zip(patients, kinds, strict=True)]
+    label_rows = [f"{patient},{boxes[kind]}\n" for patient, kind in zip(patients, kinds, strict=True)]
+    paths = tuple(f"{IMAGES}/{patient}.dcm" for patient in patients)
+    return Example(
+        normal=paths[:24],
+        abnormal=paths[24:],
+        texts={
+            CLASSES: "".join(["patientId,class\n", *class_rows]),
+            LABELS: "".join([f"patientId,{','.join(BOX)},Target\n", *label_rows]),
+        },
+    )
+
+
 class RSNA(MedADLayout):
     """Normal is normal; Lung Opacity and No Lung Opacity / Not Normal are abnormal; boxes mark the opacities."""
+
+    example = _example()
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
         """Return a case for each patient of the class table, with the boxes of all its rows in the table of labels."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from medad.datasets.base import About, DatasetError
+from medad.datasets.base import About, DatasetError, Example, numbered
 from medad.datasets.layouts import MedADLayout, prepared_layout
 from medad.datasets.raw_downloads import RawCase, need_folder, numbers, read_table
 from medad.registry import datasets
@@ -22,8 +22,21 @@ train.csv: image_id,class_name,class_id,rad_id,{",".join(CORNERS)} (a row for ea
 Box = tuple[float, float, float, float]
 
 
+def _example() -> Example:
+    """Return radiographs in which nobody finds anything, and ones in which one of two readers marks a box."""
+    images = numbered("{:032x}", 40)
+    rows = [f"{image},{NOTHING},14,R8,,,,\n" for image in images]
+    rows += [f"{image},{NOTHING},14,R9,,,,\n" for image in images[:24]]
+    rows += [f"{image},Cardiomegaly,3,R9,6,20,30,40\n" for image in images[24:]]
+    paths = tuple(f"train/{image}.dicom" for image in images)
+    heading = f"image_id,class_name,class_id,rad_id,{','.join(CORNERS)}\n"
+    return Example(normal=paths[:24], abnormal=paths[24:], texts={"train.csv": "".join([heading, *rows])})
+
+
 class VinDr(MedADLayout):
     """An image is normal if all readers say "No finding"; its boxes are those of all readers."""
+
+    example = _example()
 
     def raw_cases(self, raw: Path) -> Sequence[RawCase]:
         """Return a case for each image of train.csv with the boxes of its readers, but not the classes of findings."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medad.datasets.base import About, DatasetError
+from medad.datasets.base import About, DatasetError, Example, numbered
 from medad.datasets.class_benchmarks import Classes, Lists, abnormal_image, class_counts
 from medad.datasets.raw_downloads import read_table
 from medad.registry import datasets
@@ -31,8 +31,22 @@ VisA/CLASS/Data/Images/{{Normal,Anomaly}}/*.JPG
 VisA/CLASS/Data/Masks/Anomaly/*.png"""
 
 
+def _example() -> Example:
+    """Return the files of one class."""
+    normal = numbered("candle/Data/Images/Normal/{:04d}.JPG", 9)
+    abnormal = numbered("candle/Data/Images/Anomaly/{:03d}.JPG", 3)
+    masks = numbered("candle/Data/Masks/Anomaly/{:03d}.png", 3)
+    rows = [",".join(COLUMNS)]
+    rows += [f"candle,{'train' if index < 6 else 'test'},normal,{name}," for index, name in enumerate(normal)]
+    rows += [f"candle,test,anomaly,{name},{mask}" for name, mask in zip(abnormal, masks, strict=True)]
+    texts = {TABLE.as_posix(): "".join(f"{row}\n" for row in rows)}
+    return Example(normal, abnormal, masks, texts=texts)
+
+
 class VisA(Classes):
     """The split of the table 1cls.csv; every abnormal image has a mask of its pixels."""
+
+    example = _example()
 
     def classes_in(self, root: Path) -> set[str]:
         """Return the classes of the table whose folders exist."""

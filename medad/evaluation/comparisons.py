@@ -12,12 +12,12 @@ from medad.functional.intervals import Difference
 
 @dataclass(frozen=True)
 class Comparison:
-    """The test of one metric on one pair: ``found``, Holm corrected in a family of ``tests``, or else a ``note``."""
+    """The test of one metric on one pair: ``result``, Holm corrected in a family of ``tests``, or else a ``note``."""
 
     first: Entry
     second: Entry
     metric: str
-    found: Difference | None
+    result: Difference | None
     note: str = ""
     p_holm: float | None = None
     tests: int = 0
@@ -32,11 +32,11 @@ class Comparison:
         row |= {"n_normal": int((labels == 0).sum()), "n_abnormal": int(labels.sum())}
         row |= {"clusters": "studies" if first.clusters is None else "patients"}
         row |= {"seeds_first": len(first.seeds), "seeds_second": len(second.seeds), "metric": self.metric}
-        if self.found is None:
+        if self.result is None:
             return {**row, "p": None, "note": self.note}
-        row |= {"value_first": self.found.first, "value_second": self.found.second}
-        row |= {"difference": self.found.difference, "low": self.found.low, "high": self.found.high}
-        return {**row, "p": self.found.p, "p_holm": self.p_holm, "tests": self.tests}
+        row |= {"value_first": self.result.first, "value_second": self.result.second}
+        row |= {"difference": self.result.difference, "low": self.result.low, "high": self.result.high}
+        return {**row, "p": self.result.p, "p_holm": self.p_holm, "tests": self.tests}
 
 
 @dataclass(frozen=True)

@@ -125,9 +125,9 @@ def _is_better(first: Standing, second: Standing, by_method: Comparisons) -> boo
 def _against_baseline(standing: Standing, baseline: Standing, by_method: Comparisons) -> str:
     """Return the paired test in words, as "behind max_intensity:max by 0.180 [0.050, 0.310], p = 0.012 (Holm)"."""
     answer = _answer(standing, baseline, by_method)
-    if answer is None or answer.found is None:
+    if answer is None or answer.result is None:
         return f"{baseline.name} has AUC {baseline.auc:.3f}, and no paired test"
-    difference = answer.found  # its sign depends on the order of the entries in the folder
+    difference = answer.result  # its sign depends on the order of the entries in the folder
     low, high = (-difference.high, -difference.low) if difference.difference < 0 else (difference.low, difference.high)
     p = "p < 0.001" if answer.p_holm is not None and answer.p_holm < 0.001 else f"p = {answer.p_holm or 0.0:.3f}"
     word = "ahead of" if standing.auc >= baseline.auc else "behind"

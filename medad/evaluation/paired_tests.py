@@ -32,7 +32,18 @@ class ApDraws:
 
 
 def paired_test(metric: str, first: Entry, second: Entry, evaluation: Evaluation, draws: ApDraws) -> Comparison:
-    """Return both values, their difference and its p-value, or a note with the reason why they are undefined."""
+    """Test whether two entries on the same cases differ in a metric.
+
+    Args:
+        metric: "auc" (DeLong's test) or "ap" (a paired bootstrap).
+        first: one entry.
+        second: another entry, with the same cases.
+        evaluation: the settings, of which the confidence is used.
+        draws: the resamples of the APs, shared by all tests.
+
+    Returns:
+        Both values, their difference and its p-value, or a note with the reason why they are undefined.
+    """
     clusters, confidence = first.clusters, evaluation.confidence
     try:
         if metric == "auc":
@@ -45,15 +56,15 @@ def paired_test(metric: str, first: Entry, second: Entry, evaluation: Evaluation
 
 
 def holm_corrected(answers: Sequence[Comparison]) -> list[Comparison]:
-    """Return ``answers`` with ``p_holm`` set; all answers on one dataset form a family."""
+    """Return ``answers`` in the same order with ``p_holm`` set (Holm, 1979); those on one dataset form a family."""
     from statsmodels.stats.multitest import multipletests
 
     corrected = list(answers)
     for dataset in dict.fromkeys(answer.first.dataset for answer in answers):
         family = [
-            (place, answer.found.p)
+            (place, answer.result.p)
             for place, answer in enumerate(answers)
-            if answer.first.dataset == dataset and answer.found is not None
+            if answer.first.dataset == dataset and answer.result is not None
         ]
         values = multipletests([p for _, p in family], method="holm")[1] if family else []
         for (place, _), p in zip(family, values, strict=True):

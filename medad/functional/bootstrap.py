@@ -27,7 +27,18 @@ def resample_counts(labels: Ints, clusters: Ints | None, resamples: int, rng: np
     """Yield how often each case is drawn, in blocks (b, N) with ``resamples`` rows in total.
 
     Patients are drawn with all their cases, within strata (patients with normal cases only, abnormal only, both), so
-    that each resample has both classes. Without ``clusters``, each case counts as a patient.
+    that each resample has both classes.
+
+    Args:
+        labels: (N,), 1 for an abnormal case and 0 for a normal one.
+        clusters: (N,), the number of each case's patient; None if no two cases share one.
+        resamples: the number of resamples.
+        rng: the source of the randomness.
+
+    >>> rng = np.random.default_rng(0)
+    >>> (counts,) = resample_counts(np.array([0, 0, 1]), None, 4, rng)
+    >>> counts.shape, counts.sum(axis=1).tolist()
+    ((4, 3), [3, 3, 3, 3])
     """
     owner = cluster_index(clusters, len(labels))
     has = [np.bincount(owner, weights=labels == label) > 0 for label in (0, 1)]
@@ -46,7 +57,16 @@ def resample_counts(labels: Ints, clusters: Ints | None, resamples: int, rng: np
 
 
 def curve_metrics(labels: Ints, scores: Floats, counts: Ints) -> Floats:
-    """Return AP and F1-max (b, 2) of cases with ``scores`` (N,), each counted ``counts`` (b, N) times."""
+    """Return AP and F1-max (b, 2) of weighted cases.
+
+    Args:
+        labels: (N,), 1 for an abnormal case and 0 for a normal one.
+        scores: (N,); higher is more abnormal.
+        counts: (b, N), how often each case counts in each of b resamples.
+
+    >>> curve_metrics(np.array([0, 1, 1]), np.array([0.1, 0.9, 0.8]), np.ones((1, 3), int)).tolist()
+    [[1.0, 1.0]]
+    """
     order = np.argsort(-scores, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # cases with equal scores change sides together
     drawn = counts[:, order]
@@ -74,7 +94,15 @@ def bootstrap_intervals(
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
 ) -> dict[str, Interval]:
-    """Return "ap" and "f1_max", means over the columns of ``scores`` (N, M), with their percentile intervals.
+    """Return "ap" and "f1_max", means over the columns of ``scores``, with their percentile intervals.
+
+    Args:
+        labels: (N,), 1 for an abnormal case and 0 for a normal one.
+        scores: (N, M), a column for each repetition of the training (networks, seeds); higher is more abnormal.
+        clusters: (N,), the number of each case's patient; None if no two cases share one.
+        rng: the source of the randomness.
+        resamples: the number of resamples.
+        confidence: of the intervals, between 0 and 1.
 
     Raises:
         UndefinedMetric: there is only one class, or a score is not finite.
@@ -102,9 +130,16 @@ def ap_draws(
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
 ) -> Draws:
-    """Return the AP, the mean over the columns of ``scores`` (N, M), in resamples of the cases.
+    """Return the AP, the mean over the columns of ``scores``, in resamples of the cases.
 
     Generators with the same seed give the same resamples, so that scores of the same cases can be compared in pairs.
+
+    Args:
+        labels: (N,), 1 for an abnormal case and 0 for a normal one.
+        scores: (N, M), a column for each repetition of the training (networks, seeds); higher is more abnormal.
+        clusters: (N,), the number of each case's patient; None if no two cases share one.
+        rng: the source of the randomness.
+        resamples: the number of resamples.
 
     Raises:
         UndefinedMetric: there is only one class, or a score is not finite.
@@ -120,6 +155,11 @@ def compare_aps(first: Draws, second: Draws, confidence: float = CONFIDENCE) -> 
 
     The p-value is twice the share of resamples in which the difference has the other sign or is 0, with one added to
     both counts; with R resamples it is at least 2 / (R + 1).
+
+    Args:
+        first: the AP of one score.
+        second: the AP of another score of the same cases.
+        confidence: of the interval of the difference, between 0 and 1.
     """
     drawn = first.drawn - second.drawn
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])

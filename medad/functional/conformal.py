@@ -26,6 +26,9 @@ def p_values(calibration: Floats, scores: Floats) -> Floats:
 
     Raises:
         UndefinedMetric: ``calibration`` (n,) is empty.
+
+    >>> p_values(np.array([0.1, 0.2, 0.3]), np.array([0.25, 0.9])).tolist()
+    [0.5, 0.25]
     """
     if not len(calibration):
         raise UndefinedMetric("p-values need held-out normals, and there are none: train with --set calibration=0.2")
@@ -40,6 +43,9 @@ def conformal_threshold(calibration: Floats, alpha: float) -> float:
 
     Raises:
         UndefinedMetric: there are too few held-out normals for any p-value to be that low.
+
+    >>> conformal_threshold(np.arange(19.0), 0.05)
+    18.0
     """
     rank = _rank(len(calibration), alpha)
     if rank < 1:
@@ -51,7 +57,11 @@ def conformal_threshold(calibration: Floats, alpha: float) -> float:
 
 
 def least_normals(alpha: float) -> int:
-    """Return the smallest number of held-out normals with which a p-value can be at most ``alpha``."""
+    """Return the smallest number of held-out normals with which a p-value can be at most ``alpha``.
+
+    >>> least_normals(0.05)
+    19
+    """
     return ceil(1 / Fraction(str(alpha))) - 1
 
 
@@ -60,6 +70,9 @@ def false_alarm_range(n: int, alpha: float, confidence: float = CONFIDENCE) -> t
 
     ``n`` is the number of held-out normals, whose scores have no ties. The rate follows a beta distribution with
     parameters k and n + 1 - k, where k = floor(alpha (n + 1)) (Vovk, 2012).
+
+    >>> [round(end, 3) for end in false_alarm_range(100, 0.05)]
+    [0.016, 0.099]
     """
     rank = _rank(n, alpha)
     if rank < 1:

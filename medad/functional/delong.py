@@ -23,13 +23,22 @@ from medad.functional.intervals import (
 
 
 def auc_covariance(labels: Ints, scores: Floats, clusters: Ints | None = None) -> tuple[Floats, Floats]:
-    """Return the AUCs (M,) of ``scores`` (N, M) and their covariance (M, M), by midranks (Sun and Xu, 2014).
+    """Return the AUCs (M,) and their covariance (M, M), by midranks (Sun and Xu, 2014).
 
-    ``clusters`` (N,) gives the patient of each case; the cases of a patient, also of both classes, may be dependent.
-    Without it, or with one case for each patient, the covariance is DeLong's.
+    The cases of a patient, also of both classes, may be dependent. With one case for each patient, the covariance is
+    DeLong's.
+
+    Args:
+        labels: (N,), 1 for an abnormal case and 0 for a normal one.
+        scores: (N, M), a column for each repetition of the training (networks, seeds); higher is more abnormal.
+        clusters: (N,), the number of each case's patient; None if no two cases share one.
 
     Raises:
         UndefinedMetric: there is only one class, a score that is not finite, or fewer than 2 patients in a class.
+
+    >>> labels, scores = np.array([0, 0, 1, 1]), np.array([[0.1], [0.7], [0.6], [0.9]])
+    >>> auc_covariance(labels, scores)[0].tolist()
+    [0.75]
     """
     check_cases(labels, scores)
     abnormal = labels == 1
@@ -54,12 +63,18 @@ def auc_covariance(labels: Ints, scores: Floats, clusters: Ints | None = None) -
 def auc_interval(
     labels: Ints, scores: Floats, clusters: Ints | None = None, confidence: float = CONFIDENCE
 ) -> Interval:
-    """Return the mean AUC of the columns of ``scores`` (N, M), with the back-transformed interval of its logit.
+    """Return the mean AUC of the columns of ``scores``, with the back-transformed interval of its logit.
 
     The logit was chosen by simulation (2,000 samples from normal distributions for each of 16 settings, 20 + 20 to
     200 + 200 cases, AUC 0.6 to 0.97): its 95 % intervals contained the true AUC in 90 % to 97 % of the samples, plain
     intervals in 78 % to 95 %. If the cases show no variance, for example if they are ranked perfectly, the interval is
     Newcombe's (Statistics in Medicine 2006, method 5), which always has a positive width.
+
+    Args:
+        labels: (N,), 1 for an abnormal case and 0 for a normal one.
+        scores: (N, M), a column for each repetition of the training (networks, seeds); higher is more abnormal.
+        clusters: (N,), the number of each case's patient; None if no two cases share one.
+        confidence: of the interval, between 0 and 1.
 
     Raises:
         UndefinedMetric: as for :func:`auc_covariance`.
@@ -79,7 +94,14 @@ def auc_interval(
 def compare_aucs(
     labels: Ints, first: Floats, second: Floats, clusters: Ints | None = None, confidence: float = CONFIDENCE
 ) -> Difference:
-    """Compare the mean AUCs of ``first`` (N, M) and ``second`` (N, L) on the same cases by a paired, two-sided z-test.
+    """Compare two mean AUCs on the same cases by a paired, two-sided z-test.
+
+    Args:
+        labels: (N,), 1 for an abnormal case and 0 for a normal one.
+        first: (N, M), the scores of one method; the columns are repetitions of its training.
+        second: (N, L), those of another method.
+        clusters: (N,), the number of each case's patient; None if no two cases share one.
+        confidence: of the interval of the difference, between 0 and 1.
 
     Raises:
         UndefinedMetric: as for :func:`auc_covariance`, or the AUCs differ and the cases show no variance.

@@ -26,9 +26,12 @@ class LinearRatio:
 
 
 def fit_ratio(features: Floats, from_archive: Ints, strength: float) -> LinearRatio:
-    """Fit ridge logistic regression of ``from_archive`` (N,), 0 or 1, on ``features`` (N, D).
+    """Fit ridge logistic regression of archive against normal; both classes weigh the same, whatever their sizes.
 
-    Both classes weigh the same, whatever their sizes. ``strength`` is scikit-learn's C, the inverse of the penalty.
+    Args:
+        features: (N, D), standardized.
+        from_archive: (N,), 1 for a sample of the archive and 0 for a normal one.
+        strength: scikit-learn's C, the inverse of the penalty.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -44,6 +47,14 @@ def cross_validated_aucs(
 
     No group (patient) is on both sides of a fold, and no disease label is used. Folds with a single class are left out,
     so F may be 0.
+
+    Args:
+        features: (N, D), standardized.
+        from_archive: (N,), 1 for a sample of the archive and 0 for a normal one.
+        groups: (N,), the number of each sample's patient.
+        strengths: inverse penalties, scikit-learn's C.
+        folds: at most so many folds; fewer if there are fewer patients.
+        seed: of the assignment of patients to folds.
     """
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GroupKFold
@@ -74,7 +85,8 @@ def choose_strength(aucs: Floats) -> int:
     means = aucs.mean(axis=1)
     best = int(means.argmax())
     error = float(aucs[best].std(ddof=1)) / folds**0.5 if folds > 1 else 0.0
-    return int(np.flatnonzero(means >= means[best] - error)[0])
+    good: Ints = np.flatnonzero(means >= means[best] - error)
+    return int(good[0])
 
 
 def bootstrap_groups(groups: Ints, rng: np.random.Generator) -> Ints:

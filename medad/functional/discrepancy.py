@@ -6,10 +6,14 @@ from torch import Tensor
 
 
 def spread(members: Tensor) -> Tensor:
-    """Return the unbiased standard deviation over the ensemble: (K, B, C, H, W) -> (B, C, H, W).
+    """Return the unbiased standard deviation over the ensemble ``members``: (K, B, C, H, W) -> (B, C, H, W).
 
     Raises:
         ValueError: there is only one network.
+
+    >>> import torch
+    >>> spread(torch.tensor([1.0, 2.0, 3.0]).view(3, 1, 1, 1, 1)).item()
+    1.0
     """
     if len(members) < 2:
         raise ValueError(f"intra-discrepancy needs at least 2 networks, got {len(members)}: set members=2 or more")
@@ -18,7 +22,12 @@ def spread(members: Tensor) -> Tensor:
 
 
 def gap(first: Tensor, second: Tensor) -> Tensor:
-    """Return ``|mean of the first ensemble - mean of the second|``: two (K, B, C, H, W) -> (B, C, H, W)."""
+    """Return ``|mean of the first ensemble - mean of the second|``: two (K, B, C, H, W) -> (B, C, H, W).
+
+    >>> import torch
+    >>> gap(torch.ones(3, 1, 1, 2, 2), torch.zeros(5, 1, 1, 2, 2)).shape
+    torch.Size([1, 1, 2, 2])
+    """
     return (first.mean(dim=0) - second.mean(dim=0)).abs()
 
 

@@ -18,7 +18,19 @@ def unit_scale(scores: Numbers) -> Numbers:
 
 
 def chi2_distance(first: Numbers, second: Numbers, bins: int = BINS) -> float:
-    """Return the sum of (p - q)^2 / (p + q) over two normalized histograms on [0, 1]: 0 (equal) to 2 (disjoint)."""
+    """Return the sum of (p - q)^2 / (p + q) over two normalized histograms on [0, 1]: 0 (equal) to 2 (disjoint).
+
+    Args:
+        first: (N,), the scores of one group, between 0 and 1.
+        second: (M,), those of another group.
+        bins: the number of bins of equal width.
+
+    Raises:
+        ValueError: a group is empty.
+
+    >>> chi2_distance(np.array([0.1, 0.2]), np.array([0.8, 0.9]))
+    2.0
+    """
     if not len(first) or not len(second):
         raise ValueError("the chi-square distance needs scores in both groups")
     p, q = (np.histogram(group, bins, range=(0, 1))[0] / len(group) for group in (first, second))
@@ -27,7 +39,19 @@ def chi2_distance(first: Numbers, second: Numbers, bins: int = BINS) -> float:
 
 
 def overlap(first: Numbers, second: Numbers, bins: int = BINS) -> float:
-    """Return the shared area of two normalized histograms over their common range: 0 (disjoint) to 1 (equal)."""
+    """Return the shared area of two normalized histograms over their common range: 0 (disjoint) to 1 (equal).
+
+    Args:
+        first: (N,), the numbers of one group.
+        second: (M,), those of another group.
+        bins: the number of bins of equal width.
+
+    Raises:
+        ValueError: a group is empty.
+
+    >>> overlap(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+    1.0
+    """
     if not len(first) or not len(second):
         raise ValueError("the overlap needs numbers in both groups")
     both = np.concatenate([first, second])

@@ -69,6 +69,9 @@ def clusters_of(patients: Sequence[str | None]) -> Ints | None:
     """Return a patient number for each study, (N,), or None if no two studies share a patient.
 
     A study of an unknown patient counts as a patient of its own.
+
+    >>> clusters_of(["P1", "P2", "P1", None]).tolist()
+    [0, 1, 0, 2]
     """
     names = [f"study {place}" if patient is None else f"of {patient}" for place, patient in enumerate(patients)]
     if len(set(names)) == len(names):

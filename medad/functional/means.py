@@ -9,10 +9,19 @@ from medad.functional.intervals import CONFIDENCE, Floats, Interval, Ints, Undef
 
 
 def mean_interval(values: Floats, clusters: Ints | None = None, confidence: float = CONFIDENCE) -> Interval:
-    """Return the mean of ``values`` (N,) with Student's t interval; ``clusters`` (N,) are the patients of the studies.
+    """Return the mean of ``values`` with Student's t interval.
+
+    Args:
+        values: (N,), a value for each study.
+        clusters: (N,), the number of each study's patient; None if no two studies share one.
+        confidence: of the interval, between 0 and 1.
 
     Raises:
         UndefinedMetric: there are fewer than 2 patients.
+
+    >>> interval = mean_interval(np.array([1.0, 2.0, 3.0]))
+    >>> round(interval.low, 2), interval.value, round(interval.high, 2)
+    (-0.48, 2.0, 4.48)
     """
     owner = cluster_index(clusters, len(values))
     groups = int(owner.max()) + 1 if len(values) else 0

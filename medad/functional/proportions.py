@@ -15,6 +15,10 @@ def sensitivity_threshold(abnormal: Floats, sensitivity: float) -> float:
 
     Raises:
         UndefinedMetric: there are no abnormal scores.
+
+    >>> threshold = sensitivity_threshold(np.array([0.2, 0.5, 0.6, 0.9]), 0.75)
+    >>> bool(0.2 < threshold < 0.5)
+    True
     """
     if not len(abnormal):
         raise UndefinedMetric("a threshold for a sensitivity needs abnormal studies in the validation set")
@@ -23,13 +27,22 @@ def sensitivity_threshold(abnormal: Floats, sensitivity: float) -> float:
 
 
 def proportion(hits: Bools, clusters: Ints | None = None, confidence: float = CONFIDENCE) -> Interval:
-    """Return the share of ``hits`` (N,) with Wilson's interval.
+    """Return the share of ``hits`` with Wilson's interval.
 
-    With ``clusters`` (N,), the patient of each case, N is divided by the design effect if that is above 1 (Rao and
-    Scott, Biometrics 1992): the variance of the share between patients over that of independent cases.
+    If patients have several cases, N is divided by the design effect if that is above 1 (Rao and Scott, Biometrics
+    1992): the variance of the share between patients over that of independent cases.
+
+    Args:
+        hits: (N,), whether each case counts.
+        clusters: (N,), the number of each case's patient; None if no two cases share one.
+        confidence: of the interval, between 0 and 1.
 
     Raises:
         UndefinedMetric: there are no cases.
+
+    >>> interval = proportion(np.array([True] * 9 + [False]))
+    >>> round(interval.low, 3), interval.value, round(interval.high, 3)
+    (0.596, 0.9, 0.982)
     """
     from statsmodels.stats.proportion import proportion_confint
 
@@ -65,10 +78,21 @@ def predictive_values(
 ) -> tuple[Interval | None, Interval | None]:
     """Return PPV and NPV for a ``prevalence`` of abnormal studies that may differ from that of the test set.
 
-    ``sizes`` are the (effective) numbers of abnormal and normal cases (:func:`effective_size`). The odds of PPV are the
-    odds of the prevalence times the positive likelihood ratio, those of NPV likewise. The interval is that of the ratio
-    of two proportions by Koopman's score method. PPV is None if no case is classified as abnormal, NPV if none is
-    classified as normal.
+    The odds of PPV are the odds of the prevalence times the positive likelihood ratio, those of NPV likewise. The
+    interval is that of the ratio of two proportions by Koopman's score method. PPV is None if no case is classified as
+    abnormal, NPV if none is classified as normal.
+
+    Args:
+        sensitivity: as measured on the abnormal cases.
+        specificity: as measured on the normal cases.
+        sizes: the (effective) numbers of abnormal and normal cases (:func:`effective_size`).
+        prevalence: the share of abnormal studies where the model is to be used, between 0 and 1.
+        confidence: of the intervals, between 0 and 1.
+
+    >>> measured = Interval(0.9, 0.8, 0.95)
+    >>> ppv, npv = predictive_values(measured, measured, (100, 100), prevalence=0.5)
+    >>> round(ppv.value, 3), round(npv.value, 3)
+    (0.9, 0.9)
     """
     odds = prevalence / (1 - prevalence)
     true_positive_rate, true_negative_rate = sensitivity.value, specificity.value

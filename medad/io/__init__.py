@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from medad.io.errors import UnreadableImage
+from medad.io.core.errors import UnreadableImage
 
 if TYPE_CHECKING:
+    from medad.io.core.settings import ReadSettings
     from medad.io.discovery import discover
     from medad.io.read import read_picture
     from medad.io.readers import (
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
         load_imaged_transform,
         read_image,
     )
-    from medad.io.settings import ReadSettings
 
 _HOMES = {
-    "ReadSettings": "settings",
+    "ReadSettings": "core.settings",
     "discover": "discovery",
     "read_picture": "read",
     "read_image": "readers",

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
-from medad.io.errors import UnreadableImage
-from medad.io.picture import Array
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.picture import Array
 
 REPAIR = "have the sender repair its header"
 _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # NIFTI_UNITS_UNKNOWN, METER, MM, MICRON

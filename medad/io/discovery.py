@@ -6,19 +6,19 @@ Needs neither torch nor MONAI.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from medad.io.errors import UnreadableImage, guarded
+from medad.io.core.errors import UnreadableImage, guarded
+from medad.io.core.folder import Mapped, below, relative
+from medad.io.core.formats import IMAGES, head_of, sniff
+from medad.io.core.settings import ReadSettings
 from medad.io.file_parts import part_name
-from medad.io.folder import below, relative
-from medad.io.formats import IMAGES, head_of, sniff
-from medad.io.settings import ReadSettings
 from medad.types import Skipped, Study
 
-__all__ = ["Found", "Look", "Mapped", "Single", "below", "discover", "look", "relative", "volumes_of"]
+__all__ = ["Found", "Look", "Single", "discover", "look", "volumes_of"]
 
 if TYPE_CHECKING:
     from medad.io.dicom.slice import Slice
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     Look: TypeAlias = "Single | Slice | Skipped | UnreadableImage"
 
 Found = Study | Skipped | UnreadableImage
-Mapped = Callable[[Callable[[Path], Any], Iterable[Path]], Iterator[Any]]  # such as ``map``
 
 _NAMES = (
     *(".dcm", ".dicom", ".nii", ".nii.gz", ".mgh", ".mgz", ".png", ".jpg", ".jpeg"),

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.picture import Array, Picture
+from medad.io.core.settings import ReadSettings
 from medad.io.discovery import Found, discover
-from medad.io.errors import UnreadableImage
-from medad.io.picture import Array, Picture
 from medad.io.read import read_picture
-from medad.io.settings import ReadSettings
 from medad.types import Skipped, Study
 from medad.wording import shortened
 

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.settings import ReadSettings
 from medad.io.discovery import discover, look
-from medad.io.errors import UnreadableImage
 from medad.io.inspection import Judge, Row, row_of
 from medad.io.pool import Pool
 from medad.io.pool_jobs import Lost
-from medad.io.settings import ReadSettings
 from medad.types import Study
 
 TIMEOUT = 60.0

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from medad.io.errors import UnreadableImage
-from medad.io.picture import Array, Picture
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.picture import Array, Picture
+from medad.io.core.settings import ReadSettings
 from medad.io.read import read_picture
-from medad.io.settings import ReadSettings
 
 HALF_A_VOXEL = 0.5  # a smaller offset leaves the marked voxels as they are when the mask is resampled
 OVERLAP = 0.9  # smallest share of the voxels of the grid with the smaller field that must lie in the other

@@ -11,12 +11,12 @@ import nibabel as nib
 import numpy as np
 
 from medad.io.affines import REPAIR, mgh_affine, nifti_affine
-from medad.io.errors import SPLIT, UnreadableImage
+from medad.io.core.errors import SPLIT, UnreadableImage
+from medad.io.core.limits import check_bytes, check_claim, check_present
+from medad.io.core.picture import Array, Picture, all_finite, begin, to_gray, turned_to_ras
+from medad.io.core.settings import ReadSettings
 from medad.io.file_parts import MOST_PARTS, part_of
-from medad.io.limits import check_bytes, check_claim, check_present
 from medad.io.nifti_header import opened_nifti
-from medad.io.picture import Array, Picture, all_finite, begin, to_gray, turned_to_ras
-from medad.io.settings import ReadSettings
 from medad.wording import counted
 
 _MAX_EXCESS = 1024**2

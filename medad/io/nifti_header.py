@@ -14,8 +14,8 @@ import numpy as np
 from nibabel.fileholders import FileHolder
 
 from medad.io.affines import REPAIR
-from medad.io.errors import UnreadableImage
-from medad.io.formats import is_mgh
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.formats import is_mgh
 
 # nibabel logs its repairs of a header without naming the file. Our notes of the reading list them per file.
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from medad.io.errors import SPLIT, UnreadableImage
+from medad.io.core.errors import SPLIT, UnreadableImage
+from medad.io.core.formats import head_of
+from medad.io.core.limits import check_claim
+from medad.io.core.picture import Array, Picture, all_finite, begin, to_gray
+from medad.io.core.settings import ReadSettings
 from medad.io.file_parts import MOST_PARTS, part_of
-from medad.io.formats import head_of
-from medad.io.limits import check_claim
-from medad.io.picture import Array, Picture, all_finite, begin, to_gray
-from medad.io.settings import ReadSettings
 from medad.wording import counted
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "MPO")

@@ -8,11 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
-from medad.io.errors import UnreadableImage, guarded
+from medad.io.core.errors import UnreadableImage, guarded
+from medad.io.core.formats import IMAGES, head_of, sniff
+from medad.io.core.picture import Picture, axial_slice
+from medad.io.core.settings import ReadSettings
 from medad.io.file_parts import part_of, slice_of
-from medad.io.formats import IMAGES, head_of, sniff
-from medad.io.picture import Picture, axial_slice
-from medad.io.settings import ReadSettings
 
 Files = Path | str | Sequence[Path | str]
 

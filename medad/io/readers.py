@@ -17,37 +17,21 @@ import torch
 from monai.data import MetaTensor
 from monai.data.image_reader import ImageReader
 from monai.transforms import LoadImage, LoadImaged
-from torch.utils.data._utils.collate import default_collate_fn_map
 
-from medad.io.errors import UnreadableImage
-from medad.io.formats import IMAGES
-from medad.io.picture import Array, Picture
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.formats import IMAGES
+from medad.io.core.picture import Array, Picture
+from medad.io.core.settings import ReadSettings
 from medad.io.read import Files, read_picture
-from medad.io.settings import ReadSettings
-
-
-class Reading(dict[str, Any]):
-    """The decisions of one reading, as plain JSON.
-
-    A batch holds them as a list with one entry for each image. torch and MONAI would try to stack the entries, whose
-    notes differ in number.
-    """
-
-    def __reduce__(self) -> tuple[type[Reading], tuple[dict[str, Any]]]:
-        return Reading, (dict(self),)  # without it, torch refuses to load a subclass of dict with weights_only=True
-
-
-def _collate_readings(batch: list[Reading], **_: Any) -> list[Reading]:
-    """Collate readings to a list."""
-    return list(batch)
-
-
-default_collate_fn_map[Reading] = _collate_readings  # torch's documented way to extend default_collate
-torch.serialization.add_safe_globals([Reading])  # so that PersistentDataset can store and load it
+from medad.io.reading import Reading
 
 
 def read_image(files: Files, settings: ReadSettings | None = None) -> MetaTensor:
     """Read the image in one file, or in the DICOM files of one series, in MONAI's axis order.
+
+    Args:
+        files: the path of a file, or the paths of the files of one DICOM series, in any order.
+        settings: how to read, for example the window of a radiograph; None for the defaults.
 
     Returns:
         float32 ``(C, W, H)`` for a 2-D image, as acquired; ``(C, X, Y, Z)`` for a volume, turned to RAS.
@@ -62,7 +46,7 @@ def read_image(files: Files, settings: ReadSettings | None = None) -> MetaTensor
 
 
 def as_image(picture: Picture, name: str) -> MetaTensor:
-    """Return what :func:`read_image` returns for a ``picture`` that was read from the file ``name``."""
+    """Return a picture as :func:`read_image` returns it; ``name`` is the file that it was read from."""
     return MetaTensor(torch.from_numpy(_writable(picture.array)), meta=_meta_data(picture, name))
 
 
@@ -111,7 +95,12 @@ class StudyReader(ImageReader):
         return True
 
     def read(self, data: Any, **kwargs: Any) -> Loaded:
-        """Read one file, or the files of one series."""
+        """Read one file, or the files of one series, and return the picture or the error.
+
+        Args:
+            data: the path of a file, or a sequence of paths.
+            kwargs: MONAI's arguments, which are not used.
+        """
         files = [Path(data)] if isinstance(data, (str, Path)) else [Path(file) for file in data]
         name = str(files[0]) if files else "-"
         try:
@@ -171,14 +160,25 @@ class SitkReader(StudyReader):
 
 
 def load_image_transform(settings: ReadSettings | None = None, reader: StudyReader | None = None) -> LoadStudy:
-    """Return MONAI's LoadImage for every supported format, or for the formats of ``reader``."""
+    """Return MONAI's LoadImage with a reader of this package.
+
+    Args:
+        settings: how to read; None for the defaults.
+        reader: reads fewer formats, with settings of its own; None for every supported format.
+    """
     return LoadStudy(reader or StudyReader(settings))
 
 
 def load_imaged_transform(
     keys: str | Sequence[str], settings: ReadSettings | None = None, reader: StudyReader | None = None
 ) -> LoadImaged:
-    """Return MONAI's LoadImaged: the files under ``keys`` are replaced by MetaTensors."""
+    """Return MONAI's LoadImaged with a reader of this package: files are replaced by MetaTensors.
+
+    Args:
+        keys: the keys under which the items have files.
+        settings: how to read; None for the defaults.
+        reader: reads fewer formats, with settings of its own; None for every supported format.
+    """
     with _without_codec_warnings():
         loader = LoadImaged(keys, image_only=True, ensure_channel_first=False)
     loader._loader = LoadStudy(reader or StudyReader(settings))

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from medad.io.picture import Array
+from medad.io.core.picture import Array
 
 
 def digest_of(image: Array) -> str:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the library's own abbreviation
 
-from medad.io.errors import UnreadableImage
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.formats import HEAD, head_of
+from medad.io.core.limits import check_bytes, check_claim, check_present
+from medad.io.core.picture import LPS_TO_RAS, Picture, all_finite, begin, to_gray, turned_to_ras
+from medad.io.core.settings import ReadSettings
 from medad.io.file_parts import part_of
-from medad.io.formats import HEAD, head_of
-from medad.io.limits import check_bytes, check_claim, check_present
-from medad.io.picture import LPS_TO_RAS, Picture, all_finite, begin, to_gray, turned_to_ras
-from medad.io.settings import ReadSettings
 
 _HEADER_BYTES = 64 * HEAD
 _NRRD_PLACE = ("space", "spacedimension")

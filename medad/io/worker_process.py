@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from medad.io.isolation import expendable
+from medad.io.core.isolation import expendable
 from medad.types import MedadError
 
 MEMORY = 8 * 2**30  # bytes that a worker may allocate beyond its start: four times the largest image

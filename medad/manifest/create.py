@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medad.files import write_csv, write_json, writing
-from medad.io.errors import UnreadableImage
-from medad.manifest.manifest import Manifest, read_manifest
+from medad.io.core.errors import UnreadableImage
+from medad.manifest.manifest import Manifest
+from medad.manifest.reading import read_manifest
 from medad.manifest.rows import OWN, ManifestError
 from medad.manifest.sources import Cells, LeftOut, Rows, Source, Volume, may_hold_slices, relative, rows_of, slices_of
 from medad.parallel import Lost, cores, each

@@ -7,19 +7,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medad.csv_tables import read_cells
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.formats import head_of, sniff
+from medad.io.core.picture import Array
+from medad.io.core.settings import ReadSettings
 from medad.io.discovery import discover
-from medad.io.errors import UnreadableImage
-from medad.io.formats import head_of, sniff
 from medad.io.masks import grid_of, read_mask
-from medad.io.picture import Array
 from medad.io.read import read_picture
-from medad.io.settings import ReadSettings
-from medad.manifest.rows import ManifestError, Row, check_headings, on_disk, row_of
+from medad.manifest.reading import read_rows, refuse
+from medad.manifest.rows import ManifestError, Row, on_disk
 from medad.types import Skipped, Study
 
 Cells = dict[str, str]
-SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -65,24 +64,9 @@ def of_table(path: Path) -> Iterator[Source]:
         ManifestError: a cell is not allowed; the message names its row and column.
         TableError: the file is not a table.
     """
-    headings, rows = read_cells(path, "file")
-    check_headings(path, headings)
-    if "role" not in headings:
-        raise ManifestError(f"{path}: it has no column 'role' (normal, unlabeled or test)")
-    problems: list[str] = []
-    parsed_rows = []
-    for number, values in enumerate(rows, 2):
-        if any(values):
-            cells = dict(zip(headings, values, strict=True))
-
-            def say(column: str, sentence: str, number: int = number) -> None:
-                problems.append(f"row {number}, column {column!r}: {sentence}")
-
-            parsed_rows.append(row_of(number, cells, path.parent, say))
-    if problems:
-        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise ManifestError(f"{path}: {'; '.join(problems[:SHOWN])}{more}")
-    yield from (_source_of_row(row) for row in parsed_rows)
+    table = read_rows(path)
+    refuse(path, table.problems)
+    yield from (_source_of_row(row) for row in table.rows)
 
 
 def _source_of_row(row: Row) -> Source:

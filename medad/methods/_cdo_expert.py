@@ -13,7 +13,7 @@ from medad.backbones import NONE
 from medad.backbones._weights import digest, locate, read
 from medad.backbones.base import Backbone, BackboneError, built
 from medad.functional.collaboration import feature_discrepancy
-from medad.functional.imagenet import MEAN, STD
+from medad.functional.imagenet import normalize_for_imagenet
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +28,11 @@ class Pair(nn.Module):
     preset have already mapped the intensities to [-1, 1].
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         start = Generator().manual_seed(0)  # placeholder weights: fit and load replace them
         self.expert = built(backbone, start).requires_grad_(False)
         self.apprentice = built(backbone, start)
-        for name, values in (("mean", MEAN), ("std", STD)):
-            self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
         # Channels-last weights: quicker on a CPU, and on a GPU with bfloat16.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it
 
@@ -63,7 +58,7 @@ class Pair(nn.Module):
 
     def features(self, images: Tensor) -> tuple[Features, Features]:
         """Return the features of the expert, without gradient, and those of the apprentice."""
-        normalized = ((images.expand(-1, 3, -1, -1) + 1) / 2 - self.mean) / self.std
+        normalized = normalize_for_imagenet(images)
         with torch.no_grad():
             expert_features = self.expert(normalized)
         return expert_features, self.apprentice(normalized)

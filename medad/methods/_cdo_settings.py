@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from medad.backbones import NONE, Fusion
-from medad.config import MOST_EPOCHS, MOST_IMAGES, MOST_RATE, Resampling, Settings
-from medad.registry import UnknownName, backbones, methods
+from medad.backbones import Fusion
+from medad.config import MOST_EPOCHS, MOST_IMAGES, MOST_RATE, Resampling
+from medad.methods.backbone_settings import BackboneSettings, backbone_field
+from medad.registry import methods
 
 MOST_RECTANGLES = 4
 # The values of these settings for models whose cards were written before the settings existed.
@@ -17,18 +18,13 @@ EARLIER = {"maps": "cosine", "fusion": "nearest", "resize": "antialiased"}
 
 
 @methods.settings_of("cdo")
-class CDOSettings(Settings):
+class CDOSettings(BackboneSettings):
     """The settings of CDO; the defaults are those of the paper's release (2023)."""
 
     size: int = Field(256, ge=32, le=2048, multiple_of=32, description="side of the network's grid, in pixels")
     channels: Literal[1, 3] = Field(3, description="1 for gray, repeated for the backbone; 3 for color")
     batch_size: int = Field(16, ge=2, le=MOST_IMAGES, description="images in a training batch, and in a scoring batch")
-    backbone: str = Field(
-        "hrnet_w32", max_length=1000, description=f"{', '.join(backbones.names())}; timm:NAME for any model of timm"
-    )
-    weights: str = Field(
-        "imagenet", max_length=4000, description='of the expert: "imagenet", "none" (tests only), or a file'
-    )
+    backbone: str = backbone_field("hrnet_w32")
     fusion: Fusion = Field(
         "bilinear", description="how HRNet's branches meet: as its authors built it; nearest: as timm does"
     )
@@ -68,14 +64,6 @@ class CDOSettings(Settings):
     top_share: float = Field(0.01, gt=0, le=1, description='share of the pixels whose mean is the score "top"')
     amp: bool = Field(False, description="compute in bfloat16 where that is safe, on a GPU that has it; not published")
 
-    @field_validator("backbone")
-    @classmethod
-    def _backbone(cls, name: str) -> str:
-        try:
-            return backbones.check(name)
-        except UnknownName as error:
-            raise ValueError(str(error)) from None
-
     @classmethod
     def of_card(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings of a card, completed by ``EARLIER`` if the card is older than these settings."""
@@ -85,8 +73,3 @@ class CDOSettings(Settings):
     def resampling(self) -> Resampling:
         """Return the setting ``resize``."""
         return self.resize
-
-    @property
-    def architecture(self) -> str:
-        """Return the name of the backbone, with "-random" appended if it has no trained weights."""
-        return self.backbone.replace(":", "-") + ("-random" if self.weights == NONE else "")

@@ -81,7 +81,7 @@ class CDO(Method):
         images = load(data.normal)
         self.to(torch.device(load.device))  # the images may stay on the CPU
         self.pair.restart(self._backbone, expert, spawn(rng))
-        probe = self._with_noise(images[:PROBES].to(self.pair.mean.device), spawn(rng), MOST_RECTANGLES)
+        probe = self._with_noise(images[:PROBES].to(next(self.pair.parameters()).device), spawn(rng), MOST_RECTANGLES)
         before = self._separation(*probe)
         generator = spawn(rng)
         task = Task(

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medad.config import ConfigError, home
+from medad.config import ConfigError
+from medad.pipeline_files import home
 
 COLUMNS = ("dataset", "method", "network", "score", "anomaly_rate", "metric", "value", "source")
 CELL = ("dataset", "method", "network", "score")

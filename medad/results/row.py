@@ -52,12 +52,20 @@ class ResultRow(_What, total=False):
 
 
 def number_of(row: object, key: str) -> float | None:
-    """Return the value of ``key`` if it is a finite number, else None."""
+    """Return the value of ``key`` in a result row if it is a finite number, else None.
+
+    >>> number_of({"auc": 0.9, "auc_low": float("nan")}, "auc_low") is None
+    True
+    """
     return finite(cast("dict[str, object]", row).get(key))
 
 
 def finite(value: object) -> float | int | None:
-    """Return ``value`` if it is a finite number, else None."""
+    """Return ``value`` if it is a finite number, else None; a bool is no number.
+
+    >>> finite(0.5), finite(True), finite("0.5")
+    (0.5, None, None)
+    """
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return cast("float | int", value) if numeric else None
 

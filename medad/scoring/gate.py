@@ -22,10 +22,11 @@ from typing import Any
 
 from monai.data import MetaTensor
 
-from medad.data.profile import WORDS, Facts, check_profile, distance, facts_of
+from medad.data.facts import Facts, distance, facts_of
+from medad.data.profile import WORDS, check_profile
 from medad.data.transforms import match_channels
-from medad.io.errors import UnreadableImage
-from medad.io.picture import Picture
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.picture import Picture
 from medad.io.readers import as_image
 
 STATED, STRAY = 0.5, 0.02

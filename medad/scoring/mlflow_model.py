@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from medad.data.loading import Prepare
+from medad.data.study_reading import Prepare
 from medad.data.transforms import as_slices
 from medad.experiments.score_studies import score_images
 from medad.functional.pooling import study_score

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from medad.progress import Advance, progress
 from medad.training import checkpoints
+from medad.training.grouping import crews, visible
 from medad.training.stepping import Alone, Stepper, Together
 from medad.training.task import Batches, Decay, Task, TrainingError, adam, adamw, spawn
 
@@ -37,13 +38,6 @@ log = logging.getLogger(__name__)
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
 Track = Callable[[str, float, int], None]  # name, value, step
-
-
-def visible(device: torch.device) -> list[torch.device]:
-    """Return the devices that ``device`` stands for: every visible GPU for "cuda", else the device itself."""
-    if device.type == "cuda" and device.index is None:
-        return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
-    return [device]
 
 
 def train(
@@ -75,9 +69,9 @@ def train(
     with _threads(1 if on_cpu else None), progress(what, total) as advance:
         session = _Session(track, advance, keep, amp and _has_bfloat16(tasks[0].device), threading.Event())
         _resume(tasks, session)
-        crews = _crews(tasks, on_gpu if together is None else together, devices)
+        groups = crews(tasks, on_gpu if together is None else together, devices)
         with ThreadPoolExecutor(workers) as pool:
-            running = [pool.submit(_run, crew, device, session) for crew, device in crews]
+            running = [pool.submit(_run, group, device, session) for group, device in groups]
             try:
                 for future in wait(running, return_when=FIRST_EXCEPTION).done:
                     future.result()
@@ -126,31 +120,6 @@ def _resume(tasks: Sequence[Task], session: _Session) -> None:
             for epoch, loss in enumerate(task.losses, start=1):
                 session.track(f"{task.name}/loss", loss, epoch)
             session.advance(len(task.losses))
-
-
-def _crews(
-    tasks: Sequence[Task], together: bool, devices: Sequence[torch.device]
-) -> list[tuple[list[Task], torch.device]]:
-    """Return the unfinished tasks in groups that take their steps together, each with its device."""
-    groups: dict[Hashable, list[Task]] = {}
-    for task in tasks:
-        if len(task.losses) < task.epochs:
-            shared = (
-                task.kin,
-                id(task.images),
-                task.batch_size,
-                task.epochs,
-                len(task.losses),
-                str(task.optimizer),
-                task.decay,
-                task.keep_last,
-                task.clip,
-            )
-            groups.setdefault(task.name if task.kin is None or not together else shared, []).append(task)
-    return [
-        (group, devices[place % len(devices)] if devices and group[0].kin is not None else group[0].device)
-        for place, group in enumerate(groups.values())
-    ]
 
 
 def _stepper(tasks: Sequence[Task], device: torch.device) -> Stepper:

@@ -11,7 +11,8 @@ import typer
 from typer.testing import CliRunner
 
 from medad.cli import app
-from medad.config import Evaluation, pipeline_files
+from medad.config import Evaluation
+from medad.pipeline_files import pipeline_files
 from medad.registry import backbones, methods, networks
 
 

@@ -13,8 +13,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from medad.cli import app
-from medad.data.loading import Prepare
-from medad.data.profile import facts_of, profile_of
+from medad.data.facts import facts_of
+from medad.data.profile import profile_of
+from medad.data.study_reading import Prepare
 from medad.model import CARD, load
 from medad.types import Study
 

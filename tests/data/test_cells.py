@@ -12,7 +12,8 @@ from PIL import Image
 
 from medad import csv_tables
 from medad.csv_tables import TableError, read_cells
-from medad.manifest.manifest import ManifestError, parse_manifest, read_manifest
+from medad.manifest.manifest import ManifestError
+from medad.manifest.reading import parse_manifest, read_manifest
 from medad.types import MedadError
 
 REFUSED = {

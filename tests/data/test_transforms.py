@@ -13,7 +13,8 @@ from monai.data import MetaTensor
 from PIL import Image
 
 from medad.config import ConfigError, Settings, build
-from medad.data.loading import Loader, Prepare, UnreadableStudies
+from medad.data.loading import Loader, UnreadableStudies
+from medad.data.study_reading import Prepare
 from medad.data.transforms import (
     PRESETS,
     DisplayAxes,
@@ -141,7 +142,7 @@ def test_unreadable_studies_are_all_named_or_left_out(tmp_path: Path) -> None:
 def test_a_file_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(gray_image(np.random.default_rng(0))).save(tmp_path / "a.png")
     study = Study("a", (tmp_path / "a.png",))
-    loader, small = Loader(Settings(size=32)), Loader(Settings(size=32), keep_bytes=10)
+    loader, small = Loader(Settings(size=32)), Loader(Settings(size=32), cache_bytes=10)
     first = (loader([study]), small([study]))
     (tmp_path / "a.png").unlink()
     assert torch.equal(loader([study]), first[0])

@@ -21,6 +21,7 @@ from PIL import Image
 from medad.datasets.demo import anatomy, files, formats
 from medad.datasets.demo.anatomy import Subject, Template, draw_subject, load_template, slice_positions
 from medad.datasets.demo.files import DemoCounts, write_demo
+from medad.datasets.demo.scan import GAIN, Scan, digitize
 from medad.types import MedadError
 
 COUNTS = DemoCounts(normal=4, unlabeled_normal=2, unlabeled_abnormal=3, test_normal=2, test_abnormal=3)
@@ -54,8 +55,8 @@ def subject(template: Template, number: int, *, abnormal: bool) -> Subject:
     return draw_subject(template, np.random.default_rng([3, number]), abnormal=abnormal, size=SIZE)
 
 
-def scan(template: Template, number: int) -> formats.Scan:
-    return formats.digitize(subject(template, number, abnormal=True), np.random.default_rng(number))
+def scan(template: Template, number: int) -> Scan:
+    return digitize(subject(template, number, abnormal=True), np.random.default_rng(number))
 
 
 def test_the_record_lists_every_file_and_nothing_else_is_written(demo: Path) -> None:
@@ -205,7 +206,7 @@ def test_rescale_gives_the_intensities_back(template: Template) -> None:
     measured, stored = subject(template, 1, abnormal=True), scan(template, 1)
     dataset = pydicom.dcmread(io.BytesIO(formats.dicom_bytes(stored, 1, seed=0)))
     values = pydicom.pixels.apply_modality_lut(dataset.pixel_array, dataset)
-    lowest, highest = formats.GAIN
+    lowest, highest = GAIN
     gain = float(np.sum(values * measured.image) / np.sum(measured.image**2))
     assert lowest <= gain <= highest
     # Half a step of rounding, and a little for the gain, which is fitted to the rounded values.

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from medad.config import ConfigError, Pipeline, read_pipeline
+from medad.config import ConfigError, Pipeline
 from medad.experiments.plan import plan
 from medad.outputs.tables import over_seeds, result_lines
+from medad.pipeline_files import read_pipeline
 from medad.registry import datasets
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

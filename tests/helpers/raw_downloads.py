@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -233,3 +233,9 @@ def visa(root: Path) -> Path:
                 )  # VisA's masks number the kinds of defects: 1, 2, ...
     table(home / "split_csv" / "1cls.csv", rows)
     return home
+
+
+# By name of the dataset, for tests that look at more than its example has.
+MINIATURES: dict[str, Callable[[Path], Path]] = {
+    function.__name__: function for function in (rsna, vindr, braintumor, lag, isic2018, mvtec, mvtec3d, visa)
+}

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, generate_uid
 
 from medad.io import ReadSettings, read_picture
-from medad.io.picture import Picture
+from medad.io.core.picture import Picture
 
 Maker = Callable[..., Path]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pydicom
 from pydicom.encaps import generate_frames
 
-from medad.io import codestream
+from medad.io.core import codestream
 
 
 def test_codecs_are_told_by_their_headers(bundled):

@@ -22,7 +22,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medad.io import UnreadableImage, isolation
+from medad.io import UnreadableImage
+from medad.io.core import isolation
 
 DEEP = np.random.default_rng(0).integers(0, 4096, (64, 72)).astype(np.uint16)
 FRAMES = np.random.default_rng(1).integers(0, 4096, (5, 64, 72)).astype(np.uint16)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from medad.io import UnreadableImage, discover
-from medad.io.discovery import below
+from medad.io.core.folder import below
 from medad.types import Skipped, Study
 
 PIXELS = np.arange(20, dtype=np.uint16).reshape(4, 5)

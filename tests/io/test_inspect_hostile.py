@@ -18,10 +18,10 @@ from typer.testing import CliRunner, Result
 
 from medad.cli.inspect import inspect
 from medad.io import UnreadableImage, inspection
+from medad.io.core.errors import guarded
+from medad.io.core.settings import ReadSettings
 from medad.io.dicom.header import open_dicom
-from medad.io.errors import guarded
 from medad.io.read import read_picture
-from medad.io.settings import ReadSettings
 
 PIXELS = np.arange(100 * 90, dtype=np.uint16).reshape(100, 90)
 TAIL = 3 * 2**30

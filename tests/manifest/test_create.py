@@ -15,7 +15,7 @@ from PIL import Image
 from medad.csv_tables import read_cells
 from medad.io import read_image
 from medad.manifest.create import Built, folders, init
-from medad.manifest.manifest import read_manifest
+from medad.manifest.reading import read_manifest
 from medad.manifest.rows import ManifestError
 from medad.manifest.sources import of_table
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from medad.csv_tables import read_cells
 from medad.files import write_csv
-from medad.manifest.manifest import ManifestError, read_manifest
+from medad.manifest.manifest import ManifestError
+from medad.manifest.reading import read_manifest
 from medad.splits import SplitError, compose
 from medad.types import MedadError
 

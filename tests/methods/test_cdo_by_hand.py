@@ -16,11 +16,11 @@ from torch import Generator, Tensor
 from torch.testing import assert_close
 
 import medad.methods.cdo
-from medad.config import read_pipeline
-from medad.data.loading import Prepare
+from medad.data.study_reading import Prepare
 from medad.experiments.plan import plan
 from medad.functional.synthesis import white_noise
 from medad.methods.cdo import CDO, CDOSettings
+from medad.pipeline_files import read_pipeline
 from medad.registry import methods
 from medad.training import Task, train
 from medad.types import Study

@@ -16,7 +16,7 @@ from helpers.textures import DEFECTS, write_textures
 from typer.testing import CliRunner
 
 from medad.cli import app
-from medad.config import home
+from medad.pipeline_files import home
 
 pytestmark = pytest.mark.slow
 

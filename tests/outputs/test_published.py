@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from medad.config import ConfigError, home, read_pipeline
+from medad.config import ConfigError
 from medad.experiments.plan import plan
 from medad.outputs.published import COMPARABLE, published_lines, read_published
 from medad.outputs.tables import HEADINGS, result_lines
+from medad.pipeline_files import home, read_pipeline
 from medad.registry import datasets, networks, scores
 
 HEAD = "dataset,method,network,score,anomaly_rate,metric,value,source\n"

@@ -152,7 +152,7 @@ def test_contrast_of_the_noise(grain: int) -> None:
 
 
 def test_the_pipelines_are_the_two_releases() -> None:
-    from medad.config import read_pipeline
+    from medad.pipeline_files import read_pipeline
 
     for name, release in (("cdo", 2023), ("cdo_2025", 2025)):
         settings = read_pipeline(name).settings

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medad.config import Settings
-from medad.data.loading import Loader, Prepare
-from medad.data.profile import ProfileError, facts_of, profile_of
+from medad.data.facts import facts_of
+from medad.data.loading import Loader
+from medad.data.profile import ProfileError, profile_of
+from medad.data.study_reading import Prepare
 from medad.scoring.gate import Gate
 from medad.types import Study
 

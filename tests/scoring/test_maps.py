@@ -13,7 +13,7 @@ from monai.data import MetaTensor
 from PIL import Image
 
 from medad.config import Settings
-from medad.data.loading import Prepare
+from medad.data.study_reading import Prepare
 from medad.data.transforms import as_slices, to_network
 from medad.outputs.pictures import LEAST_BAR, Scale
 from medad.scoring.maps import preview, save_map, save_thumbnail

@@ -16,7 +16,7 @@ from helpers.making import gray_image
 from helpers.runs import TABLE, drawn, score, started
 from PIL import Image
 
-from medad.data.loading import Prepare
+from medad.data.study_reading import Prepare
 from medad.io import UnreadableImage
 from medad.model import load
 from medad.scoring import ScoreSettings, score_folder

@@ -125,6 +125,6 @@ def test_tasks_of_another_decay_do_not_share_their_steps() -> None:
         for factor in (1.0, 0.5)
     )  # fmt: skip
     two.images = one.images
-    from medad.training import _crews
+    from medad.training.grouping import crews
 
-    assert [len(tasks) for tasks, _ in _crews([one, two], True, ())] == [1, 1]
+    assert [len(tasks) for tasks, _ in crews([one, two], True, ())] == [1, 1]

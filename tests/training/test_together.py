@@ -18,7 +18,8 @@ import medad.data.loading
 import medad.methods.ddad
 import medad.training
 from medad.config import Settings
-from medad.data.loading import Loader, _Read
+from medad.data.loading import Loader
+from medad.data.study_reading import ReadStudy
 from medad.functional.losses import reconstruction_loss
 from medad.registry import networks
 from medad.training import Task, TrainingError, adam, train, visible
@@ -333,7 +334,7 @@ def test_images_that_do_not_fit_stay_on_the_cpu(
     for free, logged in ((3 * 4 * 1024 * 4, 0), (3 * 4 * 1024 * 4 - 1, 1)):
         loader = Loader(Settings(size=32))
         monkeypatch.setattr(
-            loader, "_read", lambda wanted: [_Read(torch.ones(1, 1, 32, 32), None, None, "") for _ in wanted]
+            loader, "_read", lambda wanted: [ReadStudy(torch.ones(1, 1, 32, 32), None, None, "") for _ in wanted]
         )
         monkeypatch.setattr(medad.data.loading, "_free_memory", lambda device, free=free: free)
         caplog.clear()

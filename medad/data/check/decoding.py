@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from medad.io.errors import UnreadableImage
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.picture import Picture, axial_slice
+from medad.io.core.settings import ReadSettings
 from medad.io.file_parts import slice_of
 from medad.io.masks import MaskMismatch, grid_of, read_mask
-from medad.io.picture import Picture, axial_slice
 from medad.io.read import read_picture
 from medad.io.same_pixels import digest_of
-from medad.io.settings import ReadSettings
 from medad.types import Study
 
 SETTINGS = ReadSettings()

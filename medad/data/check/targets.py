@@ -10,7 +10,8 @@ from medad.datasets.base import OFFICIAL, About, Dataset, DatasetError
 from medad.datasets.class_benchmarks import Classes
 from medad.datasets.layouts import LISTS, MedADLayout
 from medad.datasets.prepared import IMAGES, LISTED, mask_of, read_cases
-from medad.manifest.manifest import KIND, has_manifest, parse_manifest
+from medad.manifest.manifest import KIND
+from medad.manifest.reading import has_manifest, parse_manifest
 from medad.manifest.rows import on_disk
 from medad.registry import datasets
 from medad.splits import name_digest

@@ -19,11 +19,11 @@ from PIL import Image
 from medad.datasets.prepared import IMAGES, mask_of
 from medad.datasets.raw_downloads import RawCase
 from medad.files import write_bytes
-from medad.io.errors import UnreadableImage
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.picture import Picture
+from medad.io.core.settings import ReadSettings
 from medad.io.masks import Grid, grid_of, read_mask
-from medad.io.picture import Picture
 from medad.io.read import read_picture
-from medad.io.settings import ReadSettings
 from medad.manifest.rows import on_disk
 from medad.types import MedadError
 

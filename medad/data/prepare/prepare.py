@@ -5,26 +5,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medad.csv_tables import read_cells
-from medad.data.prepare.cases import Done, Job, PrepareError, Preprocessing, Unreadable, prepare_case, write_file
+from medad.data.prepare.cases import PrepareError, Preprocessing, write_file
 from medad.data.prepare.custom_split import Lists, custom_split
+from medad.data.prepare.recorded import claim, prepare_all
 from medad.datasets.base import CUSTOM
 from medad.datasets.layouts import LISTS, MedADLayout
 from medad.datasets.prepared import IMAGES, LISTED, MASKS, MaskKind, PreparedCase, write_cases
 from medad.datasets.raw_downloads import RawCase
-from medad.files import write_csv, write_json
 from medad.manifest.rows import person_hash
-from medad.parallel import Lost, cores, each
-from medad.parsing import ParseError, parse_json, read_json
+from medad.parallel import cores
 from medad.registry import datasets
 from medad.wording import counted
-
-DIGESTS, JOURNAL, UNREADABLE, MADE_WITH = "digests.csv", "digests.part", "unreadable.csv", "prepare.json"
-COLUMNS = ("name", "image", "mask", "source_bytes")
 
 
 @dataclass(frozen=True)
@@ -83,10 +78,10 @@ def prepare(
     root = out / dataset.folder
     for folder in (root / IMAGES, root / MASKS):
         folder.mkdir(parents=True, exist_ok=True)
-    _claim(root, preprocessing)
-    done, unreadable = _prepare_all(chosen, root, preprocessing, workers or cores())
-    readable = [case for case in chosen if case.name in done]
-    write_cases(root, [_prepared_case(case) for case in sorted(readable, key=lambda case: case.name)])
+    claim(root, preprocessing)
+    done, unreadable = prepare_all(chosen, root, preprocessing, workers or cores())
+    readable = sorted((case for case in chosen if case.name in done), key=lambda case: case.name)
+    write_cases(root, [_prepared_case(case) for case in readable])
     kind = CUSTOM if listed is None else dataset.kind(listed)
     notes: list[str] = []
     if listed is None:
@@ -96,16 +91,10 @@ def prepare(
         write_file(root / LISTED, split.read_bytes())
     else:
         _write_split(root / LISTED, listed, {})
-    return Prepared(
-        root,
-        kind,
-        {title: len(listed_names) for title, listed_names in listed.items()},
-        sum(not case.kept for case in done.values()),
-        sum(case.kept for case in done.values()),
-        len(unreadable),
-        len(names - {case.name for case in cases}),
-        tuple(notes),
-    )
+    kept = sum(case.kept for case in done.values())
+    absent = len(names - {case.name for case in cases})
+    lengths = {title: len(listed_names) for title, listed_names in listed.items()}
+    return Prepared(root, kind, lengths, len(done) - kept, kept, len(unreadable), absent, tuple(notes))
 
 
 def _check(dataset: MedADLayout, cases: Sequence[RawCase], chosen: Sequence[RawCase], listed: Lists | None) -> None:
@@ -132,64 +121,6 @@ def _check(dataset: MedADLayout, cases: Sequence[RawCase], chosen: Sequence[RawC
                 f"{dataset.title}: the split and the download disagree on the label of {len(wrong)} images, first "
                 f"{wrong[0]!r}"
             )
-
-
-def _claim(root: Path, preprocessing: str) -> None:
-    """Record the preprocessing in ``root``; refuse a folder with images of another one."""
-    record = root / MADE_WITH
-    content = read_json(record) if record.is_file() else {"preprocessing": preprocessing}
-    before = content.get("preprocessing") if isinstance(content, dict) else None
-    if before != preprocessing:
-        raise PrepareError(f"{root} holds images of the preprocessing {before!r}: choose another OUT")
-    write_json(record, {"preprocessing": preprocessing}, indent=None)
-
-
-def _prepare_all(
-    cases: Sequence[RawCase], root: Path, preprocessing: Preprocessing, workers: int
-) -> tuple[dict[str, Done], list[Unreadable]]:
-    before = _recorded(root)
-    jobs = [Job(case, root, preprocessing, before.get(case.name)) for case in cases]
-    done: dict[str, Done] = {}
-    unreadable: list[Unreadable] = []
-    write_file(root / JOURNAL, "".join(_line(record) for record in before.values()).encode())
-    with (root / JOURNAL).open("a", encoding="utf-8") as journal:
-        for job, result in each(prepare_case, jobs, workers, f"prepare {root.name}"):
-            if isinstance(result, Done):
-                done[result.name] = result
-                if not result.kept:
-                    journal.write(_line(result))
-                    journal.flush()
-            elif isinstance(result, Lost):
-                unreadable.append(Unreadable(job.case.name, job.case.files[0].name, result.reason))
-            else:
-                unreadable.append(result)
-    write_csv(root / DIGESTS, COLUMNS, [astuple(done[name])[:4] for name in sorted(done)], exact=True)
-    (root / JOURNAL).unlink()
-    (root / UNREADABLE).unlink(missing_ok=True)
-    if unreadable:
-        columns = ("name", "file", "reason")
-        write_csv(root / UNREADABLE, columns, sorted(astuple(case) for case in unreadable))
-    return done, unreadable
-
-
-def _line(done: Done) -> str:
-    return json.dumps(astuple(done)[:4]) + "\n"
-
-
-def _recorded(root: Path) -> dict[str, Done]:
-    """Return the cases that earlier runs prepared, by name. The last journal line of a killed run may be cut off."""
-    records = {}
-    if (root / DIGESTS).is_file():
-        for name, image, mask, size in read_cells(root / DIGESTS, COLUMNS[0])[1]:
-            records[name] = Done(name, image, mask, int(size))
-    if (root / JOURNAL).is_file():
-        for line in (root / JOURNAL).read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                name, image, mask, size = parse_json(line, JOURNAL)
-            except (ParseError, ValueError, TypeError):
-                continue
-            records[name] = Done(name, image, mask, size)
-    return records
 
 
 def _prepared_case(case: RawCase) -> PreparedCase:

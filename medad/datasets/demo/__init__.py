@@ -18,6 +18,7 @@ FOLDER = "demo"
 class Demo(Dataset):
     """T1 slices with and without a lesion, as DICOM and NIfTI. Results on them say nothing about patients."""
 
+    generated = True
     about = About(
         title="demo (synthetic brain MR)",
         citation="made by medad from the MNI152 template that ships inside nilearn",

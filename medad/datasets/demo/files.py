@@ -11,8 +11,6 @@ the seed, its role and its index: an interrupted run that is continued gives the
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,14 +22,11 @@ import numpy as np
 
 from medad.datasets.demo import formats
 from medad.datasets.demo.anatomy import Template, draw_subject, load_template
+from medad.datasets.demo.folder import NOTICE_FILE, STATE, as_json, claim, put
 from medad.datasets.demo.notice import NOTICE, RECORD
-from medad.files import write_bytes
-from medad.parsing import ParseError, read_json
-from medad.types import MedadError
+from medad.datasets.demo.scan import digitize
 
 VERSION = 1  # raise it whenever a change alters the bytes: finished data of the same version is left alone
-STATE = ".medad-demo"  # in the root while it is being written: the settings, and a record of each finished subject
-NOTICE_FILE = "LICENSE-MNI152.txt"
 
 
 @dataclass(frozen=True)
@@ -83,7 +78,7 @@ def write_demo(
         raise ValueError(f"image_size must be at least 32, got {image_size}")
     settings = {"version": VERSION, "seed": seed, "image_size": image_size, "counts": asdict(counts)}
     people = _people(seed, counts)
-    records = _claim(root, settings)
+    records = claim(root, settings)
     if (root / RECORD).is_file() and len(records) == len(people):
         shutil.rmtree(root / STATE, ignore_errors=True)
         return
@@ -95,8 +90,8 @@ def write_demo(
                 records[person.id] = _write_person(root, person, template, seed, image_size)
             if progress is not None:
                 progress(done, len(people))
-    _put(root, NOTICE_FILE, NOTICE.encode())
-    _put(root, RECORD, _json({**settings, "license": NOTICE, "studies": [records[person.id] for person in people]}))
+    put(root, NOTICE_FILE, NOTICE.encode())
+    put(root, RECORD, as_json({**settings, "license": NOTICE, "studies": [records[person.id] for person in people]}))
     shutil.rmtree(root / STATE)
 
 
@@ -132,16 +127,16 @@ def _write_person(root: Path, person: _Person, template: Template, seed: int, si
     rng = np.random.default_rng([seed, person.group, person.index])
     anatomy, receiver = rng.spawn(2)
     subject = draw_subject(template, anatomy, abnormal=person.label == 1, size=size)
-    scan = formats.digitize(subject, receiver)
+    scan = digitize(subject, receiver)
     if person.number % 4 == 2:
         file, image = f"{person.id}/anat/{person.id}_T1w.nii.gz", formats.nifti_bytes(scan)
         mask, marked = f"masks/{person.id}.nii.gz", formats.nifti_mask_bytes
     else:
         file, image = f"{person.id}/ST000001/SE000002/IM000001", formats.dicom_bytes(scan, person.number, seed)
         mask, marked = f"masks/{person.id}.png", formats.png_mask_bytes
-    _put(root, file, image)
+    put(root, file, image)
     if subject.lesion is not None:
-        _put(root, mask, marked(scan))
+        put(root, mask, marked(scan))
     record = {
         "id": person.id,
         "files": [file],
@@ -151,71 +146,5 @@ def _write_person(root: Path, person: _Person, template: Template, seed: int, si
         "patient": person.id,
         "lesion": asdict(subject.lesion) if subject.lesion is not None else None,
     }
-    _put(root, f"{STATE}/{person.id}.json", _json(record))
+    put(root, f"{STATE}/{person.id}.json", as_json(record))
     return record
-
-
-def _claim(root: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Record the settings in ``root``; return the records of its complete subjects by id. Raises MedadError."""
-    if root.exists() and not root.is_dir():
-        raise MedadError(f"{root} is a file; the demo data needs a folder")
-    stored_settings = _settings(root)
-    if stored_settings is None and root.is_dir() and any(path.name != STATE for path in root.iterdir()):
-        raise MedadError(f"{root} holds other files and no demo data of ours; choose a new or empty folder")
-    if stored_settings is not None and stored_settings != settings:
-        _clear(root)
-    records = {record["id"]: record for record in _records(root) if _is_whole(root, record)}
-    if not (root / RECORD).is_file() or len(records) < sum(settings["counts"].values()):
-        _put(root, f"{STATE}/settings.json", _json(settings))
-    return records
-
-
-def _settings(root: Path) -> dict[str, Any] | None:
-    """Return the settings that ``root`` was written with, or None if it does not hold demo data."""
-    for path in (root / RECORD, root / STATE / "settings.json"):
-        content = _read(path)
-        if content is not None and {"version", "seed", "image_size", "counts"} <= content.keys():
-            return {key: content[key] for key in ("version", "seed", "image_size", "counts")}
-    return None
-
-
-def _records(root: Path) -> Iterator[dict[str, Any]]:
-    yield from (_read(root / RECORD) or {}).get("studies", [])
-    for path in sorted((root / STATE).glob("sub-*.json")):
-        if (record := _read(path)) is not None:
-            yield record
-
-
-def _is_whole(root: Path, record: dict[str, Any]) -> bool:
-    paths = [*record["files"], record["mask"]]
-    return all((root / path).is_file() for path in paths if path is not None)
-
-
-def _clear(root: Path) -> None:
-    """Remove demo data by the names of its files; the settings stay, so that an interrupted removal is resumed."""
-    settings = _settings(root)
-    _put(root, f"{STATE}/settings.json", _json(settings or {}))
-    (root / RECORD).unlink(missing_ok=True)
-    (root / NOTICE_FILE).unlink(missing_ok=True)
-    for path in root.iterdir():
-        if re.fullmatch(r"sub-\d{4,}", path.name) and path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-    for path in [*(root / "masks").glob("sub-*"), *(root / STATE).glob("sub-*")]:
-        path.unlink()
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        content = read_json(path)
-    except ParseError:
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _put(root: Path, name: str, content: bytes) -> None:
-    """Write the file ``root/name`` atomically."""
-    write_bytes(root / name, content)

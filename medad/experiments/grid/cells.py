@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from medad.config import Settings
-from medad.data.loading import KEPT_BYTES, Loader
+from medad.data.loading import CACHE_BYTES, Loader
 from medad.data.study_cache import default_cache
 from medad.experiments.experiment import run_experiment
 from medad.experiments.grid.grid import Cell
@@ -29,17 +29,16 @@ Engine = Callable[[Sequence[Cell], Path], Iterator[Ended]]
 class Loaders:
     """Share one loader among all experiments with the same image settings, so that each file is decoded once."""
 
-    def __init__(self, device: str, keep_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, device: str, cache_bytes: int = CACHE_BYTES) -> None:
         self.device = device
-        self.keep_bytes = keep_bytes
+        self.cache_bytes = cache_bytes
         self._loaders: dict[tuple[object, ...], Loader] = {}
 
     def __call__(self, settings: Settings) -> Loader:
         """Return the loader for these settings."""
         key = (settings.size, settings.channels, settings.preset, settings.resampling)
-        return self._loaders.setdefault(
-            key, Loader(settings, self.device, keep_bytes=self.keep_bytes, cache=default_cache())
-        )
+        loader = Loader(settings, self.device, cache_bytes=self.cache_bytes, cache=default_cache())
+        return self._loaders.setdefault(key, loader)
 
 
 class OneByOne:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from medad.data.loading import KEPT_BYTES
+from medad.data.loading import CACHE_BYTES
 from medad.experiments.grid.cells import Ended, Loaders, run_cell
 from medad.experiments.grid.grid import Cell
 from medad.ray_cluster import Cluster, ClusterError, Machine
@@ -141,11 +141,11 @@ def _run(cell: Cell, bench: Path, home: Path, device: str, threads: int) -> str 
     torch.set_num_threads(threads)
     with contextlib.suppress(OSError):
         os.chdir(home)  # relative paths in the settings refer to it
-    keep_bytes = KEPT_BYTES * threads // len(os.sched_getaffinity(0))
-    return run_cell(cell, _loaders(device, min(keep_bytes, KEPT_BYTES)), Tracker(), bench)
+    cache_bytes = CACHE_BYTES * threads // len(os.sched_getaffinity(0))
+    return run_cell(cell, _loaders(device, min(cache_bytes, CACHE_BYTES)), Tracker(), bench)
 
 
 @lru_cache(maxsize=1)
-def _loaders(device: str, keep_bytes: int) -> Loaders:
+def _loaders(device: str, cache_bytes: int) -> Loaders:
     """Return the loaders of this process, which reuse decoded files for its next cell."""
-    return Loaders(device, keep_bytes)
+    return Loaders(device, cache_bytes)

@@ -10,12 +10,12 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import JPEG2000TransferSyntaxes, JPEGExtended12Bit, JPEGLSTransferSyntaxes, RLELossless
 
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.isolation import in_child
+from medad.io.core.limits import codestream_size
+from medad.io.core.picture import Array
 from medad.io.dicom.header import Header
 from medad.io.dicom.pixels import Stored
-from medad.io.errors import UnreadableImage
-from medad.io.isolation import in_child
-from medad.io.limits import codestream_size
-from medad.io.picture import Array
 
 # The first installed plugin decodes, so that further installed plugins change nothing. A frame that it refuses is tried
 # with the others in turn, since each codec reads valid data that another one refuses. GDCM aborts the process on some

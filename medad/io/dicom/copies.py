@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from medad.io.core.errors import UnreadableImage, guarded
+from medad.io.core.folder import Mapped, relative
+from medad.io.core.settings import ReadSettings
 from medad.io.dicom.acquisition import ACQUISITION
 from medad.io.dicom.slice import Slice, plane_of_slice
-from medad.io.discovery import Mapped, relative
-from medad.io.errors import UnreadableImage, guarded
-from medad.io.settings import ReadSettings
 from medad.types import Skipped
 
 _BROKEN = "broken "

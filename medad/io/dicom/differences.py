@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from medad.io.core.errors import UnreadableImage
 from medad.io.dicom.acquisition import ACQUISITION, TIMES, marks_of, times_of
 from medad.io.dicom.geometry import Plane, along_normal, place_numbers
 from medad.io.dicom.instance import Instance
-from medad.io.errors import UnreadableImage
 
 Values = tuple[str | float | None, ...]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.picture import LPS_TO_RAS, Array
 from medad.io.dicom.header import Header
-from medad.io.errors import UnreadableImage
-from medad.io.picture import LPS_TO_RAS, Array
 from medad.wording import counted
 
 SAME_DIRECTION = 1e-3

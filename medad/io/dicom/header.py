@@ -16,11 +16,11 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from medad.io.bounded import read_tags
-from medad.io.errors import UnreadableImage
-from medad.io.formats import HEAD
-from medad.io.limits import SMALLER, check_inflated
-from medad.io.settings import ReadSettings
+from medad.io.core.bounded import read_tags
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.formats import HEAD
+from medad.io.core.limits import SMALLER, check_inflated
+from medad.io.core.settings import ReadSettings
 
 # pydicom quotes values of wrong tags in its warnings, and a patient's name or number must not reach a log.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.limits import check_claim
+from medad.io.core.picture import Array
+from medad.io.core.settings import ReadSettings
 from medad.io.dicom.codecs import frames_of
 from medad.io.dicom.geometry import Plane, plane_of
 from medad.io.dicom.header import REPAIR, Header, open_dicom
@@ -16,10 +20,6 @@ from medad.io.dicom.padding import Padding, padding_of
 from medad.io.dicom.palette import Palette, palette_of
 from medad.io.dicom.pixels import Stored, check_stored, stored_as, stored_bits
 from medad.io.dicom.values import Rule, rule_of
-from medad.io.errors import UnreadableImage
-from medad.io.limits import check_claim
-from medad.io.picture import Array
-from medad.io.settings import ReadSettings
 from medad.wording import counted
 
 _RGB = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")

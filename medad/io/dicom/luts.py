@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from medad.io.core.picture import Array
 from medad.io.dicom.header import Header
 from medad.io.dicom.pixels import Stored
-from medad.io.picture import Array
 
 GRAY_MAX = 255.0
 

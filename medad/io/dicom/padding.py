@@ -12,10 +12,10 @@ import numpy as np
 from pydicom.encaps import generate_frames
 from pydicom.uid import HTJ2K, JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSTransferSyntaxes
 
-from medad.io.codestream import near_of, syntax_of
+from medad.io.core.codestream import near_of, syntax_of
+from medad.io.core.picture import Array
 from medad.io.dicom.header import Header
 from medad.io.dicom.pixels import Stored
-from medad.io.picture import Array
 
 BINS = 100  # histogram bins between the padding value and the image's median
 QUIET = 1e-3  # largest share of a frame's pixels in a bin of the gap, which holds ringing along the border

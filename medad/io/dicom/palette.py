@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medad.io.core.picture import Array
 from medad.io.dicom.header import Header
 from medad.io.dicom.luts import descriptor_of, entries_of
 from medad.io.dicom.pixels import Stored
-from medad.io.picture import Array
 
 _COLORS = ("Red", "Green", "Blue")
 _MOST = 65536  # entries of a table

@@ -13,12 +13,12 @@ from pydicom.uid import (
     JPEGTransferSyntaxes,
 )
 
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.limits import check_claim, check_present
+from medad.io.core.picture import Array
+from medad.io.core.settings import ReadSettings
 from medad.io.dicom.header import Header
 from medad.io.dicom.transfer_syntax import transfer_syntax
-from medad.io.errors import UnreadableImage
-from medad.io.limits import check_claim, check_present
-from medad.io.picture import Array
-from medad.io.settings import ReadSettings
 
 
 @dataclass(frozen=True)

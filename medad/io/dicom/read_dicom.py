@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.picture import Array, Picture, all_finite, begin, to_gray, turned_to_ras
+from medad.io.core.settings import ReadSettings
 from medad.io.dicom.content import content_of
 from medad.io.dicom.differences import with_differences
 from medad.io.dicom.geometry import slice_affine, stacked
@@ -15,9 +18,6 @@ from medad.io.dicom.instance import Instance, check_same, opened
 from medad.io.dicom.luts import GRAY_MAX, Lut, Window
 from medad.io.dicom.padding import NOT_REMOVED, fill_lowest
 from medad.io.dicom.values import inverted, published
-from medad.io.errors import UnreadableImage
-from medad.io.picture import Array, Picture, all_finite, begin, to_gray, turned_to_ras
-from medad.io.settings import ReadSettings
 
 _PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "PatientAge", "StudyDate", "AccessionNumber")
 

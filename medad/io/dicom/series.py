@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydicom.tag import Tag
 
+from medad.io.core.errors import UnreadableImage, guarded
+from medad.io.core.settings import ReadSettings
 from medad.io.dicom.acquisition import marks_of, tags_of_marks, times_of
 from medad.io.dicom.copies import without_copies
 from medad.io.dicom.geometry import along_normal, plane_of, same_stack
@@ -16,8 +18,6 @@ from medad.io.dicom.object_kinds import claims_an_image, may_be_a_slice, not_an_
 from medad.io.dicom.slice import Slice, Stack, plane_of_slice
 from medad.io.dicom.splitting import divided
 from medad.io.dicom.tiled_volumes import tags_of_tiles
-from medad.io.errors import UnreadableImage, guarded
-from medad.io.settings import ReadSettings
 from medad.types import Skipped
 
 ALIKE = ("Rows", "Columns", "PhotometricInterpretation", "FrameOfReferenceUID", "SOPClassUID", "LOCALIZER")

@@ -15,11 +15,11 @@ from itertools import combinations, islice, pairwise
 
 import numpy as np
 
+from medad.io.core.picture import Array
 from medad.io.dicom.acquisition import ACQUISITION, TIMES
 from medad.io.dicom.geometry import EVEN
 from medad.io.dicom.slice import Slice, plane_of_slice
 from medad.io.dicom.stack_places import StackPlaces, members_of
-from medad.io.picture import Array
 
 _MOST_ELEMENTS = 4  # combined at most; diffusion with several echoes and phases needs four
 _MOST_CANDIDATES = 12

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from medad.io.core.picture import Array
 from medad.io.dicom.geometry import along_normal, on_even_grid, place_numbers
 from medad.io.dicom.slice import Slice, plane_of_slice
-from medad.io.picture import Array
 
 _MOST_PARTS = 3  # parts for each slice at the fullest place: more parts would be fragments of volumes
 

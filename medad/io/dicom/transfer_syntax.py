@@ -6,9 +6,9 @@ import pydicom
 from pydicom.encaps import generate_frames
 from pydicom.uid import UID
 
-from medad.io.codestream import same_codec, syntax_of
+from medad.io.core.codestream import same_codec, syntax_of
+from medad.io.core.errors import UnreadableImage
 from medad.io.dicom.header import REPAIR, Header
-from medad.io.errors import UnreadableImage
 
 _ITEM = b"\xfe\xff\x00\xe0"  # the first bytes of encapsulated pixels
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.picture import Array
+from medad.io.core.settings import ReadSettings
 from medad.io.dicom.header import Header
 from medad.io.dicom.luts import GRAY_MAX, Lut, Window, lut_of, windows_of
 from medad.io.dicom.pixels import Stored
-from medad.io.errors import UnreadableImage
-from medad.io.picture import Array
-from medad.io.settings import ReadSettings
 
 
 @dataclass(frozen=True)

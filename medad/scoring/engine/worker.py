@@ -14,7 +14,7 @@ from monai.data import MetaTensor
 from torch import Tensor
 
 from medad.config import Settings
-from medad.data.loading import Prepare
+from medad.data.study_reading import Prepare
 from medad.data.transforms import as_slices
 from medad.io import UnreadableImage
 from medad.model import Card

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from medad.io.core.errors import UnreadableImage
 from medad.io.dicom.acquisition import OF_A_DAY, TIMES
 from medad.io.dicom.copies import content_of
 from medad.io.dicom.geometry import Plane
 from medad.io.dicom.slice import Slice
 from medad.io.discovery import Single, look
-from medad.io.errors import UnreadableImage
 from medad.scoring.index.schema import EQUAL_BYTES, TRANSIENT
 from medad.scoring.index.stamps import CHANGED, Stamp, beside, digest, is_recent, pixels_beside, stamp_of
 from medad.scoring.results import pseudonym

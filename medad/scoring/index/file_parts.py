@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from sqlite3 import Connection
 
+from medad.io.core.errors import UnreadableImage, guarded
 from medad.io.discovery import volumes_of
-from medad.io.errors import UnreadableImage, guarded
 from medad.scoring.index.file_info import Looked
 
 _TABLE = "CREATE TABLE IF NOT EXISTS parts (path BLOB PRIMARY KEY, count INTEGER) WITHOUT ROWID"

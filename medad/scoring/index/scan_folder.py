@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from medad.io.discovery import below, relative
-from medad.io.errors import UnreadableImage
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.folder import below, relative
 from medad.progress import progress
 from medad.scoring.index.file_info import explained
 from medad.scoring.index.ledger import Ledger

@@ -14,9 +14,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from medad.io.errors import UnreadableImage, guarded
+from medad.io.core.errors import UnreadableImage, guarded
+from medad.io.core.formats import HEAD, sniff
 from medad.io.file_parts import part_of
-from medad.io.formats import HEAD, sniff
 from medad.types import Study
 
 Stamp = tuple[

@@ -14,9 +14,10 @@ from numpy.testing import assert_array_equal
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGExtended12Bit, RLELossless
 
-from medad.io import UnreadableImage, isolation
-from medad.io.errors import guarded
-from medad.io.isolation import in_child
+from medad.io import UnreadableImage
+from medad.io.core import isolation
+from medad.io.core.errors import guarded
+from medad.io.core.isolation import in_child
 
 PIXELS = np.arange(20, dtype=np.uint16).reshape(4, 5)
 

@@ -17,7 +17,7 @@ from helpers.making import gray_image, write_dicom
 from helpers.runs import TABLE, children, score, started
 from PIL import Image
 
-from medad.data.loading import Prepare
+from medad.data.study_reading import Prepare
 from medad.experiments.score_studies import ScoredStudy
 from medad.io import UnreadableImage
 from medad.methods.ddad import DDAD

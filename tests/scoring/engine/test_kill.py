@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from helpers.runs import LOG, TABLE, children, drawn, mixed, score, started
 
-from medad.data.loading import Prepare
+from medad.data.study_reading import Prepare
 from medad.model import load
 from medad.scoring import ScoreSettings, ScoringError, score_folder
 from medad.scoring.index.ledger import Ledger, LedgerError

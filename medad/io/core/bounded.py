@@ -10,8 +10,8 @@ from pydicom.dataset import FileDataset
 from pydicom.filereader import read_dataset, read_partial
 from pydicom.tag import BaseTag, Tag
 
-from medad.io.errors import UnreadableImage
-from medad.io.limits import GROWTH_FLOOR, SMALLER
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.limits import GROWTH_FLOOR, SMALLER
 
 HEADER_BYTES = 256 * 2**20  # the largest headers, of enhanced objects with thousands of frames, have tens of MiB
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from medad.io.errors import UnreadableImage
+from medad.io.core.errors import UnreadableImage
 from medad.types import Skipped
 
 _LINK = "it is a link to a folder or to nothing; links to folders are not followed"
 _LINK_OUT = "it is a link that leads out of the folder, and is not followed; put the file itself into the folder"
+
+
+# Applies a function to paths, in order; such as ``map``, or a pool of processes.
+Mapped = Callable[[Callable[[Path], Any], Iterable[Path]], Iterator[Any]]
 
 
 def relative(path: Path, root: Path) -> str:

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from medad.io.errors import UnreadableImage
-from medad.io.settings import ReadSettings
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.settings import ReadSettings
 
 GROWTH_FLOOR = 64 * 1024**2
 SMALLER = "the limit guards the machine's memory: if the file is to be trusted, store it as several smaller ones"

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medad.io.errors import UnreadableImage
-from medad.io.settings import ReadSettings
+from medad.io.core.errors import UnreadableImage
+from medad.io.core.settings import ReadSettings
 from medad.wording import counted
 
 Array = NDArray[Any]

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from medad.io.picture import Array
+from medad.io.core.picture import Array
 
 PATIENCE = 120.0
 _HEADER_BYTES = 128

@@ -1,0 +1,1 @@
+"""What every reader and the grouping of files into studies share; imports nothing else of medad/io."""
