@@ -7,7 +7,7 @@ from typing import Any
 
 from medad.evaluation.findings import MARK, finding_lines, findings
 from medad.evaluation.summary import over_classes, over_seeds
-from medad.outputs.published import Figure, beside, sources
+from medad.outputs.published import PublishedFigure, beside, sources
 
 HEADINGS = ("dataset", "split", "method", "network", "unlabeled", "score", "AUC", "AP", "± over", "test")
 LOCALIZED = {
@@ -49,7 +49,9 @@ def _method_and_network(row: Row) -> tuple[str, str]:
     return row["method"] if variant == "-" else f"{row['method']}, {variant}", row["network"]
 
 
-def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
+def result_lines(
+    rows: Sequence[Row], figures: Sequence[PublishedFigure] = ()
+) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Return headings and cells of the result table; "a + b" are normal and abnormal cases.
 
     Means over classes come last. A score is marked if it has findings (see :func:`warning_lines`). A column of

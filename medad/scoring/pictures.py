@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from medad.files import PART
-from medad.scoring.flagging import Verdicts
-from medad.scoring.index.entries import Entry
+from medad.scoring.core.entries import Entry
+from medad.scoring.core.flagging import Verdicts
+from medad.scoring.core.maps import THUMBNAILS, heatmaps_of, thumbnail_of
+from medad.scoring.core.settings import HEATMAPS, ScoringError
 from medad.scoring.index.ledger import Ledger
-from medad.scoring.maps import THUMBNAILS, heatmaps_of, thumbnail_of
-from medad.scoring.settings import HEATMAPS, ScoringError
 
 PAGE = 512
 _OURS = re.compile(rf"({re.escape(PART)})?[0-9a-f]{{16}}\.(png|nii\.gz|jpg)")

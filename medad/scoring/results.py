@@ -23,9 +23,9 @@ import pyarrow.parquet as pq
 from medad.files import writing
 from medad.outputs.pictures import Scale
 from medad.outputs.triage import About, Item, Worst, write_triage
-from medad.scoring.flagging import FLAGGED_BY, FLAGS, Verdicts
-from medad.scoring.index.entries import Row
-from medad.scoring.settings import TABLE, TIMINGS
+from medad.scoring.core.entries import Row
+from medad.scoring.core.flagging import FLAGGED_BY, FLAGS, Verdicts
+from medad.scoring.core.settings import TABLE, TIMINGS
 from medad.text import cell
 
 PARQUET = "scores.parquet"

@@ -18,18 +18,18 @@ from medad.io.pool_jobs import Outcome
 from medad.io.preload import preload
 from medad.model import Model
 from medad.progress import Advance, progress
+from medad.scoring.core.flagging import Verdicts
+from medad.scoring.core.scorer import Scorer
+from medad.scoring.core.settings import FolderAway, ScoreSettings, ScoringError
 from medad.scoring.engine.jobs import Job
 from medad.scoring.engine.local import Drawing, Local, Result
 from medad.scoring.engine.worker import Worker
 from medad.scoring.file_look import FileLook
-from medad.scoring.flagging import Verdicts
 from medad.scoring.index.duplicates import enter_copies, settle, waiting
 from medad.scoring.index.file_info import Session
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.studies import Index
 from medad.scoring.pictures import Pictures
-from medad.scoring.scorer import Scorer
-from medad.scoring.settings import FolderAway, ScoreSettings, ScoringError
 from medad.types import Study
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ TRIED = 100  # images in a folder from which on the share of failures is checked
 Engine = Callable[[Iterator[Study]], Iterator[Result]]
 
 
-class Run:
+class ScoringRun:
     """One call of batch scoring: one scan of the folder, or with ``watch`` repeated scans until it is interrupted."""
 
     def __init__(

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from medad.model import Card
-from medad.scoring.flagging import Verdicts
-from medad.scoring.index.entries import Entry, Row
+from medad.scoring.core.entries import Entry, Row
+from medad.scoring.core.flagging import Verdicts
+from medad.scoring.core.settings import ScoringError
 from medad.scoring.results import pseudonym, settings_digest, write_results
-from medad.scoring.settings import ScoringError
 
 DIGESTS = {"model": "m" * 16, "settings": "s" * 16}
 KNOWN: dict[str, Any] = {

@@ -28,7 +28,7 @@ class BenchError(MedadError):
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """An experiment, its data, and the folder for its results."""
 
     experiment: Experiment
@@ -41,7 +41,7 @@ class Cell:
 
 
 @dataclass
-class Outcome:
+class BenchOutcome:
     """The outcome of a bench: rows and folders of finished cells, and missing data and failures with their reasons.
 
     ``kept`` counts the cells that were finished before, ``run`` those that were run now, and ``others`` the finished
@@ -63,7 +63,7 @@ class Grid:
 
     out: Path
     experiments: Sequence[Experiment]
-    cells: Sequence[Cell]
+    cells: Sequence[GridCell]
     missing: dict[str, str]
     broken: dict[str, str]
 
@@ -73,16 +73,16 @@ class Grid:
         described = json.dumps([experiment.describe() for experiment in self.experiments], sort_keys=True)
         return hashlib.sha256(described.encode()).hexdigest()[:8]
 
-    def unfinished(self) -> list[Cell]:
+    def unfinished(self) -> list[GridCell]:
         """Return the cells that must be run or evaluated again."""
         return [cell for cell in self.cells if cell.finished() is None]
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> BenchOutcome:
         """Return the outcome before any cell is run."""
         finished_folders = [cell.folder for cell in self.cells if cell.finished() is not None]
         of_this_bench = {cell.folder for cell in self.cells}
         other_results = [path for path in (self.out / CELLS).glob(f"*/{RESULT}") if path.parent not in of_this_bench]
-        return Outcome(
+        return BenchOutcome(
             self.rows(),
             finished_folders,
             dict(self.missing),

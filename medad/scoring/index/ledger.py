@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 
 from medad.locks import open_locked
-from medad.scoring.index.entries import Entry, Row, name_as_text
+from medad.scoring.core.entries import Entry, Row, name_as_text
 from medad.scoring.index.schema import FORMAT, GATED, SCHEMA
 from medad.types import MedadError
 

@@ -15,10 +15,10 @@ from typing import TypeVar
 from medad.io.discovery import below, relative
 from medad.io.errors import UnreadableImage
 from medad.progress import progress
+from medad.scoring.core.settings import FolderAway
 from medad.scoring.index.file_info import explained
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.stamps import stamp_of
-from medad.scoring.settings import FolderAway
 from medad.types import Skipped
 
 PAGE = 512

@@ -23,11 +23,11 @@ from medad.io import UnreadableImage
 from medad.methods.ddad import DDAD
 from medad.model import load
 from medad.scoring import ScoreSettings, ScoringError, score_folder
+from medad.scoring.core.scorer import BLOCK, Scorer
 from medad.scoring.engine.local import entry_of
 from medad.scoring.index.file_info import Session, _hash, look_into
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.studies import Index
-from medad.scoring.scorer import BLOCK, Scorer
 from medad.types import Scored, Study
 
 RNG = np.random.default_rng(5)

@@ -15,8 +15,8 @@ from PIL import Image
 
 import medad.progress
 from medad.scoring import ScoringError
+from medad.scoring.core.entries import Entry
 from medad.scoring.index.duplicates import enter_copies
-from medad.scoring.index.entries import Entry
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.studies import Index
 from medad.scoring.run import TRIED

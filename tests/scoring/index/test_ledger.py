@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medad.scoring.index.entries import Entry, name_as_text
+from medad.scoring.core.entries import Entry, name_as_text
 from medad.scoring.index.ledger import Ledger, LedgerError
 
 IDENTITY = {"model": "m", "folder": "/in"}

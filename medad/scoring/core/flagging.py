@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medad.functional.conformal import least_normals, p_values
 from medad.model import Card
-from medad.scoring.settings import ScoringError
+from medad.scoring.core.settings import ScoringError
 
 Values = dict[str, NDArray[Any]]
 FLAGS = ("flag_alpha", "flag_threshold")

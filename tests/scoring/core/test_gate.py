@@ -16,7 +16,7 @@ from PIL import Image
 from medad.config import Settings
 from medad.data.loading import Loader, Prepare
 from medad.data.profile import ProfileError, facts_of, profile_of
-from medad.scoring.gate import Gate
+from medad.scoring.core.gate import Gate
 from medad.types import Study
 
 CHEST = {"Modality": "CR", "BodyPartExamined": "CHEST", "ViewPosition": "PA", "ImagePositionPatient": None}
