@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from medad.model import Model
+from medad.scoring.columns import Columns, Digests
 from medad.scoring.core.flagging import Verdicts
 from medad.scoring.core.gate import Gate
 from medad.scoring.core.settings import LEDGER, ScoreSettings, ScoringError
@@ -48,23 +49,31 @@ def score_folder(
     settings = settings or ScoreSettings()
     scores = tuple(model.method.scores)
     score = settings.score or model.card.ranking_score(model.method.primary)
-    settings = replace(settings, score=score, map=settings.map or model.card.drawn_map(score))
-    chosen = settings.alpha, settings.threshold, settings.point, settings.map
-    verdicts = Verdicts(model.card, scores, settings.score, *chosen)
+    settings = settings.model_copy(update={"score": score, "map": settings.map or model.card.drawn_map(score)})
+    verdicts = Verdicts(
+        model.card,
+        scores,
+        score,
+        alpha=settings.alpha,
+        threshold=settings.threshold,
+        point=settings.point,
+        map=settings.map,
+    )
     if not settings.force:
         Gate(model.card.profile)  # reports a damaged profile here, before any worker starts
-    log.info("studies are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
+    log.info("cases are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
     if why := verdicts.cannot_flag:
         undrawn = ", and no heatmap drawn" if settings.heatmaps == "flagged" else ""
-        log.warning("no study will be flagged%s: %s", undrawn, why)
+        log.warning("no case will be flagged%s: %s", undrawn, why)
     if not folder.exists():
         raise ScoringError(f"{folder}: there is no such file or folder")
     ledger = Ledger(out / LEDGER, _identity(model, folder, settings), restart)
-    digests = {"model": model.digest, "settings": settings_digest(verdicts, force=settings.force)}
+    digests = Digests(model.digest, settings_digest(verdicts, force=settings.force))
+    columns = Columns(verdicts, digests, settings.uids)
 
     def tables() -> None:
         try:
-            write_results(ledger.rows(), out, verdicts, digests, f"Scores of {folder.name}")
+            write_results(ledger.rows(), out, columns, f"Scores of {folder.name}")
         except OSError as error:
             raise ScoringError(f"{out}: the tables cannot be written: {error}. The ledger holds every row") from None
 

@@ -45,7 +45,7 @@ def score_recorded(
                 "model": model.digest,
                 "method": model.card.method,
                 "score": score,
-                **{name: getattr(settings, name) for name in ("alpha", "threshold", "point", "heatmaps", "force")},
+                **settings.model_dump(include={"alpha", "threshold", "point", "heatmaps", "force"}),
             }
         )
         try:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +37,18 @@ log = logging.getLogger(__name__)
 TRIED = 100  # images in a folder from which on the share of failures is checked
 
 Engine = Callable[[Iterator[Study]], Iterator[Result]]
+
+
+@dataclass(frozen=True)
+class Engines:
+    """What works during a run: the ``pool`` that reads and draws, the ``chosen`` engine, and the ``local`` one.
+
+    The local engine scores the few cases that come late, and second copies, whichever engine was chosen.
+    """
+
+    pool: Pool[Job]
+    chosen: Engine
+    local: Local
 
 
 class ScoringRun:
@@ -72,12 +85,12 @@ class ScoringRun:
         if self.settings.heatmaps == "flagged":
             self.pictures.fit(self.verdicts)
         with ExitStack() as stack:
-            started = self._started(stack)
-            rows_before = self._once(*started)
+            engines = self._started(stack)
+            rows_before = self._once(engines)
             while self.settings.watch:
                 self.tables()
                 self._wait()
-                self._once(*started)
+                self._once(engines)
         return rows_before
 
     def _wait(self) -> None:
@@ -94,7 +107,7 @@ class ScoringRun:
             else:
                 return
 
-    def _started(self, stack: ExitStack) -> tuple[Pool[Job], Engine, Local]:
+    def _started(self, stack: ExitStack) -> Engines:
         """Start the pool of workers, the engine of the settings and the local engine; ``stack`` closes them."""
         preload()
         make = partial(Worker, self.model.card, self.model.method.settings, self.settings, self.out, self.session)
@@ -108,36 +121,36 @@ class ScoringRun:
         stack.callback(local.close)
         pool.quiet = local.quiet
         if self.settings.engine == "local":
-            return pool, local, local
+            return Engines(pool, local, local)
         from medad.scoring.engine.on_ray import OnRay
 
         on_ray = OnRay(self.model, self.settings, drawing, self.out, count)
         stack.callback(on_ray.close)
-        return pool, on_ray, local
+        return Engines(pool, on_ray, local)
 
-    def _once(self, pool: Pool[Job], engine: Engine, local: Local) -> int:
+    def _once(self, engines: Engines) -> int:
         """Process the files of the last scan, and return the number of rows that were kept."""
-        look = FileLook(self.index, pool)
+        look = FileLook(self.index, engines.pool)
         look.all()
         rows_before = self._grouped()
         self._judge()
         with progress("score", self.judged["to do"]) as advance:
-            self._score(engine, self.index.to_do(), advance)
-            self._score_copies(local, advance)
-            while late := self._late(pool, local):
+            self._score(engines.chosen, self.index.to_do(), advance)
+            self._score_copies(engines.local, advance)
+            while late := self._late(engines):
                 look.enter(late)
                 look.all()
                 self._grouped()
-                self._score(local, self.index.to_do(), advance)
-                self._score_copies(local, advance)
+                self._score(engines.local, self.index.to_do(), advance)
+                self._score_copies(engines.local, advance)
         settle(self.ledger)
         self.pictures.delete_orphans()
         return rows_before
 
-    def _late(self, pool: Pool[Job], local: Local) -> list[Outcome[Job]]:
-        """Wait for all slow looks and digests, and return their outcomes. Call it when no study remains to do."""
-        local.late += pool.each(())
-        late, local.late = local.late, []
+    def _late(self, engines: Engines) -> list[Outcome[Job]]:
+        """Wait for all slow looks and digests, and return their outcomes. Call it when no case remains to do."""
+        engines.local.late += engines.pool.each(())
+        late, engines.local.late = engines.local.late, []
         return late
 
     def _score_copies(self, local: Local, advance: Advance) -> None:

@@ -1,10 +1,12 @@
-"""The settings of batch scoring, and the names of its output files."""
+"""The settings of batch scoring, and the names of its output files. Needs no torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import Field
+
+from medad.config import Strict
 from medad.types import MedadError
 
 LEDGER = "ledger.sqlite"
@@ -21,40 +23,36 @@ class FolderAway(ScoringError):
     """A folder that cannot be read, or that is empty but held files before: its network share is probably offline."""
 
 
-@dataclass(frozen=True)
-class ScoreSettings:
-    """How a folder is scored.
+class ScoreSettings(Strict):
+    """The settings of batch scoring: a field is an option of 'medad score', with this default and description.
 
-    ``score`` ranks and flags studies; the map of the score ``map`` is drawn; "" takes the choice of the model's card.
-    ``heatmaps`` says which studies get a heatmap on the grid of their source; all scored studies get a thumbnail.
-    ``force`` also scores studies that the gate would refuse. ``uids`` writes the UIDs of DICOM images and series into
-    the table instead of pseudonyms. ``split`` scores each volume of a 4-D file and each page of a TIFF as a study of
-    its own; without it such files are refused. ``follow_links`` includes links to files outside the folder.
-
-    The other settings change no score, and may differ between runs with the same output folder. ``alpha``,
-    ``threshold`` and ``point`` (an operating point of the model) define what is flagged; the heatmaps of earlier runs
-    are adapted to them. ``workers`` is the number of worker processes (0: one for each core); ``timeout`` the seconds
-    for one file; ``retry_failed`` tries again what failed in an earlier run; ``max_failed`` is the share of failures
-    above which the run stops; ``watch`` the seconds between two scans of a folder that is being filled (0: one scan);
-    ``engine`` is where studies are scored; ``address`` is the address of a Ray cluster, and ``device`` the device of
-    its scorers (the local engine scores on the device of the model).
+    ``alpha``, ``threshold``, ``point``, and the fields from ``workers`` on change no score, and may differ between runs
+    with the same output folder; heatmaps of earlier runs are adapted to new rules.
     """
 
-    score: str = ""
-    map: str = ""
-    heatmaps: Literal["flagged", "all", "none"] = "flagged"
-    force: bool = False
-    uids: bool = False
-    split: bool = False
-    follow_links: bool = False
-    alpha: float = 0.05
-    threshold: float | None = None
-    point: str | None = None
-    workers: int = 0
-    timeout: float = 300.0
-    retry_failed: bool = False
-    max_failed: float = 0.5
-    watch: float = 0.0
-    engine: Literal["local", "ray"] = "local"
-    address: str | None = None
-    device: str = "auto"
+    score: str = Field("", description="Score that ranks and flags; default: the one that the model's card names.")
+    map: str = Field("", description="Score whose map is drawn; default: the one that the model's card names.")
+    heatmaps: Literal["flagged", "all", "none"] = Field(
+        "flagged",
+        description="Cases to draw on the grid of their source (a second and 10 MB for a large radiograph). All scored "
+        "cases get a thumbnail.",
+    )
+    alpha: float = Field(0.05, description="Flag p-values up to this, if the model has calibration scores.")
+    threshold: float | None = Field(None, description="Flag scores above this.")
+    point: str | None = Field(None, description="Flag scores from this operating point of the model on.")
+    force: bool = Field(False, description="Score also what is unlike the training images.")
+    uids: bool = Field(
+        False, description="Put StudyInstanceUID, SeriesInstanceUID and SOPInstanceUID into the table, not only keys."
+    )
+    split: bool = Field(False, description="Score each volume of a 4-D file, and each page of a TIFF, by itself.")
+    follow_links: bool = Field(False, description="Follow links to files outside the folder.")
+    workers: int = Field(0, ge=0, description="Processes that read; 0: one for each core.")
+    timeout: float = Field(300.0, ge=1, description="Seconds that reading one file may take.")
+    retry_failed: bool = Field(False, description="Try again what failed before.")
+    max_failed: float = Field(
+        0.5, ge=0, le=1, description="Stop once more than this share of all images failed; from 100 on."
+    )
+    watch: float = Field(0.0, ge=0, description="Go on with what arrives, looking this often, in seconds; 0: once.")
+    engine: Literal["local", "ray"] = Field("local", description="ray: on a cluster; needs pip install 'medad[ray]'.")
+    address: str | None = Field(None, description="Address of the Ray cluster; default: one on this machine.")
+    device: str = Field("auto", description="cpu, cuda, cuda:1, ... or auto: a GPU if there is one.")

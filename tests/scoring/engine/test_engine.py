@@ -225,7 +225,7 @@ def test_a_series_that_is_arriving_is_scored_once_it_is_whole(tmp_path: Path) ->
         assert index_of(box, ledger) == []
     assert index_of(box, ledger) == []
     assert index_of(box, ledger) == ["0"]
-    ((files,),) = sqlite3.connect(tmp_path / "out" / "ledger.sqlite").execute("SELECT files FROM studies")
+    ((files,),) = sqlite3.connect(tmp_path / "out" / "ledger.sqlite").execute("SELECT files FROM cases")
     assert files == b"0\x001\x002\x003"
     ledger.close()
 

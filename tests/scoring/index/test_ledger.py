@@ -12,7 +12,7 @@ from medad.scoring.core.entries import Entry, name_as_text
 from medad.scoring.index.ledger import Ledger, LedgerError
 
 IDENTITY = {"model": "m", "folder": "/in"}
-ADD = "INSERT INTO studies (id, stamp, files, uid, status) VALUES (?, '1', ?, '', NULL)"
+ADD = "INSERT INTO cases (id, stamp, files, uid, status) VALUES (?, '1', ?, '', NULL)"
 
 
 @pytest.fixture
