@@ -16,7 +16,7 @@ Command = Callable[..., None]
 
 
 def with_settings(model: type[Strict], **more: Mapping[str, Any]) -> Callable[[Command], Command]:
-    """Return a decorator that replaces the parameter ``settings`` of a command by options, one for each field of a model.
+    """Return a decorator that replaces the parameter ``settings`` of a command by one option for each field.
 
     The command is called with the validated settings, and raises ConfigError if a value is not allowed.
 

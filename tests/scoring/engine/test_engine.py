@@ -116,8 +116,8 @@ def test_no_patient_and_no_uid_is_in_what_is_written(scored: Path, model: Path, 
         for word in (b"SECRET-4711", b"Secret^Person", uid.encode(), b"1.2.3.4"):
             assert word not in content, path
     asked = rows(score(model, box, tmp_path / "out", uids=True))
-    assert asked.loc["day0/IM0000", "study"] == uid
-    assert asked.loc["half0/s0", "study"] == "1.2.3.4"
+    assert asked.loc["day0/IM0000", "SOPInstanceUID"] == uid
+    assert asked.loc["half0/s0", "SeriesInstanceUID"] == "1.2.3.4"
 
 
 def test_the_output_folder_inside_the_scored_one_is_left_alone(model: Path, box: Path, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def steps(folder: Path, count: int, instance: str) -> tuple[int, int]:
     ledger = Ledger(folder / f"{count}" / "ledger.sqlite", {})
     with ledger.writing() as database:
         database.executemany(
-            "INSERT INTO cases (id, stamp, files, instance, uid) VALUES (?1, '1', ?1, ?2, '')",
+            "INSERT INTO cases (id, stamp, files, instance) VALUES (?1, '1', ?1, ?2)",
             [(b"%06d" % index, instance) for index in range(count)],
         )
     taken, index = 0, Index(ledger, folder)
