@@ -68,14 +68,16 @@ def run_grid(
     cells = find_grid(experiments, out, data_root=data_root and data_root.absolute(), manifest_pools=manifest_pools)
     cells.missing.update(missing)
     _check_available(cells)
-    options = place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking
-    if not more_follows and cells.settled() and tracking.all_sent(*options):
-        return cells.outcome(), tracking.where_tracked(*options)
+    options = tracking.TrackingOptions(
+        place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking
+    )
+    if not more_follows and cells.settled() and tracking.all_sent(options):
+        return cells.outcome(), tracking.where_tracked(options)
     device = common.start(place.threads, "cpu" if on_cluster else place.device)
     from medad.experiments.grid.cells import Loaders
     from medad.experiments.grid.run import run_bench
 
-    tracked = tracking.open_tracker(*options)
+    tracked = tracking.open_tracker(options)
     loaders = Loaders(device)
     with _engine(place, loaders, tracked.tracker) as engine:
         outcome = run_bench(cells, tracked.tracker, loaders, engine, title, place.allow_download)

@@ -47,7 +47,7 @@ def run(
     from medad.registry import methods
 
     check_choices([methods.get(planned_experiment.method)(planned_experiment.settings)], planned_experiment.evaluation)
-    tracked = tracking.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
+    tracked = tracking.open_tracker(tracking.TrackingOptions(out, tracking_uri, experiment, block=grid.tracking))
     name = grid.tracking.model or manifest.name
     clinical = Clinical(
         planned_experiment,

@@ -63,7 +63,7 @@ def score(
     from medad.scoring.recording import score_recorded
 
     loaded = load(tracking.model_folder(model, out, tracking_uri), device)
-    tracked = tracking.open_tracker(out, tracking_uri, experiment, off=not track)
+    tracked = tracking.open_tracker(tracking.TrackingOptions(out, tracking_uri, experiment, off=not track))
     if track:
         summary = score_recorded(loaded, folder, out, settings, tracked.tracker, restart=restart)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medad.evaluation.findings import MARK, finding_lines, findings
@@ -22,7 +22,7 @@ LOCALIZED = {
 }
 COMPARED = ("dataset", "first", "second", "metric", "first", "second", "difference", "p", "p (Holm)")
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 
 def _value(row: Row, metric: str) -> str:

@@ -64,7 +64,7 @@ def _single_study(path: Path) -> Study:
         if isinstance(item, UnreadableImage):
             raise item
     reasons = [item.reason for item in items if isinstance(item, Skipped)]
-    raise NotOneStudy(f"{path}: {len(studies)} studies, where one is needed{': ' + reasons[0] if reasons else ''}")
+    raise NotOneStudy(f"{path}: {len(studies)} cases, where one is needed{': ' + reasons[0] if reasons else ''}")
 
 
 def _load_pyfunc(path: str) -> ServedModel:

@@ -16,11 +16,11 @@ from medad.config import ConfigError, Strict
 class Toy(Strict):
     """Settings with a field of each kind."""
 
-    share: float = Field(0.25, gt=0, le=1, description="Share of it.")
-    most_tries: int = Field(3, ge=0, description="Tries at most.")
-    engine: Literal["near", "far"] = Field("near", description="Where.")
-    name: str | None = Field(None, description="Its name.")
-    force: bool = Field(False, description="In any case.")
+    share: float = Field(default=0.25, gt=0, le=1, description="Share of it.")
+    most_tries: int = Field(default=3, ge=0, description="Tries at most.")
+    engine: Literal["near", "far"] = Field(default="near", description="Where.")
+    name: str | None = Field(default=None, description="Its name.")
+    force: bool = Field(default=False, description="In any case.")
 
 
 received: list[tuple[str, Toy, bool]] = []

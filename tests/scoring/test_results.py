@@ -147,7 +147,7 @@ def test_the_page_has_the_rows_of_the_table(tmp_path: Path) -> None:
     assert '99.0,0.05,3,"",""]' in text
     assert '50.0,0.05,3,"thumbnails/ab/ab.jpg",""]' in text
     assert "flagged where p is at most alpha = 0.05" in text
-    assert "19 normal studies that were held out of training" in text
+    assert "19 normal cases that were held out of training" in text
     assert "flagged where rec is above 40" in text
     assert "Scores of inbox" in text
 
@@ -245,7 +245,7 @@ def test_too_few_held_out_normals_for_alpha_are_said() -> None:
     few = verdicts({"calibration": {"rec": tuple(range(8))}})
     assert "with 8 held-out normals no p-value is below 0.11" in few.cannot_flag
     assert "it needs 19" in few.cannot_flag
-    assert any("No study can be flagged" in sentence for sentence in few.sentences())
+    assert any("No case can be flagged" in sentence for sentence in few.sentences())
     assert not verdicts({"calibration": {"rec": tuple(range(8))}}, alpha=0.2).cannot_flag
 
 

@@ -16,6 +16,7 @@ from medad.experiments.plan import Experiment
 from medad.files import write_text
 from medad.locks import open_locked
 from medad.results.finished import RESULT, finished
+from medad.results.row import ResultRow
 from medad.splits import Pools
 from medad.text import cell
 from medad.types import MedadError
@@ -35,7 +36,7 @@ class GridCell:
     pools: Pools
     folder: Path
 
-    def finished(self) -> list[dict[str, Any]] | None:
+    def finished(self) -> list[ResultRow] | None:
         """Return the result rows, or None if they are missing or have other evaluation settings."""
         return finished(self.folder, self.experiment.evaluation)
 
@@ -48,7 +49,7 @@ class BenchOutcome:
     experiments of other benches in the same folder, which are not in ``rows``.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[ResultRow] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -91,11 +92,11 @@ class Grid:
             others=len(other_results),
         )
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[ResultRow]:
         """Return the rows of all finished cells in the order of the grid."""
         return [row for cell in self.cells for row in finished(cell.folder) or ()]
 
-    def write_table(self) -> list[dict[str, Any]]:
+    def write_table(self) -> list[ResultRow]:
         """Write the rows to ``out``/results.csv and return them."""
         rows = self.rows()
         write_text(self.out / RESULTS, _table(rows))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from medad.evaluation.summary import over_seeds
 from medad.experiments.grid.cells import Engine, Loaders
@@ -14,6 +13,7 @@ from medad.outputs.report import write_report
 from medad.progress import progress
 from medad.registry import methods
 from medad.results.finished import charted, finished
+from medad.results.row import ResultRow
 from medad.tracking import Run, Tracker
 
 RATES = "anomaly_rates.png"
@@ -61,7 +61,7 @@ def _run_cells(grid: Grid, outcome: BenchOutcome, engine: Engine, parent: Run, t
             advance(1)
 
 
-def _record(parent: Run, grid: Grid, rows: list[dict[str, Any]]) -> None:
+def _record(parent: Run, grid: Grid, rows: list[ResultRow]) -> None:
     """Record table, plots and report in MLflow, and the main metrics of each row with the seed as their step."""
     if not rows:
         return
