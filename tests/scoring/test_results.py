@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -17,7 +17,7 @@ from medad.model import Card
 from medad.scoring.columns import Columns, Digests
 from medad.scoring.core.entries import CaseRow, Entry
 from medad.scoring.core.flagging import Verdicts
-from medad.scoring.core.identifiers import Identifiers, pseudonym
+from medad.scoring.core.identifiers import Identifiers, Level, pseudonym
 from medad.scoring.core.settings import ScoringError
 from medad.scoring.results import settings_digest, write_results
 
@@ -126,6 +126,17 @@ def test_uids_are_in_columns_of_their_own_and_change_no_key(tmp_path: Path) -> N
     page = (tmp_path / "triage.html").read_text(encoding="utf-8")
     assert '"series 1.2.1.3"' in page
     assert f'"{pseudonym("a.png")} (file)"' in page
+
+
+def test_every_column_and_every_level_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "tables.md").read_text(encoding="utf-8")
+    table = columns(uids=True)
+    names = [column.name for column in (*table.before(), *table.after())]
+    documented = [
+        name for line in page.splitlines() if line.startswith("| ") for name in line.split("|")[1].split(", ")
+    ]
+    assert [name for name in names if f"`{name}`" not in {cell.strip() for cell in documented}] == []
+    assert [level for level in get_args(Level) if f"`{level}`" not in page] == []
 
 
 def test_both_tables_say_the_same(tmp_path: Path) -> None:
