@@ -156,17 +156,8 @@ def _evaluate(clinical: Clinical, parent: Path) -> str:
         return "left out: the manifest has no test rows of both classes"
     folder = clinical.out / "model"
     model = load(folder, clinical.loader.device)
-    rows = evaluate_one(
-        model,
-        folder,
-        clinical.manifest.name,
-        pools,
-        clinical.loader,
-        clinical.out,
-        clinical.tracker,
-        clinical.experiment.evaluation,
-        parent,
-    )
+    name, evaluation = clinical.manifest.name, clinical.experiment.evaluation
+    rows = evaluate_one(model, folder, name, pools, clinical.loader, clinical.out, clinical.tracker, evaluation, parent)
     aucs = ", ".join(f"{row['score']} {row['auc']:.3f} [{row['auc_low']:.3f}, {row['auc_high']:.3f}]" for row in rows)
     return "\n".join([f"AUC {aucs}", *_warnings(rows)])
 

@@ -28,7 +28,7 @@ class Digests:
 
 
 @dataclass(frozen=True)
-class Column:
+class FixedColumn:
     """A column whose values do not depend on the rules that flag."""
 
     name: str
@@ -44,32 +44,32 @@ class Columns:
     digests: Digests
     uids: bool = False
 
-    def before(self) -> tuple[Column, ...]:
+    def before(self) -> tuple[FixedColumn, ...]:
         """Return the columns before the scores."""
         uids = (
-            Column("StudyInstanceUID", lambda row: row.identifiers.study),
-            Column("SeriesInstanceUID", lambda row: row.identifiers.series),
-            Column("SOPInstanceUID", lambda row: row.identifiers.instance),
+            FixedColumn("StudyInstanceUID", lambda row: row.identifiers.study),
+            FixedColumn("SeriesInstanceUID", lambda row: row.identifiers.series),
+            FixedColumn("SOPInstanceUID", lambda row: row.identifiers.instance),
         )
         return (
-            Column("case", self.case),
-            Column("level", lambda row: row.level),
-            Column("study_key", lambda row: self._keys(row).study),
-            Column("series_key", lambda row: self._keys(row).series),
+            FixedColumn("case", self.case),
+            FixedColumn("level", lambda row: row.level),
+            FixedColumn("study_key", lambda row: self._keys(row).study),
+            FixedColumn("series_key", lambda row: self._keys(row).series),
             *(uids if self.uids else ()),
-            Column("file", lambda row: row.file),
-            Column("status", lambda row: row.entry.status),
-            Column("reason", lambda row: row.entry.reason),
-            Column("files", lambda row: row.count, pa.int32()),
-            Column("slices", lambda row: row.entry.slices, pa.int32()),
+            FixedColumn("file", lambda row: row.file),
+            FixedColumn("status", lambda row: row.entry.status),
+            FixedColumn("reason", lambda row: row.entry.reason),
+            FixedColumn("files", lambda row: row.count, pa.int32()),
+            FixedColumn("slices", lambda row: row.entry.slices, pa.int32()),
         )
 
-    def after(self) -> tuple[Column, ...]:
+    def after(self) -> tuple[FixedColumn, ...]:
         """Return the columns after the scores and what follows from them."""
         return (
-            Column("heatmap", lambda row: row.entry.heatmap),
-            Column("model", lambda _: self.digests.model),
-            Column("settings", lambda _: self.digests.settings),
+            FixedColumn("heatmap", lambda row: row.entry.heatmap),
+            FixedColumn("model", lambda _: self.digests.model),
+            FixedColumn("settings", lambda _: self.digests.settings),
         )
 
     def case(self, row: CaseRow) -> str:

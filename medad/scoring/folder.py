@@ -47,18 +47,9 @@ def score_folder(
         LedgerError: ``out`` holds the results of another model or folder, is in use, or cannot be written.
     """
     settings = settings or ScoreSettings()
-    scores = tuple(model.method.scores)
     score = settings.score or model.card.ranking_score(model.method.primary)
     settings = settings.model_copy(update={"score": score, "map": settings.map or model.card.drawn_map(score)})
-    verdicts = Verdicts(
-        model.card,
-        scores,
-        score,
-        alpha=settings.alpha,
-        threshold=settings.threshold,
-        point=settings.point,
-        map=settings.map,
-    )
+    verdicts = _verdicts(model, settings)
     if not settings.force:
         Gate(model.card.profile)  # reports a damaged profile here, before any worker starts
     log.info("cases are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
@@ -86,6 +77,19 @@ def score_folder(
             raise
         tables()
         return Summary(Counter(ledger.counts()), rows_before, _reasons(ledger))
+
+
+def _verdicts(model: Model, settings: ScoreSettings) -> Verdicts:
+    """Return the rules that flag a case."""
+    return Verdicts(
+        model.card,
+        tuple(model.method.scores),
+        settings.score,
+        alpha=settings.alpha,
+        threshold=settings.threshold,
+        point=settings.point,
+        map=settings.map,
+    )
 
 
 def _identity(model: Model, folder: Path, settings: ScoreSettings) -> dict[str, str]:

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +21,9 @@ from medad.progress import Advance, progress
 from medad.scoring.core.flagging import Verdicts
 from medad.scoring.core.scorer import Scorer
 from medad.scoring.core.settings import FolderAway, ScoreSettings, ScoringError
+from medad.scoring.engine.engines import Engine, Engines
 from medad.scoring.engine.jobs import Job
-from medad.scoring.engine.local import Drawing, Local, Result
+from medad.scoring.engine.local import Drawing, Local
 from medad.scoring.engine.worker import Worker
 from medad.scoring.file_look import FileLook
 from medad.scoring.index.duplicates import enter_copies, settle, waiting
@@ -35,20 +35,6 @@ from medad.types import Study
 
 log = logging.getLogger(__name__)
 TRIED = 100  # images in a folder from which on the share of failures is checked
-
-Engine = Callable[[Iterator[Study]], Iterator[Result]]
-
-
-@dataclass(frozen=True)
-class Engines:
-    """What works during a run: the ``pool`` that reads and draws, the ``chosen`` engine, and the ``local`` one.
-
-    The local engine scores the few cases that come late, and second copies, whichever engine was chosen.
-    """
-
-    pool: Pool[Job]
-    chosen: Engine
-    local: Local
 
 
 class ScoringRun:

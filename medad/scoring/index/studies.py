@@ -136,10 +136,10 @@ class Index:
             )
 
     def group(self) -> int:
-        """Group files into studies, and return the number of rows that stay because their study is unchanged.
+        """Group files into cases, and return the number of rows that stay because their case is unchanged.
 
-        New and changed studies are to do; the rows of studies that no longer exist are deleted. Delete the orphaned
-        pictures before anything is drawn: a changed study has the ID, and so the picture names, of the old one.
+        New and changed cases are to do; the rows of cases that no longer exist are deleted. Delete the orphaned
+        pictures before anything is drawn: a changed case has the ID, and so the picture names, of the old one.
         """
         with self.ledger.writing() as database:
             database.execute("DROP TABLE IF EXISTS temp.found")
