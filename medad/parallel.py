@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Lost:
-    """The result of an item whose work ended its process, for example by a crash of a decoder."""
+    """The result of an item or job that no process survived, for example because a decoder crashed, with the reason."""
 
     reason: str = "reading it ended the process that read it"
 

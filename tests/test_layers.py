@@ -121,6 +121,22 @@ def test_no_print_and_no_assert(path: Path) -> None:
         assert not (isinstance(node, ast.Name) and node.id == "print"), f"{path}:{node.lineno}"
 
 
+def test_in_scoring_no_folder_and_its_parent_import_each_other() -> None:
+    """The modules of scoring/ import core/, index/ and engine/, and none of these imports a module of scoring/."""
+    parent = PACKAGE / "scoring"
+    modules = {path.stem for path in parent.glob("*.py")} - {"__init__"}
+    above = {f"medad.scoring.{name}" for name in modules}
+    order = ("core", "index", "engine")
+    for level, folder in enumerate(order):
+        upper = (*above, *(f"medad.scoring.{name}" for name in order[level + 1 :]))
+        for path in (parent / folder).glob("*.py"):
+            wrong = [name for name in imported(path) if any(name == top or name.startswith(f"{top}.") for top in upper)]
+            assert not wrong, f"{path} imports {wrong}"
+            assert not any(
+                name in imported(path) for name in ("medad.scoring.ScoreSettings", "medad.scoring.score_folder")
+            )
+
+
 def test_help_and_argument_errors_import_nothing_heavy() -> None:
     """`medad --help` must answer in under a second: torch, MONAI, MLflow, pandas and numpy cost seconds."""
     code = (

@@ -8,7 +8,7 @@ from typing import Any
 from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetBottleneck
 from torch import Tensor, nn
 
-from medad.backbones.base import Backbone, Source, Tensors, fill
+from medad.backbones.base import Backbone, Tensors, WeightsSource, fill
 
 PUBLISHED = "https://download.pytorch.org/models"
 UNUSED = ("layer4.", "fc.")  # the layers after the third stage
@@ -49,10 +49,10 @@ class TorchvisionResNet(Backbone):
     layers: tuple[int, ...]
     published: str
 
-    def source(self) -> Source:
+    def source(self) -> WeightsSource:
         """Return the source of torchvision's file."""
         file = f"{self.published}.pth"
-        return Source(file, f"{PUBLISHED}/{file}", self.published.rpartition("-")[2])
+        return WeightsSource(file, f"{PUBLISHED}/{file}", self.published.rpartition("-")[2])
 
     def build(self, tensors: Tensors | None = None) -> nn.Module:
         """Build stages 1 to 3."""

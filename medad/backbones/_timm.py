@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from medad.backbones import Fusion
-from medad.backbones.base import Backbone, BackboneError, Source, Tensors, fill
+from medad.backbones.base import Backbone, BackboneError, Tensors, WeightsSource, fill
 
 FINEST, COARSEST = 4, 16  # range of the strides of the feature maps that are used
 
@@ -30,9 +30,9 @@ def timm() -> Any:
     return package
 
 
-def published(model: str) -> Source:
+def published(model: str) -> WeightsSource:
     """Return the source of the weights that timm publishes for ``model`` (NAME.TAG)."""
-    return Source(f"{model}.safetensors", f"https://huggingface.co/timm/{model}/resolve/main/model.safetensors")
+    return WeightsSource(f"{model}.safetensors", f"https://huggingface.co/timm/{model}/resolve/main/model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class HRNet(Backbone):
         """Return the same model with another upsampling between branches; the weights are the same."""
         return replace(self, fusion=fusion)
 
-    def source(self) -> Source:
+    def source(self) -> WeightsSource:
         """Return the source of timm's file."""
         return published(f"{self.model}.ms_in1k")
 
@@ -87,7 +87,7 @@ class AnyTimm(Backbone):
         """Return the model that timm calls ``name`` (NAME.TAG, where TAG names the weights)."""
         return AnyTimm(f"timm's {name}", name)
 
-    def source(self) -> Source:
+    def source(self) -> WeightsSource:
         """Return the source of timm's file."""
         return published(self._model)
 

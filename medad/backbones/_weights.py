@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from medad.backbones import IMAGENET
-from medad.backbones.base import Backbone, BackboneError, Source
+from medad.backbones.base import Backbone, BackboneError, WeightsSource
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def locate(backbone: Backbone, weights: str, allow_download: bool = False) -> Pa
     return path
 
 
-def _download(source: Source, path: Path) -> None:
+def _download(source: WeightsSource, path: Path) -> None:
     log.info("download %s to %s", source.url, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -21,7 +21,7 @@ class BackboneError(MedadError):
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightsSource:
     """The source of ImageNet weights: ``file`` in the folder of weights, and the ``url`` to download it from.
 
     ``digest`` holds the first digits of the file's SHA-256, or "" if the publisher gives none.
@@ -41,7 +41,7 @@ class Backbone(ABC):
     title: str
 
     @abstractmethod
-    def source(self) -> Source:
+    def source(self) -> WeightsSource:
         """Return the source of the ImageNet weights."""
 
     @abstractmethod

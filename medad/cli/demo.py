@@ -41,7 +41,7 @@ def demo(
     inbox = _fill_inbox(out)
     settings_of_scoring = ScoreSettings(heatmaps="all")
     summary = score_recorded(load(cell / "model"), inbox, out / "scores", settings_of_scoring, tracked.tracker)
-    scored = counted(summary.counts["scored"], "study", "studies")
+    scored = counted(summary.counts["scored"], "case")
     typer.echo(f"scored:  {scored} of {inbox}: {out / 'scores' / TABLE}, heatmaps beside it")
     typer.echo(f"picture: {cell / 'panel.png'}")
     _recommend(out, outcome.folders)

@@ -53,7 +53,7 @@ def evaluate(
 
     folder = tracking.model_folder(model, out, tracking_uri)
     loaded = load(folder, device)
-    tracked = tracking.open_tracker(out, tracking_uri, experiment, no_tracking)
+    tracked = tracking.open_tracker(tracking.TrackingOptions(out, tracking_uri, experiment, no_tracking))
     loader = Loader(loaded.method.settings, device, cache=default_cache())
     rows = evaluate_one(loaded, folder, name, pools, loader, out, tracked.tracker, evaluation)
     tracked.tracker.catch_up(out)

@@ -17,7 +17,7 @@ from medad.wording import counted
 
 if TYPE_CHECKING:
     from medad.io.core.settings import ReadSettings
-    from medad.io.inspection import Judge, Row
+    from medad.io.inspection import InspectedFile, Judge
 
 
 class Voi(StrEnum):
@@ -103,7 +103,7 @@ def _as_model(folder: Path, options_given: bool) -> tuple[ReadSettings, Judge, s
     common.start(1, "cpu")
     from medad.data.transforms import read_settings
     from medad.model import load
-    from medad.scoring.gate import Judging
+    from medad.scoring.core.gate import Judging
 
     loaded = load(folder)
     network = loaded.method.settings
@@ -114,7 +114,7 @@ def _as_model(folder: Path, options_given: bool) -> tuple[ReadSettings, Judge, s
     return read_settings(network), judging, about
 
 
-def _show(rows: Sequence[Row], gated: bool) -> None:
+def _show(rows: Sequence[InspectedFile], gated: bool) -> None:
     show_table((*HEADINGS, *(["gate"] if gated else [])), [_cells(row, gated) for row in rows], WIDTH)
     counts = {status: sum(row.status == status for row in rows) for status in ("read", "refused", "skipped")}
     words = [f"{count} {status}" for status, count in counts.items()]
@@ -123,7 +123,7 @@ def _show(rows: Sequence[Row], gated: bool) -> None:
     typer.echo(", ".join(words))
 
 
-def _cells(row: Row, gated: bool) -> list[str]:
+def _cells(row: InspectedFile, gated: bool) -> list[str]:
     name = row.file if row.files == 1 else f"{row.file} (+{row.files - 1})"
     what = row.what if row.status == "read" else f"{row.status}: {row.what}"
     shape = " x ".join(str(size) for size in row.shape)

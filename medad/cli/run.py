@@ -49,7 +49,7 @@ def run(
 
     built = [methods.get(planned.method)(planned.settings) for planned in (candidate, *compared)]
     check_choices(built, candidate.evaluation)
-    tracked = tracking.open_tracker(out, tracking_uri, experiment, block=grid.tracking)
+    tracked = tracking.open_tracker(tracking.TrackingOptions(out, tracking_uri, experiment, block=grid.tracking))
     name = grid.tracking.model or manifest.name
     clinical = Clinical(
         candidate,

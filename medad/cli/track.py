@@ -30,7 +30,7 @@ def track(
     recorded = list(journals(folder))
     if not recorded:
         raise TrackingError(f"{folder}: no run is recorded in it or below it (runs/*.jsonl)")
-    tracked = tracking.open_tracker(folder, tracking_uri, experiment)
+    tracked = tracking.open_tracker(tracking.TrackingOptions(folder, tracking_uri, experiment))
     tracked.tracker.catch_up(folder)
     tracked.close(folder)
     verb = "is" if len(recorded) == 1 else "are"

@@ -70,7 +70,7 @@ def train(
     method.rehearse(allow_download)
     check_choices([method], planned_experiment.evaluation)
     data, source = training_set(planned_experiment, normal, unlabeled, data_root, out, own_data)
-    tracked = tracking.open_tracker(out, tracking_uri, experiment, no_tracking, store)
+    tracked = tracking.open_tracker(tracking.TrackingOptions(out, tracking_uri, experiment, no_tracking, store))
     loader = Loader(planned_experiment.settings, device, skip_unreadable, cache=default_cache())
     folder = train_one(planned_experiment, data, source, loader, out, tracked.tracker)
     tracked.tracker.catch_up(out)

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from medad.config import Evaluation
 from medad.evaluation.comparisons import Comparison, Comparisons
-from medad.evaluation.entries import Entry, Pool, read_entries
+from medad.evaluation.entries import ComparedScore, Pool, read_entries
 from medad.evaluation.paired_tests import ApDraws, holm_corrected, paired_test
 from medad.progress import progress
 from medad.results.read import Results, read_results
@@ -30,7 +30,7 @@ from medad.types import MedadError
 
 METRICS = ("auc", "ap")
 QUESTIONS = ("score", "method", "folder")
-Pair = tuple[Entry, Entry]
+Pair = tuple[ComparedScore, ComparedScore]
 
 
 class ComparisonError(MedadError):
@@ -106,11 +106,11 @@ def compare_entries(pool: Pool, by: str, evaluation: Evaluation, baseline: str |
     return Comparisons(by, evaluation.confidence, holm_corrected(answers), left_out, unpaired)
 
 
-def _pairs(entries: Sequence[Entry], by: str) -> Iterator[Pair]:
+def _pairs(entries: Sequence[ComparedScore], by: str) -> Iterator[Pair]:
     return ((first, second) for first, second in combinations(entries, 2) if _related(first, second, by))
 
 
-def _related(first: Entry, second: Entry, by: str) -> bool:
+def _related(first: ComparedScore, second: ComparedScore, by: str) -> bool:
     """Return whether the pair answers the question; methods are compared at equal anomaly rates of unlabeled data."""
     folder, system, score = (getattr(first, key) == getattr(second, key) for key in ("folder", "system", "score"))
     if first.dataset != second.dataset:
@@ -122,7 +122,7 @@ def _related(first: Entry, second: Entry, by: str) -> bool:
     return first.chosen and second.chosen and not (folder and system) and first.rate == second.rate
 
 
-def _with_baseline(entries: Sequence[Entry], by: str, baseline: str) -> Iterator[Pair]:
+def _with_baseline(entries: Sequence[ComparedScore], by: str, baseline: str) -> Iterator[Pair]:
     """Yield every other entry paired with the baseline.
 
     By method, a dataset's only baseline entry is paired with all entries; otherwise pairs must be related.
@@ -142,11 +142,11 @@ def _with_baseline(entries: Sequence[Entry], by: str, baseline: str) -> Iterator
         )
 
 
-def _unpaired(entries: Sequence[Entry], pairs: Sequence[Pair], by: str) -> Iterator[str]:
+def _unpaired(entries: Sequence[ComparedScore], pairs: Sequence[Pair], by: str) -> Iterator[str]:
     """Yield a sentence for each method and dataset with scores that are in no pair."""
     paired = {id(entry) for pair in pairs for entry in pair}
     several = len({entry.folder for entry in entries}) > 1
-    systems: dict[tuple[str, str, str], list[Entry]] = {}
+    systems: dict[tuple[str, str, str], list[ComparedScore]] = {}
     for entry in entries:
         systems.setdefault((entry.folder, entry.dataset, entry.system), []).append(entry)
     for (folder, dataset, system), scores in systems.items():
@@ -160,11 +160,11 @@ def _unpaired(entries: Sequence[Entry], pairs: Sequence[Pair], by: str) -> Itera
             yield f"{where}: {', '.join(unpaired)}; nothing to compare it with by {by}"
 
 
-def _names(entries: Sequence[Entry]) -> str:
+def _names(entries: Sequence[ComparedScore]) -> str:
     return ", ".join(dict.fromkeys(entry.name for entry in entries))
 
 
-def _different_cases(first: Entry, second: Entry) -> str:
+def _different_cases(first: ComparedScore, second: ComparedScore) -> str:
     shared = len(set(first.cases["id"]) & set(second.cases["id"]))
     return (
         f"{first.name} in {first.folder} and {second.name} in {second.folder} were not tested on the same cases: "

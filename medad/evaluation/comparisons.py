@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from medad.evaluation.entries import Entry
+from medad.evaluation.entries import ComparedScore
 from medad.functional.intervals import Difference
 
 
@@ -14,8 +14,8 @@ from medad.functional.intervals import Difference
 class Comparison:
     """The test of one metric on one pair: ``result``, Holm corrected in a family of ``tests``, or else a ``note``."""
 
-    first: Entry
-    second: Entry
+    first: ComparedScore
+    second: ComparedScore
     metric: str
     result: Difference | None
     note: str = ""

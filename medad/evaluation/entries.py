@@ -16,7 +16,7 @@ from medad.results.read import Group, Results
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class ComparedScore:
     """One score of one method and its settings (``system``) on one dataset.
 
     ``cases`` is a table of N cases (id, label, patient), sorted by ID. ``values`` (N, M) has a column for each seed and
@@ -56,7 +56,7 @@ class Entry:
 class Pool:
     """The entries of some folders, and a sentence for each result that cannot be compared."""
 
-    entries: Sequence[Entry]
+    entries: Sequence[ComparedScore]
     left_out: Sequence[str]
 
 
@@ -71,7 +71,7 @@ def read_entries(folders: Sequence[Results], scores: Mapping[str, str] | None = 
     groups = [(str(results.folder), group) for results in folders for group in results.groups]
     scores_by_name = dict(scores or {})
     _check_names(scores_by_name, [group for _, group in groups])
-    entries: list[Entry] = []
+    entries: list[ComparedScore] = []
     left_out: list[str] = []
     for folder, group in groups:
         chosen = (
@@ -122,11 +122,13 @@ def _labeled_cases(cases: pd.DataFrame | None) -> pd.DataFrame | None:
     return labeled if len(labeled) else None
 
 
-def _entries(folder: str, group: Group, seeds: Sequence[tuple[Cell, pd.DataFrame]], chosen: str) -> Iterator[Entry]:
+def _entries(
+    folder: str, group: Group, seeds: Sequence[tuple[Cell, pd.DataFrame]], chosen: str
+) -> Iterator[ComparedScore]:
     for name in dict.fromkeys(name for cell, _ in seeds for name in cell.scores):
         scored_seeds = [(cell, cases) for cell, cases in seeds if name in cell.scores]
         cell, cases = scored_seeds[0]
-        yield Entry(
+        yield ComparedScore(
             folder=folder,
             dataset=group.dataset,
             method=cell.rows[0]["method"],

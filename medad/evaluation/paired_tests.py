@@ -9,7 +9,7 @@ import numpy as np
 
 from medad.config import Evaluation
 from medad.evaluation.comparisons import Comparison
-from medad.evaluation.entries import Entry
+from medad.evaluation.entries import ComparedScore
 from medad.evaluation.ranking import SEED
 from medad.functional.bootstrap import Draws, ap_draws, compare_aps
 from medad.functional.delong import compare_aucs
@@ -23,7 +23,7 @@ class ApDraws:
         self._resamples = evaluation.resamples
         self._draws: dict[tuple[int, bytes], Draws] = {}
 
-    def __call__(self, entry: Entry, clusters: Ints | None) -> Draws:
+    def __call__(self, entry: ComparedScore, clusters: Ints | None) -> Draws:
         key = (id(entry), b"" if clusters is None else clusters.tobytes())
         if key not in self._draws:
             rng = np.random.default_rng(SEED)
@@ -31,7 +31,9 @@ class ApDraws:
         return self._draws[key]
 
 
-def paired_test(metric: str, first: Entry, second: Entry, evaluation: Evaluation, draws: ApDraws) -> Comparison:
+def paired_test(
+    metric: str, first: ComparedScore, second: ComparedScore, evaluation: Evaluation, draws: ApDraws
+) -> Comparison:
     """Test whether two entries on the same cases differ in a metric.
 
     Args:

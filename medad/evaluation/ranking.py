@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from medad.functional.bootstrap import bootstrap_intervals
 from medad.functional.delong import auc_covariance, auc_interval
 from medad.functional.intervals import Floats, Interval, Ints, check_cases, clusters_of
 from medad.functional.proportions import effective_size, predictive_values, proportion
+from medad.results.row import Ranking
 
 SEED = 0  # of the bootstrap, so that the same cases give the same interval
 
@@ -22,7 +23,7 @@ def judge(
     patients: Sequence[str | None],
     thresholds: Mapping[str, float],
     evaluation: Evaluation,
-) -> dict[str, Any]:
+) -> Ranking:
     """Return the image-level metrics of a result row; medad.evaluation explains the keys.
 
     Args:
@@ -44,7 +45,7 @@ def judge(
     drawn = bootstrap_intervals(
         labels, scores, clusters, rng=_rng(), resamples=evaluation.resamples, confidence=evaluation.confidence
     )
-    return {
+    columns = {
         **_flat("auc", auc_interval(labels, scores, clusters, evaluation.confidence)),
         **_flat("ap", drawn["ap"]),
         **_flat("f1_max", drawn["f1_max"]),
@@ -62,6 +63,7 @@ def judge(
             for key, value in _point(name, threshold, labels, scores.mean(axis=1), clusters, evaluation).items()
         },
     }
+    return cast("Ranking", columns)  # with the columns of the operating points, whose names are not known here
 
 
 def _point(

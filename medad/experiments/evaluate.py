@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 from medad.config import Evaluation
 from medad.data.loading import Loader
@@ -17,6 +16,7 @@ from medad.files import write_json
 from medad.model import Model
 from medad.parsing import read_json
 from medad.results.finished import finished
+from medad.results.row import AboutData, ResultRow
 from medad.splits import Pools
 from medad.tracking import Tracker
 from medad.types import MedadError, Study
@@ -39,7 +39,7 @@ def evaluate_one(
     evaluation: Evaluation,
     parent: Path | None = None,
     run_name: str = "evaluate",
-) -> list[dict[str, Any]]:
+) -> list[ResultRow]:
     """Evaluate the ``model`` of ``folder`` on the test studies of ``pools``; write all results to ``out``.
 
     ``run_name`` is the name of the run in MLflow. A finished evaluation with the same settings is reused. Results of
@@ -69,7 +69,7 @@ def evaluate_one(
             return earlier_rows
         write_json(out / IDENTITY, identity)
         unlabeled = model.card.trained_on.get("unlabeled")
-        about = {"split": pools.kind, "n_unlabeled": unlabeled, "n_unlabeled_abnormal": None, "anomaly_rate": None}
+        about = AboutData(split=pools.kind, n_unlabeled=unlabeled, n_unlabeled_abnormal=None, anomaly_rate=None)
         began = time.monotonic()
         return evaluate_model(experiment, model.method, model.card, studies, loader, out, run, about=about, began=began)
 
@@ -87,7 +87,7 @@ def _testable(folder: Path, dataset: str, pools: Pools) -> tuple[Study, ...]:
     return studies
 
 
-def _earlier_rows(out: Path, identity: dict[str, str], evaluation: Evaluation) -> list[dict[str, Any]] | None:
+def _earlier_rows(out: Path, identity: dict[str, str], evaluation: Evaluation) -> list[ResultRow] | None:
     """Return the rows of the same evaluation in ``out``, or None if it is not finished.
 
     Raises:

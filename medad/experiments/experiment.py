@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from medad.outputs.plots import save_curves, save_histograms
 from medad.registry import methods
 from medad.results.finished import charted
 from medad.results.names import CASES, PICTURES, RESULT
+from medad.results.row import AboutData, ResultRow
 from medad.splits import Pools, compose, unlabeled_counts
 from medad.tracking import Run
 from medad.training.history import LossHistory
@@ -85,20 +86,23 @@ def train_model(
     return method, card
 
 
-def run_experiment(
-    experiment: Experiment, pools: Pools, loader: Loader, folder: Path, run: Run
-) -> list[dict[str, Any]]:
+def run_experiment(experiment: Experiment, pools: Pools, loader: Loader, folder: Path, run: Run) -> list[ResultRow]:
     """Train, score the test set and evaluate; write everything to ``folder`` and return a row for each score."""
     began = time.monotonic()
     split = compose(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
     source = {"dataset": experiment.dataset, "split": pools.kind, "digest": pools.digest(), **counts(split.training)}
     run.params({**experiment.describe(), **source, "test": len(split.test)})
-    arguments = (experiment, split.training, loader, folder / "model", run, source)
-    method, card = _earlier_model(experiment, loader, folder / "model", source) or train_model(*arguments)
+    model_folder = folder / "model"
+    method, card = _earlier_model(experiment, loader, model_folder, source) or train_model(
+        experiment, split.training, loader, model_folder, run, source
+    )
     normal, abnormal = unlabeled_counts(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
-    composed = {"n_unlabeled": normal + abnormal, "n_unlabeled_abnormal": abnormal}
-    as_given = {"n_unlabeled": len(split.training.unlabeled), "n_unlabeled_abnormal": None, "anomaly_rate": None}
-    about = {"split": pools.kind, **(as_given if pools.unknown else composed)}
+    about = AboutData(
+        split=pools.kind,
+        n_unlabeled=len(split.training.unlabeled) if pools.unknown else normal + abnormal,
+        n_unlabeled_abnormal=None if pools.unknown else abnormal,
+        anomaly_rate=None if pools.unknown else experiment.settings.anomaly_rate,
+    )
     run.model(folder / "model", experiment.title)
     run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
     return evaluate_model(experiment, method, card, split.test, loader, folder, run, about=about, began=began)
@@ -130,9 +134,9 @@ def evaluate_model(
     folder: Path,
     run: Run,
     *,
-    about: Mapping[str, Any],
+    about: AboutData,
     began: float,
-) -> list[dict[str, Any]]:
+) -> list[ResultRow]:
     """Score labeled ``studies`` with a trained method, evaluate, and write cases, pictures and rows to ``folder``.
 
     Nothing is fitted. ``about`` holds the row entries about split and unlabeled set; ``began`` is the start time of the
@@ -189,7 +193,7 @@ def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, 
     )
 
 
-def _write_result(path: Path, experiment: Experiment, rows: list[dict[str, Any]]) -> None:
+def _write_result(path: Path, experiment: Experiment, rows: list[ResultRow]) -> None:
     evaluation = experiment.evaluation.model_dump(mode="json")
     content = {"experiment": experiment.describe(), "evaluation": evaluation, "rows": rows}
     write_json(path, content, durable=True)

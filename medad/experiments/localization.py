@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from medad.functional.intervals import CONFIDENCE, UndefinedMetric, clusters_of
 from medad.functional.means import mean_interval
 from medad.functional.pixel_metrics import PixelMetrics, points_into
 from medad.functional.proportions import proportion
+from medad.results.row import Localized
 from medad.types import Study
 
 log = logging.getLogger(__name__)
@@ -63,9 +64,9 @@ class Localization:
                 self._each.setdefault(name, []).append(area)
         return float(np.mean(list(areas.values())))
 
-    def row(self, name: str, confidence: float = CONFIDENCE) -> dict[str, Any]:
+    def row(self, name: str, confidence: float = CONFIDENCE) -> Localized:
         """Return the localization metrics of one score; medad.evaluation explains the keys."""
-        row: dict[str, Any] = {}
+        row: dict[str, float | int | None] = {}
         if self._pixels and self._pixels[name].n_masks:
             metrics = self._pixels[name].result()
             row = {f"pixel_{key}": getattr(metrics, key) for key in ("auc", "ap", "f1_max", "aupro", "dice_oracle")}
@@ -79,7 +80,7 @@ class Localization:
             hits = proportion(np.array(self._hits[name]), confidence=confidence)
             row |= {"pointing": hits.value, "pointing_low": hits.low, "pointing_high": hits.high}
             row["n_boxes"] = len(self._hits[name])
-        return row
+        return cast("Localized", row)
 
     def _within_studies(self, name: str, confidence: float) -> dict[str, float]:
         """Return the mean AUROC within studies and its interval over studies; empty if the interval is undefined."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from medad.evaluation.findings import finding_kinds
 from medad.evaluation.ranking import judge
 from medad.experiments.plan import Experiment
@@ -12,23 +9,28 @@ from medad.experiments.spread import score_spread
 from medad.experiments.test_scores import TestScores
 from medad.methods.base import Method
 from medad.model import Card
+from medad.results.row import AboutData, ResultRow
 
 
 def result_rows(
-    experiment: Experiment, method: Method, card: Card, test: TestScores, about: Mapping[str, Any], seconds: float
-) -> list[dict[str, Any]]:
+    experiment: Experiment, method: Method, card: Card, test: TestScores, about: AboutData, seconds: float
+) -> list[ResultRow]:
     """Return a result row for each score of ``test``; ``seconds`` is the duration of the experiment."""
-    return [
-        _row(experiment, method, card, test, name, {**about, "seconds": round(seconds, 1)}) for name in test.members
-    ]
+    return [_row(experiment, method, card, test, name, about, round(seconds, 1)) for name in test.members]
 
 
 def _row(
-    experiment: Experiment, method: Method, card: Card, test: TestScores, name: str, about: Mapping[str, Any]
-) -> dict[str, Any]:
+    experiment: Experiment,
+    method: Method,
+    card: Card,
+    test: TestScores,
+    name: str,
+    about: AboutData,
+    seconds: float,
+) -> ResultRow:
     settings, evaluation = experiment.settings, experiment.evaluation
     patients = [study.patient for study in test.studies]
-    row = {
+    row: ResultRow = {
         "dataset": experiment.dataset,
         "method": experiment.method,
         "variant": experiment.variant,
@@ -37,8 +39,11 @@ def _row(
         "seed": experiment.seed,
         **judge(test.labels, test.members[name], patients, card.thresholds.get(name, {}), evaluation),
         **test.localization.row(name, evaluation.confidence),
-        "anomaly_rate": settings.anomaly_rate,
-        **about,
+        "anomaly_rate": about["anomaly_rate"],
+        "split": about["split"],
+        "n_unlabeled": about["n_unlabeled"],
+        "n_unlabeled_abnormal": about["n_unlabeled_abnormal"],
+        "seconds": seconds,
         "epochs": getattr(settings, "epochs", 0),
         "title": method.scores[name],
         "primary": name == card.ranking_score(method.primary),
@@ -46,8 +51,10 @@ def _row(
         "normal_spread": score_spread(test.scores[name][test.labels == 0]),
         "map_contrast": test.map_contrast[name],
         "loss_fall": _loss_fall(card, name),
+        "findings": "",
     }
-    return {**row, "findings": finding_kinds(row)}
+    row["findings"] = finding_kinds(row)
+    return row
 
 
 def _loss_fall(card: Card, score: str) -> float | None:

@@ -85,8 +85,7 @@ def choose_strength(aucs: Floats) -> int:
     means = aucs.mean(axis=1)
     best = int(means.argmax())
     error = float(aucs[best].std(ddof=1)) / folds**0.5 if folds > 1 else 0.0
-    good: Ints = np.flatnonzero(means >= means[best] - error)
-    return int(good[0])
+    return next(place for place, mean in enumerate(means) if mean >= means[best] - error)
 
 
 def bootstrap_groups(groups: Ints, rng: np.random.Generator) -> Ints:

@@ -29,7 +29,7 @@ Judge = Callable[[Picture, str], str]
 
 
 @dataclass(frozen=True)
-class Row:
+class InspectedFile:
     """A study that was read or refused, or a file that is skipped.
 
     ``gate`` is why a model would not score it, "" if it would or if there is no model. ``thumbnail`` is uint8, gray or
@@ -72,7 +72,7 @@ class Row:
         return sentences + list(record["assumed"])
 
 
-def inspected(root: Path, settings: ReadSettings, judge: Judge | None = None) -> Iterator[Row]:
+def inspected(root: Path, settings: ReadSettings, judge: Judge | None = None) -> Iterator[InspectedFile]:
     """Yield a row for every study and file below ``root``, read as for scoring, unreadable files included.
 
     ``judge`` returns why a model would not score a picture, or "". The files are read in this process without a time
@@ -81,16 +81,16 @@ def inspected(root: Path, settings: ReadSettings, judge: Judge | None = None) ->
     return (row_of(entry, root, settings, judge) for entry in discover(root, settings))
 
 
-def row_of(entry: Found, root: Path, settings: ReadSettings, judge: Judge | None = None) -> Row:
+def row_of(entry: Found, root: Path, settings: ReadSettings, judge: Judge | None = None) -> InspectedFile:
     """Return the row of an entry below ``root``. A study is read, and its row tells if it was refused."""
     if isinstance(entry, Study):
         return _row_of_study(entry, settings, judge)
     if isinstance(entry, Skipped):
-        return Row(_relative_name(entry.path, root), "skipped", entry.kind, reason=entry.reason)
+        return InspectedFile(_relative_name(entry.path, root), "skipped", entry.kind, reason=entry.reason)
     return _refused_row(_relative_name(entry.path, root), 1, entry)
 
 
-def montage(rows: Sequence[Row], columns: int = 8) -> Image.Image:
+def montage(rows: Sequence[InspectedFile], columns: int = 8) -> Image.Image:
     """Return the thumbnails of the rows side by side, at most 100 of them, each with a caption of its own.
 
     The caption of a study that a model would not score is orange.
@@ -148,7 +148,7 @@ def thumbnail(picture: Picture) -> Array:
     return np.ascontiguousarray(level.astype(np.uint8).squeeze(-1) if level.shape[-1] == 1 else level.astype(np.uint8))
 
 
-def _row_of_study(study: Study, settings: ReadSettings, judge: Judge | None) -> Row:
+def _row_of_study(study: Study, settings: ReadSettings, judge: Judge | None) -> InspectedFile:
     """Read a study and return its row."""
     try:
         picture = read_picture(study.files, settings)
@@ -160,12 +160,16 @@ def _row_of_study(study: Study, settings: ReadSettings, judge: Judge | None) -> 
     shape = tuple(int(size) for size in picture.array.shape)
     gate = judge(picture, study.id) if judge else ""
     preview = thumbnail(picture)
-    return Row(study.id, "read", what, len(study.files), shape, values, picture.reading, gate=gate, thumbnail=preview)
+    return InspectedFile(
+        study.id, "read", what, len(study.files), shape, values, picture.reading, gate=gate, thumbnail=preview
+    )
 
 
-def _refused_row(name: str, files: int, error: UnreadableImage, notes: tuple[str, ...] = ()) -> Row:
+def _refused_row(name: str, files: int, error: UnreadableImage, notes: tuple[str, ...] = ()) -> InspectedFile:
     """Return the row of a study or file that cannot be read."""
-    return Row(name, "refused", error.kind, files, reason="; ".join((error.reason, *notes)), remedy=error.remedy)
+    return InspectedFile(
+        name, "refused", error.kind, files, reason="; ".join((error.reason, *notes)), remedy=error.remedy
+    )
 
 
 def _relative_name(path: Path, root: Path) -> str:

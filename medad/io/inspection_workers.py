@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Self
 from medad.io.core.errors import UnreadableImage
 from medad.io.core.settings import ReadSettings
 from medad.io.discovery import discover, look
-from medad.io.inspection import Judge, Row, row_of
+from medad.io.inspection import InspectedFile, Judge, row_of
 from medad.io.pool import Pool
-from medad.io.pool_jobs import Lost
+from medad.parallel import Lost
 from medad.types import Study
 
 TIMEOUT = 60.0
@@ -61,7 +61,7 @@ def inspected_by_workers(
     timeout: float = TIMEOUT,
     workers: int = 1,
     follow_links: bool = False,
-) -> Iterator[Row]:
+) -> Iterator[InspectedFile]:
     """Yield a row for every study and file below ``root``, read as for scoring, unreadable files included.
 
     Args:
@@ -85,7 +85,9 @@ def inspected_by_workers(
                 continue
             _, result = next(rows)
             if isinstance(result, Lost):
-                result = Row(entry.id, "refused", "lost", len(entry.files), reason=result.reason, remedy=_LOST_REMEDY)
+                result = InspectedFile(
+                    entry.id, "refused", "lost", len(entry.files), reason=result.reason, remedy=_LOST_REMEDY
+                )
             yield result
 
 

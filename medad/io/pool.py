@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from medad.io.pool_jobs import AHEAD, J, Lost, Outcome, Worker
+from medad.io.pool_jobs import AHEAD, J, Outcome, Worker
 from medad.io.pool_workers import PoolWorkers
 from medad.io.worker_process import Raised
+from medad.parallel import Lost
 
 __all__ = ["AHEAD", "Lost", "Pool"]
 

@@ -33,13 +33,6 @@ J = TypeVar("J", bound=Job)
 
 
 @dataclass(frozen=True)
-class Lost:
-    """The result of a job that no worker survived, with the reason."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
 class Outcome(Generic[J]):
     """The result of a job, and the number of the worker that did it."""
 

@@ -14,7 +14,17 @@ from medad.io.core.errors import UnreadableImage
 from medad.manifest.manifest import Manifest
 from medad.manifest.reading import read_manifest
 from medad.manifest.rows import OWN, ManifestError
-from medad.manifest.sources import Cells, LeftOut, Rows, Source, Volume, may_hold_slices, relative, rows_of, slices_of
+from medad.manifest.sources import (
+    Cells,
+    LeftOut,
+    Rows,
+    ScanSource,
+    Volume,
+    may_hold_slices,
+    relative,
+    rows_of,
+    slices_of,
+)
 from medad.parallel import Lost, cores, each
 from medad.wording import counted
 
@@ -43,7 +53,7 @@ class Built:
 
 def folders(
     normal: Path | None, unlabeled: Path | None, test_normal: Path | None, test_abnormal: Path | None
-) -> list[Source]:
+) -> list[ScanSource]:
     """Return the sources for folders that hold one role each.
 
     Raises:
@@ -55,7 +65,7 @@ def folders(
         (test_normal, "--test-normal", {"role": "test", "label": "0"}),
         (test_abnormal, "--test-abnormal", {"role": "test", "label": "1"}),
     ]
-    sources = [Source(path, option, cells) for path, option, cells in options if path is not None]
+    sources = [ScanSource(path, option, cells) for path, option, cells in options if path is not None]
     for source in sources:
         if not source.path.exists():
             raise ManifestError(f"{source.name} {source.path}: there is no such file or folder")
@@ -67,7 +77,7 @@ def folders(
 
 
 def init(
-    sources: Sequence[Source],
+    sources: Sequence[ScanSource],
     out: Path,
     *,
     slices: bool = False,

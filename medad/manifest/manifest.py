@@ -21,8 +21,8 @@ from medad.io.file_parts import slice_of
 from medad.manifest.rows import (
     ROLES,
     ManifestError,
+    ManifestRow,
     Role,
-    Row,
     on_disk,
 )
 from medad.splits import Pools, name_digest
@@ -39,12 +39,12 @@ class Manifest:
     path: Path
     name: str
     cut: Cut
-    rows: tuple[Row, ...]
+    rows: tuple[ManifestRow, ...]
 
     @cached_property
-    def groups(self) -> tuple[tuple[Row, ...], ...]:
+    def groups(self) -> tuple[tuple[ManifestRow, ...], ...]:
         """Return the rows of each study; studies are in the order of their first rows."""
-        rows_by_study: dict[object, list[Row]] = {}
+        rows_by_study: dict[object, list[ManifestRow]] = {}
         for row in self.rows:
             rows_by_study.setdefault(row.study if self.cut == "volumes" and row.study else row.number, []).append(row)
         return tuple(tuple(rows) for rows in rows_by_study.values())
@@ -53,7 +53,7 @@ class Manifest:
         """Return the studies of one role, with their labels if there are any."""
         return tuple(self._study(rows) for rows in self.groups if rows[0].role == role)
 
-    def _study(self, rows: tuple[Row, ...]) -> Study:
+    def _study(self, rows: tuple[ManifestRow, ...]) -> Study:
         first = rows[0]
         return Study(
             Path(os.path.normpath(first.name)).as_posix(),
@@ -65,7 +65,7 @@ class Manifest:
             first.attributes,
         )
 
-    def _whole(self, row: Row) -> str | None:
+    def _whole(self, row: ManifestRow) -> str | None:
         """Return a substitute for an unknown patient that keeps the slices of one volume together, or None."""
         volume = slice_of(row.file)[0]
         if row.study and self.cut == "slices":
@@ -112,7 +112,7 @@ def _labeled(studies: Iterable[Study], label: int) -> tuple[Study, ...]:
     return tuple(study for study in studies if study.label == label)
 
 
-def _mark(row: Row) -> str:
+def _mark(row: ManifestRow) -> str:
     size = on_disk(row.file).stat().st_size
     values = (row.name, size, row.role, row.label, row.study, row.patient, row.mask and row.mask.name, row.mask_kind)
     return repr((*values, row.attributes))

@@ -10,7 +10,7 @@ from typing import cast
 
 from medad.csv_tables import read_cells
 from medad.manifest.manifest import KIND, Cut, Manifest
-from medad.manifest.rows import CUTS, ManifestError, Row, check_headings, missing, on_two_sides, row_of, twice
+from medad.manifest.rows import CUTS, ManifestError, ManifestRow, check_headings, missing, on_two_sides, row_of, twice
 from medad.parsing import quoted
 
 NAMES = ("manifest.csv", "manifest.parquet")
@@ -57,7 +57,7 @@ class RowTable:
     """
 
     records: list[tuple[int, dict[str, str]]]
-    rows: tuple[Row, ...]
+    rows: tuple[ManifestRow, ...]
     problems: list[str]
 
 

@@ -36,7 +36,7 @@ class ManifestError(MedadError):
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     """A row of the table; ``number`` is its number in a spreadsheet.
 
     ``name`` is the text of the file cell and ``file`` its path. ``patient`` and ``study`` are hashes, or "" if unknown.
@@ -78,7 +78,7 @@ def _plain(heading: str) -> str:
     return "".join(sign for sign in unicodedata.normalize("NFKC", heading).casefold() if sign.isalnum())
 
 
-def row_of(number: int, cells: Mapping[str, str], folder: Path, say: Callable[[str, str], None]) -> Row:
+def row_of(number: int, cells: Mapping[str, str], folder: Path, say: Callable[[str, str], None]) -> ManifestRow:
     """Return the row of ``cells``; report each problem by ``say(column, sentence)``."""
     role, label = cells["role"], cells.get("label", "")
     names = {column: _file_name(column, cells.get(column, ""), say) for column in ("file", "mask")}
@@ -98,7 +98,7 @@ def row_of(number: int, cells: Mapping[str, str], folder: Path, say: Callable[[s
     kind = cells.get("mask_kind", "") or "pixels"
     if kind not in KINDS:
         say("mask_kind", f"{quoted(kind)} is not allowed: choose from {', '.join(KINDS)}")
-    return Row(
+    return ManifestRow(
         number,
         names["file"],
         folder / names["file"],
@@ -129,7 +129,7 @@ def on_disk(file: Path) -> Path:
     return part_of(slice_of(file)[0])[0]
 
 
-def missing(rows: Sequence[Row]) -> Iterator[str]:
+def missing(rows: Sequence[ManifestRow]) -> Iterator[str]:
     """Yield a sentence with the number of missing files and the first of them, for each column of files."""
     for column, named in (
         ("file", [(row.number, row.file) for row in rows if row.name]),
@@ -141,7 +141,7 @@ def missing(rows: Sequence[Row]) -> Iterator[str]:
             yield f"column {column!r}: {len(absent)} of {len(named)} files are not there, first {first}"
 
 
-def twice(rows: Sequence[Row]) -> Iterator[str]:
+def twice(rows: Sequence[ManifestRow]) -> Iterator[str]:
     """Yield a sentence for each row whose file or slice is in an earlier row too."""
     first_rows: dict[str, int] = {}
     for row in rows:
@@ -150,9 +150,9 @@ def twice(rows: Sequence[Row]) -> Iterator[str]:
             yield f"row {row.number}, column 'file': the same file as in row {first_row}"
 
 
-def on_two_sides(rows: Sequence[Row]) -> Iterator[str]:
+def on_two_sides(rows: Sequence[ManifestRow]) -> Iterator[str]:
     """Yield a sentence if patients, studies or volumes are in training and test; it gives counts only, never IDs."""
-    keys: dict[str, Callable[[Row], str]] = {"patient": lambda row: row.patient, "study": lambda row: row.study}
+    keys: dict[str, Callable[[ManifestRow], str]] = {"patient": lambda row: row.patient, "study": lambda row: row.study}
     if any("#" in row.name for row in rows):  # without slices, twice() already reports repeated files
         keys["volume"] = lambda row: os.path.realpath(on_disk(row.file))
     for what, key in keys.items():

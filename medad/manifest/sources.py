@@ -15,14 +15,14 @@ from medad.io.discovery import discover
 from medad.io.masks import grid_of, read_mask
 from medad.io.read import read_picture
 from medad.manifest.reading import read_rows, refuse
-from medad.manifest.rows import ManifestError, Row, on_disk
+from medad.manifest.rows import ManifestError, ManifestRow, on_disk
 from medad.types import Skipped, Study
 
 Cells = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Source:
+class ScanSource:
     """A file or folder. ``cells`` are shared by all rows from ``path``; ``name`` names the source in errors."""
 
     path: Path
@@ -57,7 +57,7 @@ class Rows:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def of_table(path: Path) -> Iterator[Source]:
+def of_table(path: Path) -> Iterator[ScanSource]:
     """Yield a source for each row of a table; a row that names a folder stands for every study below it.
 
     Raises:
@@ -69,13 +69,13 @@ def of_table(path: Path) -> Iterator[Source]:
     yield from (_source_of_row(row) for row in table.rows)
 
 
-def _source_of_row(row: Row) -> Source:
+def _source_of_row(row: ManifestRow) -> ScanSource:
     label = "" if row.label is None else str(row.label)
     cells = {"role": row.role, "label": label, "study": row.study, "patient": row.patient, "mask_kind": row.mask_kind}
-    return Source(row.file, f"row {row.number}", {**dict(row.attributes), **cells}, row.mask)
+    return ScanSource(row.file, f"row {row.number}", {**dict(row.attributes), **cells}, row.mask)
 
 
-def rows_of(source: Source, base: Path, rows: Rows) -> None:
+def rows_of(source: ScanSource, base: Path, rows: Rows) -> None:
     """Add the rows of a source to ``rows``, with paths relative to ``base``.
 
     Raises:

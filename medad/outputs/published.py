@@ -20,7 +20,7 @@ COMPARABLE = ("official", "counts as published")  # kinds of splits that publish
 
 
 @dataclass(frozen=True)
-class Figure:
+class PublishedFigure:
     """One published value, from 0 to 1; ``anomaly_rate`` is None if the figure does not depend on it."""
 
     dataset: str
@@ -38,7 +38,7 @@ class Figure:
         return is_cell and self.anomaly_rate in (None, row["anomaly_rate"])
 
 
-def read_published(path: Path | None = None) -> tuple[Figure, ...]:
+def read_published(path: Path | None = None) -> tuple[PublishedFigure, ...]:
     """Read a table of published figures, by default benchmarks/published.csv.
 
     Raises:
@@ -55,7 +55,7 @@ def read_published(path: Path | None = None) -> tuple[Figure, ...]:
         raise ConfigError(f"{path}: published figures cannot be read: {error}") from None
 
 
-def _figure(row: dict[str, str], where: str) -> Figure:
+def _figure(row: dict[str, str], where: str) -> PublishedFigure:
     try:
         rate = float(row["anomaly_rate"]) if row["anomaly_rate"] else None
         value = float(row["value"])
@@ -64,23 +64,25 @@ def _figure(row: dict[str, str], where: str) -> Figure:
     if not 0 <= value <= 1:
         raise ConfigError(f"{where}: value {value} must be from 0 to 1")
     dataset, method, network, score = (row[key] for key in CELL)
-    return Figure(dataset, method, network, score, rate, row["metric"], value, row["source"])
+    return PublishedFigure(dataset, method, network, score, rate, row["metric"], value, row["source"])
 
 
-def sources(rows: Sequence[Mapping[str, Any]], figures: Iterable[Figure]) -> list[str]:
+def sources(rows: Sequence[Mapping[str, Any]], figures: Iterable[PublishedFigure]) -> list[str]:
     """Return the sources of all figures that belong to ``rows``; their positions, from 1, mark the figures."""
     matching = [figure for figure in figures if any(figure.of(row) for row in rows)]
     return list(dict.fromkeys(figure.source for figure in matching))
 
 
-def beside(row: Mapping[str, Any], metric: str, figures: Iterable[Figure], listed_sources: Sequence[str]) -> str:
+def beside(
+    row: Mapping[str, Any], metric: str, figures: Iterable[PublishedFigure], listed_sources: Sequence[str]
+) -> str:
     """Return the published figures of a row, as "0.815 [1], 0.832 [2]"; in parentheses if the row's split differs."""
     matching = [figure for figure in figures if figure.metric == metric and figure.of(row)]
     text = ", ".join(f"{figure.value:.3f} [{listed_sources.index(figure.source) + 1}]" for figure in matching)
     return text if not text or row["split"] in COMPARABLE else f"({text})"
 
 
-def published_lines(rows: Sequence[Mapping[str, Any]], figures: Sequence[Figure]) -> list[str]:
+def published_lines(rows: Sequence[Mapping[str, Any]], figures: Sequence[PublishedFigure]) -> list[str]:
     """Return lines that explain the marks of :func:`beside`, and list published figures of whole methods."""
     lines = [f"[{place}] {source}" for place, source in enumerate(sources(rows, figures), 1)]
     if lines:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medad.evaluation.findings import MARK, finding_lines, findings
 from medad.evaluation.summary import over_classes, over_seeds
-from medad.outputs.published import Figure, beside, sources
+from medad.outputs.published import PublishedFigure, beside, sources
 
 HEADINGS = ("dataset", "split", "method", "network", "unlabeled", "score", "AUC", "AP", "± over", "test")
 LOCALIZED = {
@@ -22,7 +22,7 @@ LOCALIZED = {
 }
 COMPARED = ("dataset", "first", "second", "metric", "first", "second", "difference", "p", "p (Holm)")
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 
 def _value(row: Row, metric: str) -> str:
@@ -49,7 +49,9 @@ def _method_and_network(row: Row) -> tuple[str, str]:
     return row["method"] if variant == "-" else f"{row['method']}, {variant}", row["network"]
 
 
-def result_lines(rows: Sequence[Row], figures: Sequence[Figure] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
+def result_lines(
+    rows: Sequence[Row], figures: Sequence[PublishedFigure] = ()
+) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Return headings and cells of the result table; "a + b" are normal and abnormal cases.
 
     Means over classes come last. A score is marked if it has findings (see :func:`warning_lines`). A column of

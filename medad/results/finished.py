@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from medad.config import Evaluation
+from medad.results.row import ResultRow
 
 RESULT = "result.json"
 CHARTED = ("auc", "ap", "pixel_auc", "pixel_ap", "pixel_aupro")
 
 
-def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[str, Any]] | None:
+def finished(folder: Path, evaluation: Evaluation | None = None) -> list[ResultRow] | None:
     """Return the result rows in ``folder``, or None if they are missing or have other ``evaluation`` settings."""
     if not (folder / RESULT).is_file():
         return None
     content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     if evaluation is not None and content.get("evaluation") != evaluation.model_dump(mode="json"):
         return None
-    rows: list[dict[str, Any]] = content["rows"]
+    rows: list[ResultRow] = content["rows"]
     return rows
 
 

@@ -9,19 +9,71 @@ TEXTS = ("dataset", "split", "method", "variant", "network", "score", "title", "
 FLAGS = ("primary", "trivial")
 
 
-class _What(TypedDict):
-    dataset: str
-    method: str
-    score: str
+class AboutData(TypedDict):
+    """The columns on the data of an experiment: None where a benchmark does not know it."""
+
+    split: str
+    anomaly_rate: float | None
+    n_unlabeled: int | None
+    n_unlabeled_abnormal: int | None
+
+
+class _Areas(TypedDict):
     auc: float
     ap: float
 
 
-class ResultRow(_What, total=False):
-    """The keys of a result row, required and optional; medad.evaluation explains each key.
+class Ranking(_Areas, total=False):
+    """The columns on how well a score ranks; operating points add NAME_threshold, NAME_sensitivity and so on."""
 
-    A row may have further keys: NAME_threshold, NAME_sensitivity, ... for each operating point, and the pixel metrics.
-    Read these with :func:`number_of`.
+    auc_low: float | None
+    auc_high: float | None
+    auc_std: float | None
+    ap_low: float | None
+    ap_high: float | None
+    ap_std: float | None
+    f1_max: float | None
+    f1_max_low: float | None
+    f1_max_high: float | None
+    n_normal: int
+    n_abnormal: int
+    n_patients: int | None
+    clusters: str
+    confidence: float
+    prevalence: float | None
+
+
+class Localized(TypedDict, total=False):
+    """The columns on how well maps find masks or boxes; absent without them."""
+
+    pixel_auc: float | None
+    pixel_ap: float | None
+    pixel_f1_max: float | None
+    pixel_aupro: float | None
+    pixel_dice_oracle: float | None
+    pixel_dice: float | None
+    pixel_threshold: float | None
+    n_masks: int
+    pixel_auc_each: float | None
+    pixel_auc_each_low: float | None
+    pixel_auc_each_high: float | None
+    pointing: float | None
+    pointing_low: float | None
+    pointing_high: float | None
+    n_boxes: int
+
+
+class _Names(TypedDict):
+    dataset: str
+    method: str
+    score: str
+
+
+class ResultRow(_Names, Ranking, Localized, total=False):
+    """The columns of results.csv, required and optional; medad.evaluation explains each.
+
+    The one definition for the code that writes rows and the code that reads them back. A row has further columns for
+    each operating point, NAME_threshold, NAME_sensitivity and so on: read these with :func:`number_of`.
     """
 
     split: str
@@ -32,22 +84,13 @@ class ResultRow(_What, total=False):
     anomaly_rate: float | None
     n_unlabeled: int | None
     n_unlabeled_abnormal: int | None
-    n_normal: int
-    n_abnormal: int
-    n_patients: int | None
-    clusters: str
-    confidence: float
-    prevalence: float | None
     epochs: int
     seconds: float
-    auc_low: float | None
-    auc_high: float | None
-    auc_std: float | None
-    ap_low: float | None
-    ap_high: float | None
-    ap_std: float | None
     primary: bool
     trivial: bool
+    normal_spread: float | None
+    map_contrast: float | None
+    loss_fall: float | None
     findings: str
 
 

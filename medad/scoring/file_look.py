@@ -7,7 +7,8 @@ from itertools import chain
 
 from medad.io.dicom.copies import broken
 from medad.io.pool import Pool
-from medad.io.pool_jobs import Lost, Outcome
+from medad.io.pool_jobs import Outcome
+from medad.parallel import Lost
 from medad.progress import progress
 from medad.scoring.engine.jobs import Digest, Job, Look
 from medad.scoring.index.file_info import Looked

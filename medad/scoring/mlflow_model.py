@@ -23,7 +23,7 @@ class NotOneStudy(MedadError):
     """A path that does not exist, or that holds no study or more than one."""
 
 
-class Scorer:
+class ServedModel:
     """Reads studies with the preprocessing of the model, as 'medad score' does, and scores them."""
 
     def __init__(self, folder: Path) -> None:
@@ -64,10 +64,10 @@ def _single_study(path: Path) -> Study:
         if isinstance(item, UnreadableImage):
             raise item
     reasons = [item.reason for item in items if isinstance(item, Skipped)]
-    raise NotOneStudy(f"{path}: {len(studies)} studies, where one is needed{': ' + reasons[0] if reasons else ''}")
+    raise NotOneStudy(f"{path}: {len(studies)} cases, where one is needed{': ' + reasons[0] if reasons else ''}")
 
 
-def _load_pyfunc(path: str) -> Scorer:
+def _load_pyfunc(path: str) -> ServedModel:
     """Load the model folder at ``path``. MLflow calls this function by its name."""
     folder = Path(path)
-    return Scorer(folder)
+    return ServedModel(folder)

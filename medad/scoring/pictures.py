@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from medad.files import PART
-from medad.scoring.flagging import Verdicts
-from medad.scoring.index.entries import Entry
+from medad.scoring.core.entries import Entry
+from medad.scoring.core.flagging import Verdicts
+from medad.scoring.core.maps import THUMBNAILS, heatmaps_of, thumbnail_of
+from medad.scoring.core.settings import HEATMAPS, ScoringError
 from medad.scoring.index.ledger import Ledger
-from medad.scoring.maps import THUMBNAILS, heatmaps_of, thumbnail_of
-from medad.scoring.settings import HEATMAPS, ScoringError
 
 PAGE = 512
 _OURS = re.compile(rf"({re.escape(PART)})?[0-9a-f]{{16}}\.(png|nii\.gz|jpg)")
@@ -37,7 +37,7 @@ class Pictures:
         A newly flagged study is scored again in this run, since its maps were not stored. A study that is not flagged
         any more loses its heatmap and keeps its scores.
         """
-        query = f"""SELECT id, scores, heatmap != '' FROM studies WHERE status = 'scored' AND id > ?
+        query = f"""SELECT id, scores, heatmap != '' FROM cases WHERE status = 'scored' AND id > ?
             ORDER BY id LIMIT {PAGE}"""
         last = b""
         while page := self.ledger.database.execute(query, (last,)).fetchall():
@@ -53,10 +53,10 @@ class Pictures:
         values = ("status", "slices", "scores", "heatmap", "facts", "seconds")
         nothing = ", ".join(f"{value} = NULL" for value in values)
         with self.ledger.writing() as database:
-            database.executemany(f"UPDATE studies SET {nothing} WHERE id = ?", anew)
+            database.executemany(f"UPDATE cases SET {nothing} WHERE id = ?", anew)
             # The thumbnail is deleted too: the next run may find that the study is a copy of another one.
             database.executemany("INSERT OR REPLACE INTO orphans VALUES (?, 1)", anew)
-            database.executemany("UPDATE studies SET heatmap = '' WHERE id = ?", plain)
+            database.executemany("UPDATE cases SET heatmap = '' WHERE id = ?", plain)
             database.executemany("INSERT OR IGNORE INTO orphans VALUES (?, 0)", plain)
 
     def delete_orphans(self) -> None:

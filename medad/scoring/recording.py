@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from medad.files import write_csv
 from medad.model import Model
-from medad.scoring import Summary, score_folder
-from medad.scoring.flagging import FLAGS
+from medad.scoring.core.flagging import FLAGS
+from medad.scoring.core.settings import ScoreSettings
+from medad.scoring.folder import Summary, score_folder
 from medad.scoring.results import PARQUET
-from medad.scoring.settings import ScoreSettings
 from medad.tracking import Run, Tracker
 
 RECORDED = "scoring.csv"
@@ -45,7 +45,7 @@ def score_recorded(
                 "model": model.digest,
                 "method": model.card.method,
                 "score": score,
-                **{name: getattr(settings, name) for name in ("alpha", "threshold", "point", "heatmaps", "force")},
+                **settings.model_dump(include={"alpha", "threshold", "point", "heatmaps", "force"}),
             }
         )
         try:

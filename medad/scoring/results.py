@@ -16,31 +16,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medad.files import writing
 from medad.outputs.pictures import Scale
 from medad.outputs.triage import About, Item, Worst, write_triage
-from medad.scoring.flagging import FLAGGED_BY, FLAGS, Verdicts
-from medad.scoring.index.entries import Row
-from medad.scoring.settings import TABLE, TIMINGS
+from medad.scoring.columns import Columns
+from medad.scoring.core.entries import CaseRow
+from medad.scoring.core.flagging import FLAGS, Verdicts
+from medad.scoring.core.settings import TABLE, TIMINGS
 from medad.text import cell
 
 PARQUET = "scores.parquet"
 CHUNK = 10_000
-_BEFORE = ("study", "file", "status", "reason", "files", "slices")
-_AFTER = ("heatmap", "model", "settings")
-
-
-def pseudonym(text: str) -> str:
-    """Return 16 hex digits that stand for a study UID, or for the path of a file without a UID.
-
-    The hash has no salt, so a study has the same pseudonym in all tables, and tables can be joined. Whoever has the UID
-    can compute the pseudonym; the way back needs a list of UIDs.
-    """
-    return hashlib.sha256(b"medad study " + text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def settings_digest(verdicts: Verdicts, **chosen: Any) -> str:
@@ -49,17 +38,15 @@ def settings_digest(verdicts: Verdicts, **chosen: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def write_results(
-    rows: Iterable[Row], out: Path, verdicts: Verdicts, digests: Mapping[str, str], title: str = "Batch scoring"
-) -> Counter[str]:
+def write_results(rows: Iterable[CaseRow], out: Path, columns: Columns, title: str = "Batch scoring") -> Counter[str]:
     """Write the tables and the triage page from ``rows``, in their order, and return the number of rows by status.
 
-    ``digests`` has the keys "model" and "settings". Each file is replaced as a whole or not at all.
+    Each file is replaced as a whole or not at all.
 
     Raises:
         OSError: ``out`` cannot be written.
     """
-    schema = _schema(verdicts)
+    schema = columns.schema()
     counts: Counter[str] = Counter()
     worst = Worst()
     with ExitStack() as opened:
@@ -71,21 +58,22 @@ def write_results(
         lines.writerow(map(cell, schema.names))
         times.writerow(("file", "seconds"))
         for chunk in _chunks(rows):
-            columns = _columns(chunk, verdicts, digests)
-            counts.update(columns["status"])
-            parquet.write_table(pa.table(columns, schema))
-            lines.writerows(zip(*(map(cell, columns[name]) for name in schema.names), strict=True))
-            _collect(worst, chunk, columns, verdicts)
+            values = columns.values(chunk)
+            counts.update(values["status"])
+            parquet.write_table(pa.table(values, schema))
+            lines.writerows(zip(*(map(cell, values[name]) for name in schema.names), strict=True))
+            _collect(worst, chunk, values, columns)
             times.writerows((cell(row.file), f"{row.entry.seconds:.3f}") for row in chunk)
-    write_triage(out, worst, _about(verdicts, digests, title))
+    write_triage(out, worst, _about(columns, title))
     return counts
 
 
-def _about(verdicts: Verdicts, digests: Mapping[str, str], title: str) -> About:
+def _about(columns: Columns, title: str) -> About:
     """Return the content of the head of the triage page."""
+    verdicts = columns.verdicts
     return About(
-        model=digests["model"],
-        settings=digests["settings"],
+        model=columns.digests.model,
+        settings=columns.digests.settings,
         score=verdicts.score,
         title=title,
         rules=verdicts.sentences(),
@@ -97,17 +85,18 @@ def _about(verdicts: Verdicts, digests: Mapping[str, str], title: str) -> About:
     )
 
 
-def _collect(worst: Worst, rows: Sequence[Row], columns: Mapping[str, list[Any]], verdicts: Verdicts) -> None:
-    """Add a chunk of rows to the items of the triage page."""
+def _collect(worst: Worst, rows: Sequence[CaseRow], values: Mapping[str, list[Any]], columns: Columns) -> None:
+    """Add a chunk of rows, with the ``values`` of their columns, to the items of the triage page."""
     nothing = [None] * len(rows)
-    name = verdicts.score
-    scores, p_values = (columns.get(column, nothing) for column in (name, f"{name}_p"))
-    flags = [columns.get(flag, nothing) for flag in FLAGS]
+    name = columns.verdicts.score
+    scores, p_values = (values.get(column, nothing) for column in (name, f"{name}_p"))
+    flags = [values.get(flag, nothing) for flag in FLAGS]
     for place, row in enumerate(rows):
-        hits = [values[place] for values in flags]
+        hits = [flag[place] for flag in flags]
+        uid = row.identifiers.of_case(row.level) if columns.uids else ""
         item = Item(
-            file=columns["file"][place],
-            study=columns["study"][place],
+            file=row.file,
+            case=f"{row.level} {uid}" if uid else f"{values['case'][place]} ({row.level})",
             status=row.entry.status,
             reason=row.entry.reason,
             slices=row.entry.slices,
@@ -120,49 +109,8 @@ def _collect(worst: Worst, rows: Sequence[Row], columns: Mapping[str, list[Any]]
         worst.add(item)
 
 
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _chunks(rows: Iterable[CaseRow]) -> Iterator[list[CaseRow]]:
     """Return ``rows`` in lists of at most ``CHUNK``."""
     following = iter(rows)
     while chunk := list(islice(following, CHUNK)):
         yield chunk
-
-
-def _schema(verdicts: Verdicts) -> pa.Schema:
-    """Return the names and types of the table's columns, in order."""
-    whole, words = ("files", "slices"), (*_BEFORE[:4], *_AFTER, FLAGGED_BY)
-    names = [*_BEFORE, *verdicts.scores, *verdicts.columns(), *_AFTER]
-    kinds = [
-        pa.string() if name in words else pa.int32() if name in whole else pa.bool_() if name in FLAGS else pa.float64()
-        for name in names
-    ]
-    return pa.schema(list(zip(names, kinds, strict=True)))
-
-
-def _columns(rows: Sequence[Row], verdicts: Verdicts, digests: Mapping[str, str]) -> dict[str, list[Any]]:
-    """Return the Python values of each column; None where a row has no value."""
-    scored = [place for place, row in enumerate(rows) if row.entry.status == "scored"]
-    scores_of_rows = [rows[place].entry.scores for place in scored]
-    numbers = {name: np.array([scores[name] for scores in scores_of_rows], np.float64) for name in verdicts.scores}
-    return {
-        "study": [row.uid or pseudonym(row.file) for row in rows],
-        "file": [row.file for row in rows],
-        "status": [row.entry.status for row in rows],
-        "reason": [row.entry.reason for row in rows],
-        "files": [row.count for row in rows],
-        "slices": [row.entry.slices for row in rows],
-        **{
-            name: _spread(values, scored, len(rows))
-            for name, values in {**numbers, **verdicts.of(scores_of_rows)}.items()
-        },
-        "heatmap": [row.entry.heatmap for row in rows],
-        "model": [digests["model"]] * len(rows),
-        "settings": [digests["settings"]] * len(rows),
-    }
-
-
-def _spread(values: Any, places: Sequence[int], count: int) -> list[Any]:
-    """Return ``count`` cells with ``values`` at ``places`` and None elsewhere."""
-    cells: list[Any] = [None] * count
-    for place, value in zip(places, values.tolist(), strict=True):
-        cells[place] = value
-    return cells

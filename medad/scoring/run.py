@@ -18,27 +18,26 @@ from medad.io.pool_jobs import Outcome
 from medad.io.preload import preload
 from medad.model import Model
 from medad.progress import Advance, progress
+from medad.scoring.core.flagging import Verdicts
+from medad.scoring.core.scorer import Scorer
+from medad.scoring.core.settings import FolderAway, ScoreSettings, ScoringError
+from medad.scoring.engine.engines import Engine, Engines
 from medad.scoring.engine.jobs import Job
-from medad.scoring.engine.local import Drawing, Local, Result
+from medad.scoring.engine.local import Drawing, Local
 from medad.scoring.engine.worker import Worker
 from medad.scoring.file_look import FileLook
-from medad.scoring.flagging import Verdicts
 from medad.scoring.index.duplicates import enter_copies, settle, waiting
 from medad.scoring.index.file_info import Session
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.studies import Index
 from medad.scoring.pictures import Pictures
-from medad.scoring.scorer import Scorer
-from medad.scoring.settings import FolderAway, ScoreSettings, ScoringError
 from medad.types import Study
 
 log = logging.getLogger(__name__)
 TRIED = 100  # images in a folder from which on the share of failures is checked
 
-Engine = Callable[[Iterator[Study]], Iterator[Result]]
 
-
-class Run:
+class ScoringRun:
     """One call of batch scoring: one scan of the folder, or with ``watch`` repeated scans until it is interrupted."""
 
     def __init__(
@@ -72,12 +71,12 @@ class Run:
         if self.settings.heatmaps == "flagged":
             self.pictures.fit(self.verdicts)
         with ExitStack() as stack:
-            started = self._started(stack)
-            rows_before = self._once(*started)
+            engines = self._started(stack)
+            rows_before = self._once(engines)
             while self.settings.watch:
                 self.tables()
                 self._wait()
-                self._once(*started)
+                self._once(engines)
         return rows_before
 
     def _wait(self) -> None:
@@ -94,7 +93,7 @@ class Run:
             else:
                 return
 
-    def _started(self, stack: ExitStack) -> tuple[Pool[Job], Engine, Local]:
+    def _started(self, stack: ExitStack) -> Engines:
         """Start the pool of workers, the engine of the settings and the local engine; ``stack`` closes them."""
         preload()
         make = partial(Worker, self.model.card, self.model.method.settings, self.settings, self.out, self.session)
@@ -108,36 +107,36 @@ class Run:
         stack.callback(local.close)
         pool.quiet = local.quiet
         if self.settings.engine == "local":
-            return pool, local, local
+            return Engines(pool, local, local)
         from medad.scoring.engine.on_ray import OnRay
 
         on_ray = OnRay(self.model, self.settings, drawing, self.out, count)
         stack.callback(on_ray.close)
-        return pool, on_ray, local
+        return Engines(pool, on_ray, local)
 
-    def _once(self, pool: Pool[Job], engine: Engine, local: Local) -> int:
+    def _once(self, engines: Engines) -> int:
         """Process the files of the last scan, and return the number of rows that were kept."""
-        look = FileLook(self.index, pool)
+        look = FileLook(self.index, engines.pool)
         look.all()
         rows_before = self._grouped()
         self._judge()
         with progress("score", self.judged["to do"]) as advance:
-            self._score(engine, self.index.to_do(), advance)
-            self._score_copies(local, advance)
-            while late := self._late(pool, local):
+            self._score(engines.chosen, self.index.to_do(), advance)
+            self._score_copies(engines.local, advance)
+            while late := self._late(engines):
                 look.enter(late)
                 look.all()
                 self._grouped()
-                self._score(local, self.index.to_do(), advance)
-                self._score_copies(local, advance)
+                self._score(engines.local, self.index.to_do(), advance)
+                self._score_copies(engines.local, advance)
         settle(self.ledger)
         self.pictures.delete_orphans()
         return rows_before
 
-    def _late(self, pool: Pool[Job], local: Local) -> list[Outcome[Job]]:
-        """Wait for all slow looks and digests, and return their outcomes. Call it when no study remains to do."""
-        local.late += pool.each(())
-        late, local.late = local.late, []
+    def _late(self, engines: Engines) -> list[Outcome[Job]]:
+        """Wait for all slow looks and digests, and return their outcomes. Call it when no case remains to do."""
+        engines.local.late += engines.pool.each(())
+        late, engines.local.late = engines.local.late, []
         return late
 
     def _score_copies(self, local: Local, advance: Advance) -> None:

@@ -20,7 +20,7 @@ from PIL import Image
 from medad.methods.ddad import DDAD, DDADSettings
 from medad.model import Card, load, save
 from medad.scoring import ScoreSettings, score_folder
-from medad.scoring.index.entries import Entry
+from medad.scoring.core.entries import Entry
 from medad.scoring.index.ledger import Ledger
 
 TABLE, LOG = "scores.csv", "written.log"

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from medad.cli import app
 from medad.model import load
 from medad.scoring import ScoreSettings
-from medad.scoring.flagging import FLAGS
+from medad.scoring.core.flagging import FLAGS
 from medad.scoring.recording import RECORDED, score_recorded
 from medad.tracking import Tracker
 from medad.tracking.journal import read

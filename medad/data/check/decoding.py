@@ -22,7 +22,7 @@ SETTINGS = ReadSettings()
 
 
 @dataclass(frozen=True)
-class Task:
+class DecodingTask:
     """Files that are decoded together.
 
     ``slices`` are the slices to check, counted from 0, or None for the whole image. ``masks`` and ``studies`` are their
@@ -48,14 +48,14 @@ class Finding:
     resampled: tuple[str, ...] = ()
 
 
-def tasks_of(studies: Iterable[Study]) -> list[Task]:
+def tasks_of(studies: Iterable[Study]) -> list[DecodingTask]:
     """Return a task for each study; slices of the same volume share a task, so that it is decoded once."""
     studies_by_files: dict[tuple[Path, ...], list[Study]] = {}
     for study in studies:
         files = (slice_of(study.files[0])[0],) if len(study.files) == 1 else study.files
         studies_by_files.setdefault(files, []).append(study)
     return [
-        Task(
+        DecodingTask(
             files,
             tuple(slice_of(study.files[0])[1] for study in group),
             tuple(study.mask for study in group),
@@ -65,7 +65,7 @@ def tasks_of(studies: Iterable[Study]) -> list[Task]:
     ]
 
 
-def decode(task: Task) -> Finding:
+def decode(task: DecodingTask) -> Finding:
     """Decode the image and its masks, and resample the masks to the image's grid, as the evaluation does."""
     try:
         picture = read_picture(task.files, SETTINGS)
@@ -87,7 +87,7 @@ def decode(task: Task) -> Finding:
     return Finding(digest_of(picture.array), tuple(dict.fromkeys(defects)), tuple(resampled))
 
 
-def _check_slices(picture: Picture, task: Task) -> None:
+def _check_slices(picture: Picture, task: DecodingTask) -> None:
     highest = max((index + 1 for index in task.slices if index is not None), default=0)
     there = picture.array.shape[-1] if picture.array.ndim == 4 else 1
     if highest and (picture.array.ndim != 4 or there < highest):

@@ -14,7 +14,7 @@ from medad.config import Settings
 from medad.data.loading import CACHE_BYTES, Loader
 from medad.data.study_cache import default_cache
 from medad.experiments.experiment import run_experiment
-from medad.experiments.grid.grid import Cell
+from medad.experiments.grid.grid import GridCell
 from medad.shortage import shortage_of
 from medad.tracking import Tracker, TrackingError
 from medad.types import MedadError
@@ -22,8 +22,8 @@ from medad.types import MedadError
 log = logging.getLogger(__name__)
 
 
-Ended = tuple[Cell, str | None]
-Engine = Callable[[Sequence[Cell], Path], Iterator[Ended]]
+Ended = tuple[GridCell, str | None]
+Engine = Callable[[Sequence[GridCell], Path], Iterator[Ended]]
 
 
 class Loaders:
@@ -48,13 +48,13 @@ class OneByOne:
         self.loaders = loaders
         self.tracker = tracker
 
-    def __call__(self, cells: Sequence[Cell], bench: Path) -> Iterator[Ended]:
+    def __call__(self, cells: Sequence[GridCell], bench: Path) -> Iterator[Ended]:
         """Run the cells and yield each when it has ended."""
         for cell in cells:
             yield cell, run_cell(cell, self.loaders, self.tracker, bench)
 
 
-def run_cell(cell: Cell, loaders: Loaders, tracker: Tracker, bench: Path) -> str | None:
+def run_cell(cell: GridCell, loaders: Loaders, tracker: Tracker, bench: Path) -> str | None:
     """Train, score and evaluate a cell in its folder; return the reason if it failed, else None.
 
     Raises:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medad.datasets.base import MissingDataset
-from medad.experiments.grid.grid import CELLS, Cell, Grid
+from medad.experiments.grid.grid import CELLS, Grid, GridCell
 from medad.experiments.plan import Experiment
 from medad.registry import datasets
 from medad.splits import Pools, SplitError, compose, default_count
@@ -28,7 +28,9 @@ def find_grid(
     todo = _same_size([experiment for experiment in experiments if experiment.dataset in pools], pools)
     _check_rates(todo, pools)
     cells = [
-        Cell(experiment, pools[experiment.dataset], out / CELLS / experiment.name(pools[experiment.dataset].digest()))
+        GridCell(
+            experiment, pools[experiment.dataset], out / CELLS / experiment.name(pools[experiment.dataset].digest())
+        )
         for experiment in todo
     ]
     return Grid(out, experiments, cells, missing, broken)

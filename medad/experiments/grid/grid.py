@@ -16,6 +16,7 @@ from medad.experiments.plan import Experiment
 from medad.files import write_text
 from medad.locks import open_locked
 from medad.results.finished import RESULT, finished
+from medad.results.row import ResultRow
 from medad.splits import Pools
 from medad.text import cell
 from medad.types import MedadError
@@ -28,27 +29,27 @@ class BenchError(MedadError):
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """An experiment, its data, and the folder for its results."""
 
     experiment: Experiment
     pools: Pools
     folder: Path
 
-    def finished(self) -> list[dict[str, Any]] | None:
+    def finished(self) -> list[ResultRow] | None:
         """Return the result rows, or None if they are missing or have other evaluation settings."""
         return finished(self.folder, self.experiment.evaluation)
 
 
 @dataclass
-class Outcome:
+class BenchOutcome:
     """The outcome of a bench: rows and folders of finished cells, and missing data and failures with their reasons.
 
     ``kept`` counts the cells that were finished before, ``run`` those that were run now, and ``others`` the finished
     experiments of other benches in the same folder, which are not in ``rows``.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[ResultRow] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Grid:
 
     out: Path
     experiments: Sequence[Experiment]
-    cells: Sequence[Cell]
+    cells: Sequence[GridCell]
     missing: dict[str, str]
     broken: dict[str, str]
 
@@ -73,16 +74,16 @@ class Grid:
         described = json.dumps([experiment.describe() for experiment in self.experiments], sort_keys=True)
         return hashlib.sha256(described.encode()).hexdigest()[:8]
 
-    def unfinished(self) -> list[Cell]:
+    def unfinished(self) -> list[GridCell]:
         """Return the cells that must be run or evaluated again."""
         return [cell for cell in self.cells if cell.finished() is None]
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> BenchOutcome:
         """Return the outcome before any cell is run."""
         finished_folders = [cell.folder for cell in self.cells if cell.finished() is not None]
         of_this_bench = {cell.folder for cell in self.cells}
         other_results = [path for path in (self.out / CELLS).glob(f"*/{RESULT}") if path.parent not in of_this_bench]
-        return Outcome(
+        return BenchOutcome(
             self.rows(),
             finished_folders,
             dict(self.missing),
@@ -91,11 +92,11 @@ class Grid:
             others=len(other_results),
         )
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[ResultRow]:
         """Return the rows of all finished cells in the order of the grid."""
         return [row for cell in self.cells for row in finished(cell.folder) or ()]
 
-    def write_table(self) -> list[dict[str, Any]]:
+    def write_table(self) -> list[ResultRow]:
         """Write the rows to ``out``/results.csv and return them."""
         rows = self.rows()
         write_text(self.out / RESULTS, _table(rows))

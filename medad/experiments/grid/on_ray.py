@@ -17,7 +17,7 @@ from typing import Any
 
 from medad.data.loading import CACHE_BYTES
 from medad.experiments.grid.cells import Ended, Loaders, run_cell
-from medad.experiments.grid.grid import Cell
+from medad.experiments.grid.grid import GridCell
 from medad.ray_cluster import Cluster, ClusterError, Machine
 from medad.tracking import Tracker
 from medad.types import MedadError
@@ -40,7 +40,7 @@ class OnRay:
         self.tracker = tracker
         self.gpus = cluster.gpus_for(device)
 
-    def __call__(self, cells: Sequence[Cell], bench: Path) -> Iterator[Ended]:
+    def __call__(self, cells: Sequence[GridCell], bench: Path) -> Iterator[Ended]:
         """Run the cells and yield each when it has ended, in order of completion."""
         if not cells:
             return
@@ -74,7 +74,7 @@ class OnRay:
         finally:
             self._stop(at_work)
 
-    def _stop(self, at_work: Mapping[Any, tuple[Cell, int]]) -> None:
+    def _stop(self, at_work: Mapping[Any, tuple[GridCell, int]]) -> None:
         """Cancel the running cells and send their journals to MLflow."""
         ray = self.cluster.ray
         for call in at_work:
@@ -134,7 +134,7 @@ def _bench_error(cause: BaseException) -> MedadError:
     return ClusterError(f"a machine of the cluster cannot run medad ({cause_text}): install this version of it on all")
 
 
-def _run(cell: Cell, bench: Path, home: Path, device: str, threads: int) -> str | None:
+def _run(cell: GridCell, bench: Path, home: Path, device: str, threads: int) -> str | None:
     """Run a cell on a machine of the cluster; return the reason if it failed, else None."""
     import torch
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from medad.evaluation.summary import over_seeds
 from medad.experiments.grid.cells import Engine, Loaders
-from medad.experiments.grid.grid import RESULTS, Cell, Grid, Outcome, alone
+from medad.experiments.grid.grid import RESULTS, BenchOutcome, Grid, GridCell, alone
 from medad.experiments.normal_reference import check_choices
 from medad.outputs.plots import save_rate_curves
 from medad.outputs.report import write_report
 from medad.progress import progress
 from medad.registry import methods
 from medad.results.finished import charted, finished
+from medad.results.row import ResultRow
 from medad.tracking import Run, Tracker
 
 RATES = "anomaly_rates.png"
@@ -22,7 +22,7 @@ CHARTED = ("auc", "ap")  # metrics of each cell that MLflow compares over seeds 
 
 def run_bench(
     grid: Grid, tracker: Tracker, loaders: Loaders, engine: Engine, title: str = "bench", allow_download: bool = False
-) -> Outcome:
+) -> BenchOutcome:
     """Run the unfinished cells; write ``out``/results.csv after each experiment.
 
     ``engine`` runs the experiments; ``loaders`` are used to check all settings first. With ``allow_download``, files
@@ -45,7 +45,7 @@ def run_bench(
     return outcome
 
 
-def _run_cells(grid: Grid, outcome: Outcome, engine: Engine, parent: Run, title: str) -> None:
+def _run_cells(grid: Grid, outcome: BenchOutcome, engine: Engine, parent: Run, title: str) -> None:
     unfinished = grid.unfinished()
     outcome.rows = grid.write_table() if outcome.kept else []
     with progress(title, len(grid.cells)) as advance:
@@ -61,7 +61,7 @@ def _run_cells(grid: Grid, outcome: Outcome, engine: Engine, parent: Run, title:
             advance(1)
 
 
-def _record(parent: Run, grid: Grid, rows: list[dict[str, Any]]) -> None:
+def _record(parent: Run, grid: Grid, rows: list[ResultRow]) -> None:
     """Record table, plots and report in MLflow, and the main metrics of each row with the seed as their step."""
     if not rows:
         return
@@ -80,7 +80,7 @@ def _record(parent: Run, grid: Grid, rows: list[dict[str, Any]]) -> None:
                 parent.metric(f"{name}/{key}", value, row["seed"])
 
 
-def _rehearse(cells: Sequence[Cell], loaders: Loaders, allow_download: bool) -> None:
+def _rehearse(cells: Sequence[GridCell], loaders: Loaders, allow_download: bool) -> None:
     """Raise early the errors that would stop an experiment at its start, such as a wrong score or preset."""
     built = []
     for method, settings in {(cell.experiment.method, cell.experiment.settings) for cell in cells}:

@@ -22,7 +22,8 @@ from medad.types import Skipped
 
 ALIKE = ("Rows", "Columns", "PhotometricInterpretation", "FrameOfReferenceUID", "SOPClassUID", "LOCALIZER")
 _KEYWORDS = (
-    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality", "PatientID"),
+    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"),
+    *("Modality", "PatientID"),
     *("Rows", "Columns", "NumberOfFrames", "PhotometricInterpretation", "TotalPixelMatrixRows"),
     *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
     "DirectoryRecordSequence",
@@ -52,12 +53,12 @@ def header_of(path: Path) -> Slice | Skipped | UnreadableImage:
 def _slice(header: Header) -> Slice:
     """Return the values of a header that grouping needs."""
     single = header.text("NumberOfFrames") in ("", "1")
-    series = header.text("SeriesInstanceUID")
+    series, study = header.text("SeriesInstanceUID"), header.text("StudyInstanceUID")
     number = header.text("PatientID")
     instance, patient = header.text("SOPInstanceUID"), hashlib.sha256(number.encode()).hexdigest()[:12]
     plane = plane_of(header, (), []) if single and series and may_be_a_slice(header) else None
     if plane is None:
-        return Slice(header.path, series, instance, patient if number else None, None)
+        return Slice(header.path, series, instance, patient if number else None, None, study=study)
     localizer = "LOCALIZER" if "LOCALIZER" in header.texts("ImageType") else ""
     return Slice(
         header.path,
@@ -69,6 +70,7 @@ def _slice(header: Header) -> Slice:
         marks_of(header),
         times_of(header),
         _stated_slice_distance(header),
+        study=study,
     )
 
 

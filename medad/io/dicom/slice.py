@@ -15,7 +15,7 @@ class Slice:
     ``patient`` is a hash of PatientID. ``alike`` holds the values of ``series.ALIKE``, ``marks`` those of
     ``acquisition.ACQUISITION`` and ``times`` those of ``acquisition.TIMES``; they are compared within a series only.
     ``between`` is the stated distance of slices in mm, 0 if there is none. ``content`` is a digest of the pixels'
-    values, "" if none was needed.
+    values, "" if none was needed. ``study`` is its StudyInstanceUID, "" if it states none.
     """
 
     path: Path
@@ -28,6 +28,7 @@ class Slice:
     times: tuple[float | None, ...] = ()
     between: float = 0.0
     content: str = ""
+    study: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from medad.functional.conformal import least_normals, p_values
 from medad.functional.intervals import CONFIDENCE
 from medad.functional.proportions import proportion
 from medad.outputs import plots
-from medad.outputs.report.figures import Figure
+from medad.outputs.report.figures import Chart
 from medad.outputs.report.results import calibration_count
 from medad.outputs.report.svg import SERIES, Drawing
 from medad.outputs.report.table import Block, Column, Table, interval, number, text
@@ -25,7 +25,7 @@ GRID = np.round(np.arange(0, 0.505, 0.01), 2)
 Floats = NDArray[np.float64]
 
 
-def alarm_figure(group: Group, drawing: Drawing) -> Figure | None:
+def alarm_figure(group: Group, drawing: Drawing) -> Chart | None:
     """Plot the share of flagged test normals against alpha, with the band of chance; None without held-out scores."""
     flagged: dict[str, Floats] = {}
     sizes = (0, 0)
@@ -46,7 +46,7 @@ def alarm_figure(group: Group, drawing: Drawing) -> Figure | None:
     )
     caption = "Calibration of the false-alarm rate; the band holds 95% of models whose promise holds"
     alt = f"Share of {sizes[1]} test normals flagged, against the false-alarm rate asked for. {shares_text}."
-    return Figure(Markup(drawn[0]), caption, alt, list(flagged))
+    return Chart(Markup(drawn[0]), caption, alt, list(flagged))
 
 
 def chance_band(n: int, tested: int) -> tuple[Floats, Floats]:

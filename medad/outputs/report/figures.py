@@ -18,7 +18,7 @@ Judged = plots.Judged
 
 
 @dataclass(frozen=True)
-class Figure:
+class Chart:
     """A figure of the report; ``legend`` has the names of its series in the order of the page's colors."""
 
     svg: Markup
@@ -27,7 +27,7 @@ class Figure:
     legend: Sequence[str] = ()
 
 
-def curves(group: Group, drawing: Drawing) -> list[Figure]:
+def curves(group: Group, drawing: Drawing) -> list[Chart]:
     """Draw ROC and PR curves of all scores, a line for each seed; runs without both classes are skipped."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -48,7 +48,7 @@ def curves(group: Group, drawing: Drawing) -> list[Figure]:
         )
         counts = f"{_count(runs, 0)} normal and {_count(runs, 1)} abnormal cases"
         alt = f"{title} curves of {group.title}, {counts}, {lines}. {area} under each line: {areas}."
-        figures.append(Figure(Markup(drawn[0]), f"{title} curves, {lines}", alt, list(runs)))
+        figures.append(Chart(Markup(drawn[0]), f"{title} curves, {lines}", alt, list(runs)))
     return figures
 
 
@@ -60,7 +60,7 @@ def _count(runs: Mapping[str, Sequence[Judged]], label: int) -> int:
     return int((next(iter(runs.values()))[0][0] == label).sum())
 
 
-def histograms(group: Group, drawing: Drawing) -> list[Figure]:
+def histograms(group: Group, drawing: Drawing) -> list[Chart]:
     """Draw the histograms of normal and abnormal cases for each score of the lowest seed."""
     figures = []
     for name in group.first.scores:
@@ -80,7 +80,7 @@ def histograms(group: Group, drawing: Drawing) -> list[Figure]:
             distance = f"χ² distance {chi2_distance(scaled[labels == 0], scaled[labels == 1]):.2f}"
         alt = f"Histogram of {name}, seed {group.first.seed}. {parts}. {distance}".strip()
         caption = f"{name}, {distance}" if distance else name
-        figures.append(Figure(Markup(drawn[0]), caption, alt))
+        figures.append(Chart(Markup(drawn[0]), caption, alt))
     return figures
 
 
@@ -89,7 +89,7 @@ def _quartiles(word: str, values: NDArray[np.float64]) -> str:
     return f"{len(values)} {word} cases: median {middle:.3g}, quartiles {low:.3g} and {high:.3g}"
 
 
-def rates(groups: Sequence[Group], drawing: Drawing) -> list[Figure]:
+def rates(groups: Sequence[Group], drawing: Drawing) -> list[Chart]:
     """Draw AUC against the anomaly rate for each dataset, method and network that was run at several rates."""
     sweeps: dict[tuple[str, ...], dict[str, dict[float, list[float]]]] = {}
     for group in groups:
@@ -103,7 +103,7 @@ def rates(groups: Sequence[Group], drawing: Drawing) -> list[Figure]:
 
 def _rate_figure(
     cell: tuple[str, ...], lines: Mapping[str, Mapping[float, Sequence[float]]], drawing: Drawing
-) -> Figure:
+) -> Chart:
     points = {
         name: [
             (rate, float(np.mean(aucs)), float(np.std(aucs, ddof=1)) if len(aucs) > 1 else 0.0)
@@ -119,10 +119,10 @@ def _rate_figure(
         for name, line in points.items()
     )
     caption = f"{title}: mean over seeds, bars ± standard deviation where there are several"
-    return Figure(Markup(drawn[0]), caption, f"AUC of {title} by anomaly rate. {aucs_text}.", list(points))
+    return Chart(Markup(drawn[0]), caption, f"AUC of {title} by anomaly rate. {aucs_text}.", list(points))
 
 
-def losses(metrics: Mapping[str, Sequence[tuple[int, float]]], drawing: Drawing) -> list[Figure]:
+def losses(metrics: Mapping[str, Sequence[tuple[int, float]]], drawing: Drawing) -> list[Chart]:
     """Draw training curves from (epoch, loss) by metric name: a figure for each family of networks."""
     families: dict[str, dict[str, Sequence[tuple[int, float]]]] = {}
     for name, line in metrics.items():
@@ -132,7 +132,7 @@ def losses(metrics: Mapping[str, Sequence[tuple[int, float]]], drawing: Drawing)
     return [_loss_figure(lines, drawing) for lines in families.values()]
 
 
-def _loss_figure(lines: Mapping[str, Sequence[tuple[int, float]]], drawing: Drawing) -> Figure:
+def _loss_figure(lines: Mapping[str, Sequence[tuple[int, float]]], drawing: Drawing) -> Chart:
     with drawing.axes((2.5, 1.9)) as (axis, drawn):
         for place, line in enumerate(lines.values()):
             axis.plot(*zip(*line, strict=True), color=SERIES[place % len(SERIES)], linewidth=1)
@@ -140,7 +140,7 @@ def _loss_figure(lines: Mapping[str, Sequence[tuple[int, float]]], drawing: Draw
         axis.set_position((0.2, 0.22, 0.77, 0.73))
     losses_text = "; ".join(f"{name} from {line[0][1]:.3g} to {line[-1][1]:.3g}" for name, line in lines.items())
     epochs = max(line[-1][0] for line in lines.values())
-    return Figure(
+    return Chart(
         Markup(drawn[0]),
         f"Training loss of {', '.join(lines)}",
         f"Training loss over {epochs} epochs. {losses_text}.",

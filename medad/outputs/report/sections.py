@@ -10,7 +10,7 @@ from typing import Any
 from medad.outputs.report import figures
 from medad.outputs.report.alarms import alarm_figure, alarm_table
 from medad.outputs.report.card import RESEARCH, ModelCard, cell_limits, model_card
-from medad.outputs.report.figures import Figure
+from medad.outputs.report.figures import Chart
 from medad.outputs.report.measures import pixels_table, points_table
 from medad.outputs.report.pictured import Pictured, pictured
 from medad.outputs.report.results import seeds_table, seeds_text
@@ -31,12 +31,12 @@ class Section:
     title: str
     brief: str
     lead: str
-    figures: Sequence[Figure]
-    histograms: Sequence[Figure]
-    alarms: Figure | None
+    figures: Sequence[Chart]
+    histograms: Sequence[Chart]
+    alarms: Chart | None
     tables: Sequence[Table]
     cases: Pictured | None
-    losses: Sequence[Figure]
+    losses: Sequence[Chart]
     card: ModelCard | None
     gaps: Sequence[str]
 
@@ -46,7 +46,7 @@ class Untested:
     """A trained model without test results."""
 
     title: str
-    losses: Sequence[Figure]
+    losses: Sequence[Chart]
     card: ModelCard
 
 

@@ -26,13 +26,13 @@ SCORED_MOST, OTHERS_MOST = 45_000, 5_000  # the most rows on the page; the table
 class Item:
     """One row of the page.
 
-    ``score`` is None unless the study was scored. ``flag`` is None if the model has no rule, else the sum of 1, if the
-    false-alarm rule flags the study, and 2, if the threshold does. ``thumbnail`` and ``heatmap`` are paths relative to
-    the folder of the page, or "".
+    ``case`` is the key or UID of the case, with its level. ``score`` is None unless the case was scored. ``flag`` is
+    None if the model has no rule, else the sum of 1, if the false-alarm rule flags the case, and 2, if the threshold
+    does. ``thumbnail`` and ``heatmap`` are paths relative to the folder of the page, or "".
     """
 
     file: str
-    study: str
+    case: str
     status: str
     reason: str = ""
     slices: int = 0
@@ -79,9 +79,9 @@ class Worst:
 class About:
     """The content of the head of the page.
 
-    ``rules`` are sentences about how studies are flagged. ``scale`` is the color scale of all maps on the page, and
+    ``rules`` are sentences about how cases are flagged. ``scale`` is the color scale of all maps on the page, and
     ``chosen`` is a sentence that says why this map is drawn. From ``alpha`` (None: no false-alarm rule), the number
-    ``normals`` of held-out studies and the threshold ``limit`` (name, value), each row says which rule flagged it.
+    ``normals`` of held-out normals and the threshold ``limit`` (name, value), each row says which rule flagged it.
     """
 
     model: str
@@ -142,7 +142,7 @@ def _text(name: str) -> str:
 def _json(item: Item) -> str:
     """Return the fields of ``item`` as a JSON list without "<", so that it cannot end the enclosing script element."""
     numbers = [_short(item.score), _short(item.p), item.flag]
-    names = [visible(item.file), item.study, item.status, visible(item.reason)]
+    names = [visible(item.file), item.case, item.status, visible(item.reason)]
     values = [*names, item.slices, *numbers, item.thumbnail, item.heatmap]
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")

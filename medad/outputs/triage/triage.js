@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const [FILE, STUDY, STATUS, REASON, SLICES, SCORE, P, FLAG, THUMB, HEAT] = Array(10).keys();
+  const [FILE, CASE, STATUS, REASON, SLICES, SCORE, P, FLAG, THUMB, HEAT] = Array(10).keys();
   const rows = JSON.parse(document.getElementById("data").textContent);
   const byId = (name) => document.getElementById(name);
   const [search, show, sort, size, list] = ["search", "show", "sort", "size", "rows"].map(byId);
@@ -90,7 +90,7 @@
       item.append(button);
     }
     const words = element("div");
-    words.append(element("p", "file", row[FILE]), element("p", "reason", row[REASON] || "study " + row[STUDY]));
+    words.append(element("p", "file", row[FILE]), element("p", "reason", row[REASON] || "case " + row[CASE]));
     const side = element("div");
     const flagged = isFlagged(row);
     if (flagged) for (const [hit, text] of reasons(row)) words.append(element("p", hit ? "why hit" : "why soft", text));
@@ -123,7 +123,7 @@
     rows.forEach((row, index) => {
       if (!fits(row)) return;
       if (wanted) {
-        texts[index] ??= (row[FILE] + "\n" + row[STUDY] + "\n" + row[REASON]).toLowerCase();
+        texts[index] ??= (row[FILE] + "\n" + row[CASE] + "\n" + row[REASON]).toLowerCase();
         if (!texts[index].includes(wanted)) return;
       }
       matching.push(index);

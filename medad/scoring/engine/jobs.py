@@ -9,11 +9,11 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from medad.scoring.index.entries import Entry
+from medad.scoring.core.entries import Entry
+from medad.scoring.core.scorer import Pixels
 from medad.scoring.index.file_info import Looked
 from medad.types import Study
 
-Pixels = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 

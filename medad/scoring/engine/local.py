@@ -12,11 +12,12 @@ import torch
 
 from medad.functional.pooling import study_score
 from medad.io.pool import AHEAD, Pool
-from medad.io.pool_jobs import Lost, Outcome
-from medad.scoring.engine.jobs import Draw, Job, Pixels, Read, Ready
-from medad.scoring.flagging import Verdicts
-from medad.scoring.index.entries import Entry
-from medad.scoring.scorer import Scorer
+from medad.io.pool_jobs import Outcome
+from medad.parallel import Lost
+from medad.scoring.core.entries import Entry
+from medad.scoring.core.flagging import Verdicts
+from medad.scoring.core.scorer import Pixels, Scorer
+from medad.scoring.engine.jobs import Draw, Job, Read, Ready
 from medad.types import Scored, Study
 
 Result = tuple[Study, Entry]

@@ -29,12 +29,12 @@ from medad.methods.base import Method
 from medad.model import Card, Model
 from medad.ray_cluster import Cluster, ClusterError
 from medad.registry import methods
+from medad.scoring.core.entries import Entry
+from medad.scoring.core.scorer import Scorer
+from medad.scoring.core.settings import ScoreSettings
 from medad.scoring.engine.jobs import Done, Draw, Job, Read, Ready
 from medad.scoring.engine.local import Drawing, Result, drawn, entry_of, outcome_of
 from medad.scoring.engine.worker import Worker
-from medad.scoring.index.entries import Entry
-from medad.scoring.scorer import Scorer
-from medad.scoring.settings import ScoreSettings
 from medad.types import MedadError, Scored, Study
 
 PAGE = 50_000  # studies in one pass through the cluster: each pass restarts the actors, and its list is in memory

@@ -19,16 +19,17 @@ from medad.data.transforms import as_slices
 from medad.io import UnreadableImage
 from medad.model import Card
 from medad.outputs.pictures import Scale
-from medad.scoring.engine.jobs import Digest, Done, Draw, Job, Look, Pixels, Read, Ready
-from medad.scoring.gate import Gate
+from medad.scoring.core.entries import Entry
+from medad.scoring.core.gate import Gate
+from medad.scoring.core.maps import preview, save_map, save_thumbnail
+from medad.scoring.core.scorer import Pixels
+from medad.scoring.core.settings import ScoreSettings
+from medad.scoring.engine.jobs import Digest, Done, Draw, Job, Look, Read, Ready
 from medad.scoring.index.bad_slices import failure
-from medad.scoring.index.entries import Entry
 from medad.scoring.index.file_info import Session, digest_of, look_into
 from medad.scoring.index.file_parts import counted
 from medad.scoring.index.schema import GATED
 from medad.scoring.index.stamps import CHANGED, unchanged
-from medad.scoring.maps import preview, save_map, save_thumbnail
-from medad.scoring.settings import ScoreSettings
 from medad.types import MedadError, Study
 
 log = logging.getLogger(__name__)

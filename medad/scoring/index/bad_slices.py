@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from medad.io import UnreadableImage
-from medad.scoring.index.entries import Entry, name_as_text
+from medad.scoring.core.entries import Entry, name_as_text
 from medad.scoring.index.file_info import explained
 from medad.types import Study
 

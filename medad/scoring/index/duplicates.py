@@ -16,10 +16,10 @@ from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.schema import DONE, HOPELESS, WAITING
 
 # The recursion does one index search for each image, not for each of its copies.
-_IMAGES = f"""WITH RECURSIVE images (one) AS (SELECT min(instance) FROM studies WHERE {WAITING} UNION ALL
-    SELECT (SELECT min(instance) FROM studies WHERE {WAITING} AND instance > one) FROM images WHERE one IS NOT NULL)"""
-_OTHER = "SELECT 1 FROM studies AS other WHERE other.instance = one.instance"
-FIRST = f"""SELECT id, files, stamp FROM studies AS one WHERE status IS NULL AND id > ?
+_IMAGES = f"""WITH RECURSIVE images (one) AS (SELECT min(instance) FROM cases WHERE {WAITING} UNION ALL
+    SELECT (SELECT min(instance) FROM cases WHERE {WAITING} AND instance > one) FROM images WHERE one IS NOT NULL)"""
+_OTHER = "SELECT 1 FROM cases AS other WHERE other.instance = one.instance"
+FIRST = f"""SELECT id, files, stamp FROM cases AS one WHERE status IS NULL AND id > ?
     AND NOT EXISTS ({_OTHER} AND other.id < one.id AND {DONE}) AND NOT EXISTS ({_OTHER} AND {HOPELESS})
     AND NOT EXISTS ({_OTHER} AND other.id < one.id AND {WAITING}) ORDER BY id LIMIT ?"""
 NOTHING = ", ".join(f"{value} = NULL" for value in ("reason", "kind", "slices", "scores", "heatmap", "facts"))
@@ -30,28 +30,28 @@ def enter_copies(ledger: Ledger) -> tuple[int, int]:
 
     Copies after a scored or skipped one are skipped. Files whose bytes equal those of a failed one fail as well.
     """
-    first = "FROM studies AS other WHERE other.instance = studies.instance AND"
+    first = "FROM cases AS other WHERE other.instance = cases.instance AND"
     minimum = f"(SELECT min(id) {first} {DONE})"
     copied = f"{NOTHING}, status = 'skipped', seconds = 0, copy_of = {minimum}"
     failed = f"""(status, seconds, reason, kind, slices) =
         (SELECT status, 0, reason, kind, slices {first} {HOPELESS} ORDER BY id LIMIT 1)"""
     with ledger.writing() as database:
         # A killed run may have drawn pictures of a study, before it wrote the row, that is a copy now.
-        drawn = f"SELECT id, 1 FROM studies WHERE {WAITING} AND id > {minimum} AND instance IN ({_images_with(DONE)})"
+        drawn = f"SELECT id, 1 FROM cases WHERE {WAITING} AND id > {minimum} AND instance IN ({_images_with(DONE)})"
         database.execute(f"INSERT OR REPLACE INTO orphans {drawn}")
         return _enter(database, copied, DONE, f"id > {minimum}"), _enter(database, failed, HOPELESS)
 
 
 def _images_with(condition: str) -> str:
     """Return the query for the waiting images of which a row fulfils ``condition``."""
-    return f"{_IMAGES} SELECT one FROM images WHERE EXISTS (SELECT 1 FROM studies WHERE instance = one AND {condition})"
+    return f"{_IMAGES} SELECT one FROM images WHERE EXISTS (SELECT 1 FROM cases WHERE instance = one AND {condition})"
 
 
 def _enter(database: Connection, values: str, condition: str, where: str = "1") -> int:
     """Set ``values`` in the waiting rows of images of which a row fulfils ``condition``; return their number."""
     images = _images_with(condition)
     return database.execute(
-        f"UPDATE studies SET {values} WHERE {WAITING} AND {where} AND instance IN ({images})"
+        f"UPDATE cases SET {values} WHERE {WAITING} AND {where} AND instance IN ({images})"
     ).rowcount
 
 
@@ -64,17 +64,17 @@ def settle(ledger: Ledger) -> None:
     with ledger.writing() as database:
         database.execute("DROP TABLE IF EXISTS temp.firsts")
         database.execute("CREATE TEMP TABLE firsts (instance TEXT PRIMARY KEY, id BLOB) WITHOUT ROWID")
-        database.execute(f"INSERT INTO firsts SELECT instance, min(id) FROM studies WHERE {DONE} GROUP BY instance")
-        first = "(SELECT id FROM temp.firsts WHERE firsts.instance = studies.instance)"
+        database.execute(f"INSERT INTO firsts SELECT instance, min(id) FROM cases WHERE {DONE} GROUP BY instance")
+        first = "(SELECT id FROM temp.firsts WHERE firsts.instance = cases.instance)"
         after = f"id > {first} AND copy_of IS NOT {first}"
-        database.execute(f"INSERT OR REPLACE INTO orphans SELECT id, 1 FROM studies WHERE {after}")
+        database.execute(f"INSERT OR REPLACE INTO orphans SELECT id, 1 FROM cases WHERE {after}")
         database.execute(
-            f"UPDATE studies SET {NOTHING}, status = 'skipped', seconds = 0, copy_of = {first} WHERE {after}"
+            f"UPDATE cases SET {NOTHING}, status = 'skipped', seconds = 0, copy_of = {first} WHERE {after}"
         )
         database.execute(
-            f"UPDATE studies SET {NOTHING}, status = NULL, seconds = NULL, copy_of = NULL "
+            f"UPDATE cases SET {NOTHING}, status = NULL, seconds = NULL, copy_of = NULL "
             "WHERE copy_of IS NOT NULL "
-            "AND NOT EXISTS (SELECT 1 FROM firsts WHERE (instance, id) = (studies.instance, studies.copy_of))"
+            "AND NOT EXISTS (SELECT 1 FROM firsts WHERE (instance, id) = (cases.instance, cases.copy_of))"
         )
         database.execute("DROP TABLE temp.firsts")
 
@@ -84,7 +84,7 @@ def next_copies(ledger: Ledger) -> Iterator[tuple[bytes, bytes, str]]:
 
     Call it after :func:`enter_copies`.
     """
-    query = f"""SELECT instance, id, files, stamp FROM studies WHERE {WAITING} AND instance > ?
+    query = f"""SELECT instance, id, files, stamp FROM cases WHERE {WAITING} AND instance > ?
         ORDER BY instance, id LIMIT 1"""
     last = ""
     while row := ledger.database.execute(query, (last,)).fetchone():
@@ -94,4 +94,4 @@ def next_copies(ledger: Ledger) -> Iterator[tuple[bytes, bytes, str]]:
 
 def waiting(ledger: Ledger) -> bool:
     """Return whether any copy is still to do."""
-    return ledger.database.execute(f"SELECT 1 FROM studies WHERE {WAITING} LIMIT 1").fetchone() is not None
+    return ledger.database.execute(f"SELECT 1 FROM cases WHERE {WAITING} LIMIT 1").fetchone() is not None

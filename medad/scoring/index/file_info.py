@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,9 @@ from medad.io.dicom.copies import content_of
 from medad.io.dicom.geometry import Plane
 from medad.io.dicom.slice import Slice
 from medad.io.discovery import Single, look
+from medad.scoring.core.identifiers import NOT_DICOM, Identifiers, Level
 from medad.scoring.index.schema import EQUAL_BYTES, TRANSIENT
 from medad.scoring.index.stamps import CHANGED, Stamp, beside, digest, is_recent, pixels_beside, stamp_of
-from medad.scoring.results import pseudonym
 from medad.types import Skipped
 
 _SHORT = 12  # hexadecimal digits: enough to distinguish the values of an element within one series
@@ -42,7 +42,8 @@ class Looked:
     """What a file is.
 
     ``look`` is "image", "slice" (of ``series``, at ``place``), "skipped" or "failed". Copies have equal ``instance``.
-    ``uid`` is the UID of the series or image, or its pseudonym; ``parts`` is the number of volumes or pages to score.
+    ``level`` says what the file, or a part of it, is in DICOM; ``identifiers`` are its UIDs or their pseudonyms;
+    ``parts`` is the number of volumes or pages to score.
     ``stamp`` was taken when the file was looked into, and ``mark`` completes it. ``again``: the next run must look into
     the file again, since the stamp alone does not show every change.
     """
@@ -53,12 +54,23 @@ class Looked:
     instance: str | None = None
     series: str | None = None
     place: str | None = None
-    uid: str = ""
+    level: Level = "file"
+    identifiers: Identifiers = NOT_DICOM
     parts: int = 1
     kind: str = ""
     stamp: Stamp | None = None
     mark: str = ""
     again: bool = False
+
+    def values(self) -> dict[str, str | int | None]:
+        """Return the values of the columns of the ledger's table ``files`` that a look enters, by their names."""
+        size, mtime, ctime = self.stamp or (None, None, None)
+        return {
+            **{"look": self.look, "reason": self.reason, "kind": self.kind, "level": self.level},
+            **{"instance": self.instance, "series": self.series, "place": self.place},
+            **{f"{name}_uid": uid for name, uid in asdict(self.identifiers).items()},
+            **{"size": size, "mtime": mtime, "ctime": ctime, "mark": self.mark, "again": self.again},
+        }
 
 
 def look_into(path: Path, uids: bool, session: Session, content: bool = False) -> Looked:
@@ -70,7 +82,7 @@ def look_into(path: Path, uids: bool, session: Session, content: bool = False) -
     try:
         stamp = stamp_of(path)
         looked = _looked(path, uids, session.secret)
-        pixels = pixels_beside(path) if looked.look == "image" and not looked.uid else None
+        pixels = pixels_beside(path) if looked.look == "image" and looked.level == "file" else None
         mark = beside(pixels) if pixels else ""
         recent = is_recent(stamp)
         if (recent or content) and looked.kind not in TRANSIENT:
@@ -92,11 +104,13 @@ def _looked(path: Path, uids: bool, secret: bytes) -> Looked:
         return Looked(path, "failed", explained(item), kind=item.kind)
     if isinstance(item, Single):
         return Looked(path, "image")
+    stated = Identifiers(item.study, item.series, item.instance)
+    identifiers = stated if uids else stated.pseudonyms()
     instance = _hash(secret, item.instance, item.patient) if item.instance else None
     if item.plane is None:
-        return Looked(path, "image", instance=instance, uid=_uid_in_table(item.instance, uids))
+        return Looked(path, "image", instance=instance, level="instance", identifiers=identifiers)
     series = _hash(secret, item.series, item.patient)
-    return Looked(path, "slice", "", instance, series, _place(item, secret), _uid_in_table(item.series, uids))
+    return Looked(path, "slice", "", instance, series, _place(item, secret), "instance", identifiers)
 
 
 def explained(error: UnreadableImage) -> str:
@@ -166,11 +180,6 @@ def _shifted(slice_: Slice, secret: bytes) -> list[float | None]:
         round(time + shift, 3) if time is not None and name in OF_A_DAY else time
         for name, time in zip(TIMES, slice_.times, strict=True)
     ]
-
-
-def _uid_in_table(uid: str, uids: bool) -> str:
-    """Return ``uid`` itself if ``uids`` is set, else its pseudonym; "" for an empty UID."""
-    return uid if uids or not uid else pseudonym(uid)
 
 
 def _hash(*parts: object) -> str:

@@ -11,21 +11,29 @@ from dataclasses import replace
 from sqlite3 import Connection
 
 from medad.io.core.errors import UnreadableImage, guarded
+from medad.io.core.formats import head_of, sniff
 from medad.io.discovery import volumes_of
 from medad.scoring.index.file_info import Looked
+from medad.scoring.index.schema import OUTCOME
 
 _TABLE = "CREATE TABLE IF NOT EXISTS parts (path BLOB PRIMARY KEY, count INTEGER) WITHOUT ROWID"
-_FURTHER = """INSERT OR IGNORE INTO found (id, stamp, files, instance, uid, status, reason, kind, note)
-    SELECT ?1, stamp, ?1, instance || ?2, uid, status, reason, kind, note FROM found WHERE id = ?3"""
+_FURTHER = f"""INSERT OR IGNORE INTO found (id, stamp, files, instance, {OUTCOME})
+    SELECT ?1, stamp, ?1, instance || ?2, {OUTCOME} FROM found WHERE id = ?3"""
 
 
 def counted(info: Looked) -> Looked:
-    """Return ``info`` with the number of parts; it stays 1 if they cannot be counted, and reading gives the reason."""
+    """Return ``info`` with the number of its parts, and what they are.
+
+    The number stays 1 if they cannot be counted: reading gives the reason.
+    """
     if info.look != "image":
         return info
     try:
         with guarded(info.path):
-            return replace(info, parts=volumes_of(info.path, pages=True))
+            parts = volumes_of(info.path, pages=True)
+            if parts == 1:
+                return info
+            return replace(info, parts=parts, level="page" if sniff(head_of(info.path)) == "raster" else "volume")
     except UnreadableImage:
         return info
 

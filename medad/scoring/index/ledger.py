@@ -1,15 +1,16 @@
 """The ledger: the state of batch scoring in a sqlite file in the output folder, written as the work proceeds.
 
 The table ``files`` is the index of the scored folder: what each file is, its size and the times of its last change.
-``studies`` has a row for each study, and for each file that is not part of one; a row without a status is still to do.
-``orphans`` lists studies whose pictures are still to be deleted. A transaction is written as a whole or not at all,
+``cases`` has a row for each case, and for each file that is not part of one; a row without a status is still to do.
+``orphans`` lists cases whose pictures are still to be deleted. A transaction is written as a whole or not at all,
 even if the process is killed.
 
 Privacy: the ledger holds the names, sizes and times of the files, the rows of the table, and for DICOM the position of
-each slice and the pseudonym of a UID as in scores.csv (with ``--uids`` the UID itself), so that a list of UIDs shows
-which of them were scored. Patient numbers, times of day and all other tags are stored only as hashes with a random key
-of one process, which is never written: nobody can find the values by trying them out, not even with the UIDs. The next
-process uses another key, so it looks again into files that may belong together with new ones.
+each slice and the pseudonyms of its UIDs of study, series and instance, as in scores.csv (with ``--uids`` the UIDs
+themselves), so that a list of UIDs shows which of them were scored. Patient numbers, times of day and all other tags
+are stored only as hashes with a random key of one process, which is never written: nobody can find the values by trying
+them out, not even with the UIDs. The next process uses another key, so it looks again into files that may belong
+together with new ones.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from pathlib import Path
 from typing import IO
 
 from medad.locks import open_locked
-from medad.scoring.index.entries import Entry, Row, name_as_text
-from medad.scoring.index.schema import FORMAT, GATED, SCHEMA
+from medad.scoring.core.entries import CaseRow, Entry, name_as_text
+from medad.scoring.core.identifiers import Identifiers
+from medad.scoring.index.schema import FORMAT, GATED, IDENTIFYING, SCHEMA
 from medad.types import MedadError
 
 
@@ -67,7 +69,11 @@ class Ledger:
             self.database.execute("INSERT INTO identity VALUES (?)", (json.dumps(identity),))
             return
         before = json.loads(row[0])
-        changed = ", ".join(key for key in identity if before.get(key) != identity[key])
+        changed = ", ".join(
+            "format (of another version of medad)" if key == "format" else key
+            for key in identity
+            if before.get(key) != identity[key]
+        )
         if changed:
             self.close()
             raise LedgerError(
@@ -106,28 +112,26 @@ class Ledger:
             ) from None
 
     def write(self, entries: Sequence[tuple[str, Entry]]) -> None:
-        """Enter the results (study ID, entry), all of them or none."""
+        """Enter the results (case ID, entry), all of them or none."""
         values = [
             (
                 *(entry.status, entry.reason, entry.kind, entry.slices, json.dumps(entry.scores), entry.heatmap),
-                *(json.dumps(entry.facts), entry.seconds, os.fsencode(study_id)),
+                *(json.dumps(entry.facts), entry.seconds, os.fsencode(case_id)),
             )
-            for study_id, entry in entries
+            for case_id, entry in entries
         ]
         with self.writing() as database:
             database.executemany(
-                "UPDATE studies SET status = ?, reason = ?, kind = ?, slices = ?, scores = ?, heatmap = ?, facts = ?, "
+                "UPDATE cases SET status = ?, reason = ?, kind = ?, slices = ?, scores = ?, heatmap = ?, facts = ?, "
                 "seconds = ? WHERE id = ?",
                 values,
             )
 
-    def rows(self, status: str | None = None) -> Iterator[Row]:
+    def rows(self, status: str | None = None) -> Iterator[CaseRow]:
         """Yield all rows with any status, or with ``status``, in the order of the bytes of their IDs."""
-        for study_id, files, uid, *values in self.database.execute(
-            "SELECT id, files, uid, status, reason, slices, scores, heatmap, facts, seconds, kind, copy_of, note "
-            "FROM studies WHERE status = coalesce(?, status) ORDER BY id",
-            (status,),
-        ):
+        columns = "status, reason, slices, scores, heatmap, facts, seconds, kind, copy_of, note"
+        query = f"SELECT id, files, {IDENTIFYING}, {columns} FROM cases WHERE status = coalesce(?, status) ORDER BY id"
+        for case_id, files, level, study, series, instance, *values in self.database.execute(query, (status,)):
             status, reason, slices, scores, heatmap, facts, seconds, kind, copy_of, note = values
             if copy_of is not None:
                 reason = f"it holds the same image as {name_as_text(copy_of)}"
@@ -141,16 +145,17 @@ class Ledger:
                 seconds or 0.0,
                 kind or "",
             )
-            yield Row(os.fsdecode(study_id), 1 + files.count(b"\0"), uid or "", entry)
+            identifiers = Identifiers(study or "", series or "", instance or "")
+            yield CaseRow(os.fsdecode(case_id), 1 + files.count(b"\0"), entry, level or "file", identifiers)
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows by status; rows without one are counted as "to do"."""
-        query = "SELECT coalesce(status, 'to do'), count(*) FROM studies GROUP BY status"
+        query = "SELECT coalesce(status, 'to do'), count(*) FROM cases GROUP BY status"
         return dict(self.database.execute(query))
 
     def judged(self) -> dict[str, int]:
         """Return the number of images by status; copies and files that are no images are not counted."""
-        query = f"""SELECT coalesce(status, 'to do'), count(*) FROM studies
+        query = f"""SELECT coalesce(status, 'to do'), count(*) FROM cases
             WHERE status IS NOT 'skipped' OR kind = '{GATED}' GROUP BY status"""
         return dict(self.database.execute(query))
 

@@ -15,10 +15,10 @@ from typing import TypeVar
 from medad.io.core.errors import UnreadableImage
 from medad.io.core.folder import below, relative
 from medad.progress import progress
+from medad.scoring.core.settings import FolderAway
 from medad.scoring.index.file_info import explained
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.stamps import stamp_of
-from medad.scoring.settings import FolderAway
 from medad.types import Skipped
 
 PAGE = 512
@@ -30,8 +30,8 @@ _NEW_FILE = """INSERT INTO files (path, size, mtime, ctime, run, since, look, re
 _CHANGED = "DELETE FROM files WHERE path = ? AND (size, mtime, ctime) != (?, ?, ?)"
 # Clears what a look into a file has entered. ``mark`` and ``content`` stay: the next look compares ``mark``, and
 # ``content`` remains valid if that is equal.
-UNLOOKED = """look = NULL, reason = NULL, kind = NULL, instance = NULL, series = NULL, place = NULL, uid = NULL,
-    session = NULL, again = NULL"""
+UNLOOKED = """look = NULL, reason = NULL, kind = NULL, instance = NULL, series = NULL, place = NULL, level = NULL,
+    study_uid = NULL, series_uid = NULL, instance_uid = NULL, session = NULL, again = NULL"""
 # Files that were never looked into have no row in the table; they are found again when their folder can be read.
 _BELOW = "UPDATE files SET run = ? WHERE path > ? AND path < ? AND look IS NOT NULL"
 

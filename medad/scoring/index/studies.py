@@ -15,17 +15,19 @@ from medad.scoring.index.file_info import Looked, Session
 from medad.scoring.index.file_parts import add_further_parts, enter_counts
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.scan_folder import OF_A_FILE, PAGE, UNLOOKED, name_of, walk
-from medad.scoring.index.schema import DONE, TRANSIENT
-from medad.scoring.index.series import STAMP, rows_in_ledger
+from medad.scoring.index.schema import DONE, IDENTIFYING, OUTCOME, TRANSIENT
+from medad.scoring.index.series import MARKS, STAMP, rows_in_ledger
 from medad.scoring.index.stamps import IndexedStudy
 
-_COLUMNS = "id, stamp, files, instance, uid, status, reason, kind, note"
-_FOUND = """CREATE TEMP TABLE found (id BLOB PRIMARY KEY, stamp TEXT, files BLOB, instance TEXT, uid TEXT, status TEXT,
-    reason TEXT, kind TEXT, note TEXT) WITHOUT ROWID"""
-_LOOKED = """UPDATE files SET look = ?1, reason = ?2, kind = ?3, instance = ?4, series = ?5, place = ?6, uid = ?7,
-    session = ?8, size = coalesce(?9, size), mtime = coalesce(?10, mtime), ctime = coalesce(?11, ctime), mark = ?12,
-    content = CASE WHEN (size, mtime, ctime, mark) IS (?9, ?10, ?11, ?12) THEN content END, again = ?14
-    WHERE path = ?13"""
+_COLUMNS = f"id, stamp, files, instance, {OUTCOME}"
+_FOUND = f"CREATE TEMP TABLE found ({_COLUMNS}, PRIMARY KEY (id)) WITHOUT ROWID"
+_LOOKED = """UPDATE files SET look = :look, reason = :reason, kind = :kind, instance = :instance, series = :series,
+    place = :place, level = :level, study_uid = :study_uid, series_uid = :series_uid, instance_uid = :instance_uid,
+    session = :session, size = coalesce(:size, size), mtime = coalesce(:mtime, mtime), ctime = coalesce(:ctime, ctime),
+    mark = :mark, content = CASE WHEN (size, mtime, ctime, mark) IS (:size, :mtime, :ctime, :mark) THEN content END,
+    again = :again WHERE path = :path"""
+_STATED_ANEW = ("instance", "note", *IDENTIFYING.split(", "))  # may change though no file of the case has
+
 # Hashes of two sessions cannot be compared, so files that share a UID with a new file are looked into again.
 _APART = """SELECT uid FROM files WHERE uid != '' GROUP BY uid HAVING count(DISTINCT session) > 1"""
 
@@ -55,8 +57,7 @@ class Index:
         walk(self.ledger, self.root, self.base, self.run, leave_out, self.follow)
         with self.ledger.writing() as database:
             database.execute(
-                f"UPDATE studies SET {duplicates.NOTHING}, status = NULL "
-                f"WHERE status = 'failed' AND kind IN {TRANSIENT}"
+                f"UPDATE cases SET {duplicates.NOTHING}, status = NULL WHERE status = 'failed' AND kind IN {TRANSIENT}"
             )
 
     def unlooked(self) -> int:
@@ -69,8 +70,8 @@ class Index:
         with self.ledger.writing() as database:
             database.execute(f"UPDATE files SET {UNLOOKED} WHERE look = 'failed' AND {OF_A_FILE}")
             database.execute("UPDATE files SET content = NULL WHERE content GLOB 'broken *' OR content GLOB 'lost *'")
-            database.execute("INSERT OR REPLACE INTO orphans SELECT id, 1 FROM studies WHERE status = 'failed'")
-            database.execute("DELETE FROM studies WHERE status = 'failed'")
+            database.execute("INSERT OR REPLACE INTO orphans SELECT id, 1 FROM cases WHERE status = 'failed'")
+            database.execute("DELETE FROM cases WHERE status = 'failed'")
 
     def _name(self, path: Path) -> bytes:
         return name_of(path, self.base)
@@ -99,13 +100,7 @@ class Index:
     def looked(self, infos: Iterable[Looked]) -> None:
         """Enter what files are."""
         infos = list(infos)
-        values = [
-            (
-                *(info.look, info.reason, info.kind, info.instance, info.series, info.place, info.uid),
-                *(self.session.name, *(info.stamp or (None, None, None)), info.mark, self._name(info.path), info.again),
-            )
-            for info in infos
-        ]
+        values = [info.values() | {"path": self._name(info.path), "session": self.session.name} for info in infos]
         counts = [(self._name(info.path), info.parts) for info in infos]
         with self.ledger.writing() as database:
             database.executemany(_LOOKED, values)
@@ -141,43 +136,41 @@ class Index:
             )
 
     def group(self) -> int:
-        """Group files into studies, and return the number of rows that stay because their study is unchanged.
+        """Group files into cases, and return the number of rows that stay because their case is unchanged.
 
-        New and changed studies are to do; the rows of studies that no longer exist are deleted. Delete the orphaned
-        pictures before anything is drawn: a changed study has the ID, and so the picture names, of the old one.
+        New and changed cases are to do; the rows of cases that no longer exist are deleted. Delete the orphaned
+        pictures before anything is drawn: a changed case has the ID, and so the picture names, of the old one.
         """
         with self.ledger.writing() as database:
             database.execute("DROP TABLE IF EXISTS temp.found")
             database.execute(_FOUND)
             database.execute(
-                f"INSERT INTO found SELECT path, {STAMP}, path, instance || coalesce(' ' || content, ''), uid, "
-                "nullif(look, 'image'), reason, kind, '' FROM files WHERE look IN ('image', 'skipped', 'failed')"
+                f"INSERT INTO found SELECT path, {STAMP}, path, instance || coalesce(' ' || content, ''), "
+                f"{IDENTIFYING}, nullif(look, 'image'), reason, kind, '' FROM files "
+                "WHERE look IN ('image', 'skipped', 'failed')"
             )
             add_further_parts(database)
             unsettled = self.run - 1 if self.settling else None
             for (series,) in database.execute("SELECT DISTINCT series FROM files WHERE series IS NOT NULL").fetchall():
                 database.executemany(
-                    "INSERT OR IGNORE INTO found VALUES (?, ?, ?, NULL, ?, ?, ?, ?, ?)",
+                    f"INSERT OR IGNORE INTO found (id, stamp, files, {OUTCOME}) VALUES ({MARKS})",
                     rows_in_ledger(database, series, self.base, unsettled),
                 )
-            outdated = (
-                "FROM studies WHERE NOT EXISTS (SELECT 1 FROM found WHERE (id, stamp) = (studies.id, studies.stamp))"
-            )
+            outdated = "FROM cases WHERE NOT EXISTS (SELECT 1 FROM found WHERE (id, stamp) = (cases.id, cases.stamp))"
             # A study that was to do may have pictures: a run may have been killed before it wrote the row.
             database.execute(f"INSERT OR REPLACE INTO orphans SELECT id, 1 {outdated} AND status IS NOT 'skipped'")
             database.execute(f"DELETE {outdated}")
-            # A file that had no copy in the last run may have one now.
+            # A file that had no copy in the last run may have one now, and a series may have got a second stack.
+            old, new = (", ".join(f"{table}.{name}" for name in _STATED_ANEW) for table in ("cases", "found"))
             database.execute(
-                "UPDATE studies SET instance = found.instance, note = found.note FROM found "
-                "WHERE found.id = studies.id AND (found.instance, found.note) IS NOT (studies.instance, studies.note)"
+                f"UPDATE cases SET {', '.join(f'{name} = found.{name}' for name in _STATED_ANEW)} FROM found "
+                f"WHERE found.id = cases.id AND ({new}) IS NOT ({old})"
             )
-            first = (
-                f"SELECT 1 FROM studies AS other WHERE (id, instance) = (studies.copy_of, studies.instance) AND {DONE}"
-            )
+            first = f"SELECT 1 FROM cases AS other WHERE (id, instance) = (cases.copy_of, cases.instance) AND {DONE}"
             unchanged = database.execute(
-                f"SELECT count(*) FROM studies WHERE status IS NOT NULL AND (copy_of IS NULL OR EXISTS ({first}))"
+                f"SELECT count(*) FROM cases WHERE status IS NOT NULL AND (copy_of IS NULL OR EXISTS ({first}))"
             ).fetchone()[0]
-            database.execute(f"INSERT OR IGNORE INTO studies ({_COLUMNS}) SELECT {_COLUMNS} FROM found")
+            database.execute(f"INSERT OR IGNORE INTO cases ({_COLUMNS}) SELECT {_COLUMNS} FROM found")
             database.execute("DROP TABLE temp.found")
         duplicates.settle(self.ledger)
         return int(unchanged)

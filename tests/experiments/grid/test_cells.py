@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 import medad.experiments.grid.cells
-from medad.experiments.grid.cells import Cell, Loaders, run_cell
+from medad.experiments.grid.cells import GridCell, Loaders, run_cell
 from medad.experiments.plan import Experiment
 from medad.methods.pca import PCASettings
 from medad.splits import Pools
@@ -25,7 +25,7 @@ def test_too_little_memory_is_no_internal_error(
         raise error
 
     monkeypatch.setattr(medad.experiments.grid.cells, "run_experiment", fail)
-    cell = Cell(Experiment("demo", "pca", PCASettings(), 0), cast(Pools, None), tmp_path / "cell")
+    cell = GridCell(Experiment("demo", "pca", PCASettings(), 0), cast(Pools, None), tmp_path / "cell")
     trouble = run_cell(cell, Loaders("cpu"), Tracker(), tmp_path / "bench.jsonl")
     assert trouble is not None
     assert trouble.startswith("there is not enough memory for this")

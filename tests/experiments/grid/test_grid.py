@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from medad.cli import app
 from medad.experiments.grid.grid import BenchError, alone
+from medad.results.row import ResultRow
 from medad.tracking.journal import read
 
 QUICK = ("--methods", "max_intensity", "--set", "size=32", "--set", "resamples=100", "--no-tracking")
@@ -66,6 +69,15 @@ def test_table_report_and_run_are_of_the_benchs_own_cells(place: Path) -> None:
     assert "0 experiments run, 1 kept from before" in again.output
     assert list(pd.read_csv(place / "out" / "results.csv")["dataset"]) == ["braintumor"]
     assert "braintumor" in (place / "out" / "report.html").read_text()
+
+
+def test_every_column_of_the_table_is_defined_with_its_type(place: Path) -> None:
+    """Operating points add columns of their own names; all others are those of ResultRow, which reads them back."""
+    (table,) = (place / "out" / "cells").glob("braintumor*/results.csv")
+    columns = set(pd.read_csv(table).columns)
+    point = re.compile(r".+_(threshold|sensitivity|specificity|ppv|npv)(_low|_high)?")
+    assert {name for name in columns - set(get_type_hints(ResultRow)) if not point.fullmatch(name)} == set()
+    assert {"auc", "f1_max_low", "clusters", "split", "n_unlabeled", "findings", "seconds"} <= columns
 
 
 def test_a_run_is_told_only_the_figures_that_people_chart(place: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from helpers.making import FAST, write_med_ad
 from mlflow import MlflowClient
 
-from medad.experiments.grid.cells import Cell
+from medad.experiments.grid.cells import GridCell
 from medad.experiments.grid.on_ray import OnRay
 from medad.ray_cluster import Cluster, ClusterError, Machine
 from medad.tracking import Tracker, TrackingError
@@ -41,7 +41,7 @@ class FakeRay:
 
     exceptions = SimpleNamespace(RayError=Gone, RayTaskError=Raised)
 
-    def __init__(self, outcome: Callable[[Cell], str | None]) -> None:
+    def __init__(self, outcome: Callable[[GridCell], str | None]) -> None:
         self.outcome = outcome
         self.asked: dict[str, Any] = {}
         self.calls: list[tuple[Any, ...]] = []
@@ -73,8 +73,8 @@ def cluster(ray: FakeRay, *machines: Machine) -> Any:
     )
 
 
-def cells(folder: Path, count: int) -> list[Cell]:
-    return [Cell(None, None, folder / f"cell{index}") for index in range(count)]  # type: ignore[arg-type]
+def cells(folder: Path, count: int) -> list[GridCell]:
+    return [GridCell(None, None, folder / f"cell{index}") for index in range(count)]  # type: ignore[arg-type]
 
 
 def run(ray: FakeRay, folder: Path, count: int, *machines: Machine) -> list[tuple[str, str | None]]:
@@ -93,7 +93,7 @@ def test_each_cell_ends_once(tmp_path: Path) -> None:
 def test_a_cell_whose_process_is_lost_is_tried_once_more(tmp_path: Path) -> None:
     tried: Counter[str] = Counter()
 
-    def outcome(cell: Cell) -> str | None:
+    def outcome(cell: GridCell) -> str | None:
         tried[cell.folder.name] += 1
         if cell.folder.name == "cell0" or (cell.folder.name == "cell1" and tried["cell1"] == 1):
             raise Gone("no memory left\nand much more")
@@ -115,7 +115,7 @@ def test_a_cell_whose_process_is_lost_is_tried_once_more(tmp_path: Path) -> None
 def test_what_ends_a_bench_is_said_and_nothing_goes_on(
     cause: Exception, kind: type[Exception], said: str, tmp_path: Path
 ) -> None:
-    def outcome(cell: Cell) -> str | None:
+    def outcome(cell: GridCell) -> str | None:
         raise Raised(cause)
 
     ray = FakeRay(outcome)

@@ -23,11 +23,11 @@ from medad.io import UnreadableImage
 from medad.methods.ddad import DDAD
 from medad.model import load
 from medad.scoring import ScoreSettings, ScoringError, score_folder
+from medad.scoring.core.scorer import BLOCK, Scorer
 from medad.scoring.engine.local import entry_of
 from medad.scoring.index.file_info import Session, _hash, look_into
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.studies import Index
-from medad.scoring.scorer import BLOCK, Scorer
 from medad.types import Scored, Study
 
 RNG = np.random.default_rng(5)
@@ -116,8 +116,8 @@ def test_no_patient_and_no_uid_is_in_what_is_written(scored: Path, model: Path, 
         for word in (b"SECRET-4711", b"Secret^Person", uid.encode(), b"1.2.3.4"):
             assert word not in content, path
     asked = rows(score(model, box, tmp_path / "out", uids=True))
-    assert asked.loc["day0/IM0000", "study"] == uid
-    assert asked.loc["half0/s0", "study"] == "1.2.3.4"
+    assert asked.loc["day0/IM0000", "SOPInstanceUID"] == uid
+    assert asked.loc["half0/s0", "SeriesInstanceUID"] == "1.2.3.4"
 
 
 def test_the_output_folder_inside_the_scored_one_is_left_alone(model: Path, box: Path, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_series_that_is_arriving_is_scored_once_it_is_whole(tmp_path: Path) ->
         assert index_of(box, ledger) == []
     assert index_of(box, ledger) == []
     assert index_of(box, ledger) == ["0"]
-    ((files,),) = sqlite3.connect(tmp_path / "out" / "ledger.sqlite").execute("SELECT files FROM studies")
+    ((files,),) = sqlite3.connect(tmp_path / "out" / "ledger.sqlite").execute("SELECT files FROM cases")
     assert files == b"0\x001\x002\x003"
     ledger.close()
 

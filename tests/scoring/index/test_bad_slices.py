@@ -48,7 +48,7 @@ def test_the_series_is_scored_with_the_copy_of_a_bad_slice(
     table = rows(score(model, box, tmp_path / "out"))
     series = table.loc["copies/0" if "0" in bad else "0"]
     assert (series["status"], series["files"], series["slices"]) == ("scored", 4, 4)
-    assert (series["rec"], series["study"]) == (whole["rec"], whole["study"])
+    assert (series["rec"], series["case"]) == (whole["rec"], whole["case"])
     broken = table.loc[[name for name in bad if "/" not in name]]
     assert set(broken["status"]) == {"failed"}
     assert broken["reason"].str.contains("of pixels it claims (truncated)", regex=False).all()

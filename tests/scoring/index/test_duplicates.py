@@ -15,8 +15,8 @@ from PIL import Image
 
 import medad.progress
 from medad.scoring import ScoringError
+from medad.scoring.core.entries import Entry
 from medad.scoring.index.duplicates import enter_copies
-from medad.scoring.index.entries import Entry
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.studies import Index
 from medad.scoring.run import TRIED
@@ -127,7 +127,7 @@ def steps(folder: Path, count: int, instance: str) -> tuple[int, int]:
     ledger = Ledger(folder / f"{count}" / "ledger.sqlite", {})
     with ledger.writing() as database:
         database.executemany(
-            "INSERT INTO studies (id, stamp, files, instance, uid) VALUES (?1, '1', ?1, ?2, '')",
+            "INSERT INTO cases (id, stamp, files, instance) VALUES (?1, '1', ?1, ?2)",
             [(b"%06d" % index, instance) for index in range(count)],
         )
     taken, index = 0, Index(ledger, folder)

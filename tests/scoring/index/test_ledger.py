@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from medad.scoring.index.entries import Entry, name_as_text
+from medad.scoring.core.entries import Entry, name_as_text
 from medad.scoring.index.ledger import Ledger, LedgerError
 
 IDENTITY = {"model": "m", "folder": "/in"}
-ADD = "INSERT INTO studies (id, stamp, files, uid, status) VALUES (?, '1', ?, '', NULL)"
+ADD = "INSERT INTO cases (id, stamp, files, status) VALUES (?, '1', ?, NULL)"
 
 
 @pytest.fixture
@@ -65,13 +65,19 @@ def test_what_is_no_ledger_is_refused(path: Path) -> None:
         Ledger(path, IDENTITY)
 
 
-def test_a_ledger_of_an_older_medad_is_refused(path: Path) -> None:
+@pytest.mark.parametrize("form", ["", ', "format": "4"'])
+def test_a_ledger_of_an_older_medad_is_refused_unless_it_restarts(path: Path, form: str) -> None:
     path.parent.mkdir()
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE identity (text TEXT)")
-        database.execute("""INSERT INTO identity VALUES ('{"model": "m", "folder": "/in"}')""")
-    with pytest.raises(LedgerError, match="another format"):
+        database.execute("CREATE TABLE studies (id BLOB PRIMARY KEY, uid TEXT)")
+        database.execute("INSERT INTO identity VALUES (?)", (f'{{"model": "m", "folder": "/in"{form}}}',))
+    database.close()
+    with pytest.raises(LedgerError, match=r"another format \(of another version of medad\): .*--restart"):
         Ledger(path, IDENTITY)
+    ledger = Ledger(path, IDENTITY, restart=True)
+    assert ledger.counts() == {}
+    ledger.close()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

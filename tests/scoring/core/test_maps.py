@@ -16,7 +16,7 @@ from medad.config import Settings
 from medad.data.study_reading import Prepare
 from medad.data.transforms import as_slices, to_network
 from medad.outputs.pictures import LEAST_BAR, Scale
-from medad.scoring.maps import preview, save_map, save_thumbnail
+from medad.scoring.core.maps import preview, save_map, save_thumbnail
 from medad.types import Study
 
 PREPARE = Prepare(Settings(size=16))

@@ -1,4 +1,4 @@
-"""Compare scores with those of normal studies that were held out of training: percentile, conformal p-value, flags."""
+"""Compare scores with those of normal cases that were held out of training: percentile, conformal p-value, flags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medad.functional.conformal import least_normals, p_values
 from medad.model import Card
-from medad.scoring.settings import ScoringError
+from medad.scoring.core.settings import ScoringError
 
 Values = dict[str, NDArray[Any]]
 FLAGS = ("flag_alpha", "flag_threshold")
@@ -20,16 +20,16 @@ FLAGGED_BY = "flagged_by"
 
 @dataclass(frozen=True)
 class Verdicts:
-    """The rules that flag a study.
+    """The rules that flag a case.
 
-    ``scores`` are the names of the model's scores, ``score`` is the one that ranks and flags studies, and ``map`` is
+    ``scores`` are the names of the model's scores, ``score`` is the one that ranks and flags cases, and ``map`` is
     the one whose anomaly map is drawn ("": the map that the card names).
 
     ``flag_alpha`` is set where the p-value of ``score`` is at most ``alpha``, if the model has calibration scores.
     ``flag_threshold`` is set where ``score`` is above ``threshold``, else above the card's operating point ``point``,
     else above the card's first operating point.
-    Percentiles and p-values compare a study with the normals that were held out of training. A model without held-out
-    normals gives neither: compared with the studies that it was trained on, every new study looks abnormal.
+    Percentiles and p-values compare a case with the normals that were held out of training. A model without held-out
+    normals gives neither: compared with the cases that it was trained on, every new case looks abnormal.
 
     Raises:
         ScoringError: the model has no such score, map or operating point; ``alpha`` is not between 0 and 1; or both
@@ -96,24 +96,24 @@ class Verdicts:
         if self.normals:
             sentences.append(
                 f"False-alarm rule: flagged where p is at most alpha = {self.alpha:g}; p and percentile are among the "
-                f"{self.normals} normal studies that were held out of training, so that no p is below "
+                f"{self.normals} normal cases that were held out of training, so that no p is below "
                 f"{self.least_alpha:.2g} and no percentile above {100 - 100 * self.least_alpha:.4g}."
             )
         else:
             sentences.append(
-                "No p-value and no percentile: the model has no held-out normals, and among the studies that it "
+                "No p-value and no percentile: the model has no held-out normals, and among the cases that it "
                 "learned from, every new one would look abnormal. Train with a share of calibration (such as 0.2)."
             )
         if self.limit is not None:
             name, value = self.limit
             sentences.append(f"Threshold {name!r}: flagged where {self.score} is above {value:.6g}.")
         if (why := self.cannot_flag) and self.normals:
-            sentences.append(f"No study can be flagged: {why}.")
+            sentences.append(f"No case can be flagged: {why}.")
         return sentences
 
     @property
     def cannot_flag(self) -> str:
-        """Why no study can be flagged, and the remedy; "" if studies can be flagged."""
+        """Why no case can be flagged, and the remedy; "" if cases can be flagged."""
         if self.limit is not None or (self.normals and self.least_alpha <= self.alpha):
             return ""
         if self.normals:
@@ -138,23 +138,23 @@ class Verdicts:
         other_maps = ", ".join(f"{name} {value:.2f}" for name, value in marks.items() if name != self.map)
         least = "" if marks[self.map] >= 0.6 else " That is hardly better than chance (0.5): do not trust it."
         return (
-            f"No test label chose it: on synthetic lesions in normal studies its pixel AUROC is {marks[self.map]:.2f}"
+            f"No test label chose it: on synthetic lesions in normal cases its pixel AUROC is {marks[self.map]:.2f}"
             f"{f' ({other_maps})' if other_maps else ''}.{least}"
         )
 
     def flagged(self, rows: Sequence[Mapping[str, float]]) -> NDArray[np.bool_]:
-        """Return for each of N studies whether any rule flags it, bool (N,); all False without a rule."""
+        """Return for each of N cases whether any rule flags it, bool (N,); all False without a rule."""
         columns = self.of(rows)
         flags = [columns[name] for name in FLAGS if name in columns]
         flagged: NDArray[np.bool_] = np.any([np.zeros(len(rows), bool), *flags], axis=0)
         return flagged
 
     def of(self, rows: Sequence[Mapping[str, float]]) -> Values:
-        """Return columns (N,) of percentiles, p-values and flags of N scored studies.
+        """Return columns (N,) of percentiles, p-values and flags of N scored cases.
 
         A column whose rule or calibration scores the model lacks is left out. ``NAME_p`` is the conformal p-value, and
         ``NAME_percentile`` is 100 (1 - p): the share of held-out normals that score lower, of n + 1, in steps of
-        100 / (n + 1) and always below 100. ``flagged_by`` names the rules that flag a study, separated by ";":
+        100 / (n + 1) and always below 100. ``flagged_by`` names the rules that flag a case, separated by ";":
         "alpha", "threshold:POINT" ("threshold:given" for a threshold set by the user), or "".
         """
         columns: Values = {}

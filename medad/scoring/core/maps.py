@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from medad.data.transforms import DisplayAxes, as_slices, restore
 from medad.files import writing
 from medad.outputs.pictures import LEAST_BAR, Scale, overlay, save_heatmap, save_pair, to_gray
-from medad.scoring.settings import HEATMAPS
+from medad.scoring.core.settings import HEATMAPS
 
 THUMBNAILS = "thumbnails"
 THUMBNAIL = 192  # pixels of the longer side

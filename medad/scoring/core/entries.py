@@ -1,14 +1,16 @@
-"""The result of a study, and the row of the results that it becomes."""
+"""The result of a case, and the row of the results that it becomes."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
 
+from medad.scoring.core.identifiers import NOT_DICOM, Identifiers, Level
+
 
 @dataclass(frozen=True)
 class Entry:
-    """The result of a study.
+    """The result of a case.
 
     ``status`` is "scored", "skipped" or "failed"; ``scores`` has a value for each name; ``heatmap`` is a path relative
     to the output folder; ``facts`` holds further values as plain JSON; ``seconds`` is the duration of the work, the
@@ -26,17 +28,18 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row of the results: a study, or a file that is not part of one.
+class CaseRow:
+    """One row of the results: a case, or a file that is none.
 
-    ``id`` is the path of its first file relative to the scored folder; ``count`` is the number of its files; ``uid`` is
-    its UID or the pseudonym of it, "" for a file without a UID.
+    ``id`` is the path of its first file relative to the scored folder; ``count`` is the number of its files;
+    ``identifiers`` are UIDs if the user asked for them, else pseudonyms.
     """
 
     id: str
     count: int
-    uid: str
     entry: Entry
+    level: Level = "file"
+    identifiers: Identifiers = NOT_DICOM
 
     @property
     def file(self) -> str:

@@ -18,7 +18,7 @@ from medad.data.facts import facts_of
 from medad.data.loading import Loader
 from medad.data.profile import ProfileError, profile_of
 from medad.data.study_reading import Prepare
-from medad.scoring.gate import Gate
+from medad.scoring.core.gate import Gate
 from medad.types import Study
 
 CHEST = {"Modality": "CR", "BodyPartExamined": "CHEST", "ViewPosition": "PA", "ImagePositionPatient": None}

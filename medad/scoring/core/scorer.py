@@ -13,14 +13,15 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from medad.methods.base import Method
 from medad.methods.batching import joined_scores
-from medad.scoring.engine.jobs import Pixels
-from medad.scoring.settings import ScoringError
+from medad.scoring.core.settings import ScoringError
 from medad.types import Scored
 
+Pixels = NDArray[np.float32]
 BLOCK = 16  # images in a batch on a CPU: smaller ones fetch the weights of large linear layers too often
 BLOCK_GPU = 64
 

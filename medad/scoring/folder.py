@@ -1,0 +1,111 @@
+"""Score a folder: check the model and the settings, open the ledger, run, and write the tables."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from medad.model import Model
+from medad.scoring.columns import Columns, Digests
+from medad.scoring.core.flagging import Verdicts
+from medad.scoring.core.gate import Gate
+from medad.scoring.core.settings import LEDGER, ScoreSettings, ScoringError
+from medad.scoring.index.ledger import Ledger
+from medad.scoring.results import settings_digest, write_results
+from medad.scoring.run import ScoringRun
+from medad.types import MedadError
+
+REASONS = 100
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The result of one call: ``counts`` of rows by status, the number of rows ``kept`` from earlier calls, and the
+    ``reasons`` of at most 100 failures, each with its file."""
+
+    counts: Counter[str]
+    kept: int
+    reasons: list[str]
+
+
+def score_folder(
+    model: Model, folder: Path, out: Path, settings: ScoreSettings | None = None, *, restart: bool = False
+) -> Summary:
+    """Score all images below ``folder``, and write the tables and the pictures to ``out``.
+
+    Each row is written to ``out``/ledger.sqlite as soon as it is complete. After an interruption the same call
+    continues: it scores only files that are new or changed, and deletes the rows and pictures of deleted files.
+    ``restart`` discards all earlier results in ``out``.
+
+    Raises:
+        ScoringError: ``folder`` does not exist, the model has no such score, or too many images fail.
+        LedgerError: ``out`` holds the results of another model or folder, is in use, or cannot be written.
+    """
+    settings = settings or ScoreSettings()
+    score = settings.score or model.card.ranking_score(model.method.primary)
+    settings = settings.model_copy(update={"score": score, "map": settings.map or model.card.drawn_map(score)})
+    verdicts = _verdicts(model, settings)
+    if not settings.force:
+        Gate(model.card.profile)  # reports a damaged profile here, before any worker starts
+    log.info("cases are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
+    if why := verdicts.cannot_flag:
+        undrawn = ", and no heatmap drawn" if settings.heatmaps == "flagged" else ""
+        log.warning("no case will be flagged%s: %s", undrawn, why)
+    if not folder.exists():
+        raise ScoringError(f"{folder}: there is no such file or folder")
+    ledger = Ledger(out / LEDGER, _identity(model, folder, settings), restart)
+    digests = Digests(model.digest, settings_digest(verdicts, force=settings.force))
+    columns = Columns(verdicts, digests, settings.uids)
+
+    def tables() -> None:
+        try:
+            write_results(ledger.rows(), out, columns, f"Scores of {folder.name}")
+        except OSError as error:
+            raise ScoringError(f"{out}: the tables cannot be written: {error}. The ledger holds every row") from None
+
+    with closing(ledger):
+        try:
+            rows_before = ScoringRun(model, folder, out, settings, verdicts, ledger, tables).all()
+        except BaseException:
+            with suppress(MedadError):  # the same cause may stop the tables; the first error is the one to report
+                tables()
+            raise
+        tables()
+        return Summary(Counter(ledger.counts()), rows_before, _reasons(ledger))
+
+
+def _verdicts(model: Model, settings: ScoreSettings) -> Verdicts:
+    """Return the rules that flag a case."""
+    return Verdicts(
+        model.card,
+        tuple(model.method.scores),
+        settings.score,
+        alpha=settings.alpha,
+        threshold=settings.threshold,
+        point=settings.point,
+        map=settings.map,
+    )
+
+
+def _identity(model: Model, folder: Path, settings: ScoreSettings) -> dict[str, str]:
+    """Return the values that must be equal in all calls on one output folder."""
+    return {
+        "model": model.digest,
+        "folder": str(folder.resolve()),
+        "score": settings.score,
+        "map": settings.map,
+        "heatmaps": settings.heatmaps,
+        "force": str(settings.force),
+        "uids": str(settings.uids),
+        "split": str(settings.split),
+    }
+
+
+def _reasons(ledger: Ledger) -> list[str]:
+    """Return file and reason of the first ``REASONS`` failed rows."""
+    return [f"{row.file}: {row.entry.reason}" for row in islice(ledger.rows("failed"), REASONS)]
