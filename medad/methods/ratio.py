@@ -25,15 +25,17 @@ from medad.functional.density_ratio import (
     Floats,
     Ints,
     bootstrap_groups,
+    cross_fitted_scores,
     cross_validated_auc,
     fit_ratio,
     whitening,
 )
 from medad.functional.imagenet import normalize_for_imagenet
 from medad.functional.pooled_features import SCALES, pool_features, spread_over_positions
+from medad.functional.pooling import highest_by_item
 from medad.functional.smoothing import gaussian
 from medad.methods._ratio_settings import RatioSettings
-from medad.methods.base import Load, Method
+from medad.methods.base import CrossFitted, Load, Method
 from medad.methods.batching import score_in_shares
 from medad.progress import progress
 from medad.registry import backbones, methods
@@ -53,11 +55,13 @@ TITLES = {
 class _Features:
     """The features (N, D) of N images after one pass through the backbone, and the patient of each (``groups``).
 
-    ``moments`` are for each scale the means (C, h, w) of the maps and of their squares, over the images.
+    ``studies`` are the study of each image. ``moments`` are for each scale the means (C, h, w) of the maps and of their
+    squares, over the images.
     """
 
     features: Floats
     groups: list[str]
+    studies: list[Study]
     moments: list[tuple[Tensor, Tensor]]
 
 
@@ -148,10 +152,46 @@ class Ratio(Method):
             self._fill(**{f"position_mean_{place}": first, f"position_scale_{place}": spread.clamp_min(least)})
         self.eval()
 
+    @property
+    def learned_archive(self) -> bool:
+        """Whether the classifiers exist that learn from unlabeled studies."""
+        return self.settings.use_archive
+
+    def cross_fit(self, data: TrainingSet, load: Load, *, rng: Generator) -> CrossFitted:
+        """Score each study by a classifier that learned from other patients (:func:`cross_fitted_scores`).
+
+        The regularization is one value for all classifiers, chosen as in :meth:`fit`. A volume has the score of its
+        highest slice.
+
+        Raises:
+            UndefinedMetric: normals or archive have fewer than 2 patients.
+        """
+        normal = self._read(data.normal, load, "extract features of normals")
+        archive = self._read(data.unlabeled, load, "extract features of the archive")
+        features = np.concatenate([normal.features, archive.features])
+        labels = np.repeat([0, 1], [len(normal.features), len(archive.features)])
+        groups = np.unique([*normal.groups, *archive.groups], return_inverse=True)[1]
+        folds, seed = self.settings.folds, rng.initial_seed() % 2**32
+        scale = features.std(axis=0)
+        scale[scale < LEAST_SCALE] = 1.0
+        standardized, strengths = (features - features.mean(axis=0)) / scale, self.settings.strengths
+        with progress("cross-fit classifiers", 2) as advance:
+            aucs = cross_validated_auc(standardized, labels, groups, strengths, folds, seed)
+            advance(1)
+            strength = strengths[int(np.nanargmax(aucs))] if np.isfinite(aucs).any() else strengths[len(strengths) // 2]
+            scores = cross_fitted_scores(features, labels, groups, strength, folds, seed)
+            advance(1)
+        parts = np.split(scores, [len(normal.features)])
+        (normals, first), (archived, second) = (
+            highest_by_item(part.studies, values) for part, values in zip((normal, archive), parts, strict=True)
+        )
+        return CrossFitted("ratio", normals, first, archived, second)
+
     def _read(self, studies: Sequence[Study], load: Load, task: str) -> _Features:
         """Pass the images of ``studies`` through the backbone once."""
         vectors: list[Tensor] = []
         groups: list[str] = []
+        owners: list[Study] = []
         sums: list[tuple[Tensor, Tensor]] = []
         with progress(task, len(studies)) as advance, torch.inference_mode():
             for study, images in load.stream(studies, self.settings.batch_size):
@@ -164,10 +204,11 @@ class Ratio(Method):
                     ]
                     sums = [(a + c, b + d) for (a, b), (c, d) in zip(sums, new, strict=True)] if sums else new
                 groups += [study.patient or f"study {study.id}"] * len(images)
+                owners += [study] * len(images)
                 advance(1)
         count = len(groups)
         features = torch.cat(vectors).double().numpy()
-        return _Features(features, groups, [(first / count, second / count) for first, second in sums])
+        return _Features(features, groups, owners, [(first / count, second / count) for first, second in sums])
 
     def _fit_ratio(self, features: Floats, labels: Ints, groups: Ints, seed: int, track: Track) -> None:
         settings = self.settings
