@@ -47,7 +47,7 @@ def write_archive(model: Model, ranking: Ranking, out: Path, top: int, drawn: st
     name = drawn or model.card.drawn_map(judged.score)
     if name not in model.method.scores:
         raise ArchiveError(f"no map {name!r} in this model: choose from {', '.join(model.method.scores)}")
-    scale = Scale(name, *model.card.color_range(name))
+    scale = model.card.color_scale(name)
     write_json(out / ESTIMATE, ranking.content())
     _write_table(out / TABLE, ranking, {})  # complete but for pictures, in case the drawing is interrupted
     pictures = dict(_draw(model, ranking, out, top, scale))

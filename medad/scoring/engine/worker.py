@@ -18,7 +18,6 @@ from medad.data.loading import Prepare
 from medad.data.transforms import as_slices
 from medad.io import UnreadableImage
 from medad.model import Card
-from medad.outputs.pictures import Scale
 from medad.scoring.engine.jobs import Digest, Done, Draw, Job, Look, Pixels, Read, Ready
 from medad.scoring.gate import Gate
 from medad.scoring.index.bad_slices import failure
@@ -61,7 +60,7 @@ class Worker:
         self.out = out
         self.prepare = Prepare(network, split=settings.split)
         self.gate = None if settings.force else Gate(card.profile)
-        self.scale = Scale(settings.map, *card.color_range(settings.map))
+        self.scale = card.color_scale(settings.map)
         self.drawables: OrderedDict[str, _Drawable] = OrderedDict()
 
     def __call__(self, job: Job) -> Done:
