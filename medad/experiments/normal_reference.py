@@ -25,7 +25,7 @@ from medad.types import Study
 log = logging.getLogger(__name__)
 MAP_QUANTILE = 0.995  # of the map pixels of normals; pixels above it count as abnormal and are colored
 SCANS_QUANTILE = 0.95  # of the highest map values of normal studies
-SCALE_LENGTH = 3.0  # that quantile lies at 1 / 3 of the color scale, so that nearly all normal studies stay faint
+SCALE_LENGTH = 2.0  # that quantile lies in the middle of the color scale, so that nearly all normal studies stay faint
 
 
 def describe_normals(
@@ -78,7 +78,7 @@ def _if_available(name: str | None, method: Method) -> str | None:
 def _scale_end(histogram: PixelHistogram, highest: Sequence[float]) -> float:
     """Return the end of the color scale from the ``highest`` map value of each normal study.
 
-    The maps of 19 in 20 normal studies stay in the first third of the scale. The end exceeds the start even if the maps
+    The maps of 19 in 20 normal studies stay in the first half of the scale. The end exceeds the start even if the maps
     of normals are nearly constant.
     """
     start = histogram.quantile(MAP_QUANTILE)
