@@ -80,10 +80,12 @@ def _judge(model: Model, data: TrainingSet, loader: Loader) -> Judged:
             "that can ('medad train ratio'), or one that learns from normals alone, such as pca"
         )
     score = model.card.ranking_score(method.primary)
-    scored = list(score_studies(method, data.unlabeled, loader))
-    values = np.array([study_score(item.scores[score].members) for item in scored], np.float64)
+    scored = [  # the images and maps of a study are not stored: an archive may be large
+        (item.study, study_score(item.scores[score].members)) for item in score_studies(method, data.unlabeled, loader)
+    ]
     normals = np.array(model.card.calibration.get(score, ()), np.float64)
-    return Judged(score, False, normals, None, tuple(item.study for item in scored), values)
+    values = np.array([value for _, value in scored], np.float64)
+    return Judged(score, False, normals, None, tuple(study for study, _ in scored), values)
 
 
 def _write(path: Path, identity: dict[str, str], judged: Judged) -> None:
