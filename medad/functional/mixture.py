@@ -11,8 +11,8 @@ The estimate and the upper end of its interval are those of the region up to the
 scores below the median normal, and underestimate s otherwise. The lower end is the highest of several regions
 (Bonferroni), and needs no assumption. Intervals of the ratio of two proportions are Koopman's score intervals.
 
-In simulations with 400 draws each and normally distributed scores whose means differ by 5 or 3 standard deviations, 95 %
-intervals contained shares of 0 to 0.6 in 95 % to 98 %; ``tests/functional/test_mixture.py`` repeats it.
+In simulations (400 draws each) with normally distributed scores whose means differ by 5 or 3 standard deviations,
+95 % intervals contained shares of 0 to 0.6 in 95 % to 98 %; ``tests/functional/test_mixture.py`` repeats it.
 """
 
 from __future__ import annotations
