@@ -12,6 +12,7 @@ from medad import __version__
 from medad.config import ConfigError, Name, Seed, Strict, build
 from medad.data.profile import VERSION, ProfileError, check_profile
 from medad.model_files import CARD, ModelError
+from medad.outputs.pictures import Scale
 from medad.parsing import ParseError, quoted, read_json
 
 FORMAT: Literal[1] = 1
@@ -36,7 +37,8 @@ class Card(Strict):
 
     ``score`` ranks studies, and ``map`` names the score whose map is drawn, unless the user selects others.
     ``map_check`` is the pixel AUROC of each map on synthetic lesions, by which ``map`` was chosen. A pixel above
-    ``map_threshold`` counts as abnormal and is colored; ``map_scale`` is the upper end of the color scale.
+    ``map_threshold`` counts as abnormal and is colored: it is the quantile ``map_quantile`` of the map's pixels in
+    normal studies. ``map_scale`` is the upper end of the color scale.
 
     ``calibration`` holds for each score the sorted scores of the held-out normal studies, or nothing if none were held
     out. ``thresholds`` holds for each score its operating points by name: a study above the threshold is flagged.
@@ -58,6 +60,7 @@ class Card(Strict):
     map_check: dict[Name, Annotated[Number, Field(ge=0, le=1)]] = Field(default_factory=dict, max_length=MOST_KEYS)
     map_scale: dict[Name, Number] = Field(max_length=MOST_KEYS)
     map_threshold: dict[Name, Number] = Field(default_factory=dict, max_length=MOST_KEYS)
+    map_quantile: Annotated[Number, Field(gt=0, lt=1)] = 0.99  # that of earlier versions
     percentiles: dict[Name, Annotated[Rising, Field(min_length=101, max_length=101)]] = Field(
         default_factory=dict, max_length=MOST_KEYS
     )
@@ -116,6 +119,12 @@ class Card(Strict):
         """
         top, start = self.map_scale[name], self.map_threshold.get(name, 0.0)
         return (start, top) if start < top else (0.0, top)
+
+    def color_scale(self, name: str) -> Scale:
+        """Return the color scale of the map of score ``name``, the same in every picture of the model."""
+        low, high = self.color_range(name)
+        from_normals = name in self.map_threshold and low == self.map_threshold[name]
+        return Scale(name, low, high, f"normals' {100 * self.map_quantile:g}th percentile" if from_normals else "")
 
 
 def read_card(folder: Path) -> Card:

@@ -29,6 +29,7 @@ LAYERS = [
     {"model"},
     {"experiments"},
     {"scoring"},
+    {"archive"},
     {"serving"},
     {"cli"},
 ]

@@ -11,6 +11,7 @@ from medad import __version__
 from medad.cli import _common as common
 from medad.cli import data, listing
 from medad.cli._stopping import INTERRUPTED, TERMINATED, Terminated, terminable
+from medad.cli.archive import archive
 from medad.cli.bench import bench
 from medad.cli.compare import compare
 from medad.cli.demo import demo
@@ -79,7 +80,7 @@ def _with_exit_codes(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-WORK = (demo, bench, train, evaluate, run, score, report, inspect, track, compare, threshold)
+WORK = (demo, bench, train, evaluate, run, score, archive, report, inspect, track, compare, threshold)
 LISTS = (listing.methods, listing.networks, listing.pipelines, listing.settings)
 for command in (*WORK, *LISTS):
     app.command()(_with_exit_codes(command))

@@ -33,7 +33,7 @@ from medad.methods.base import Method
 from medad.model import Card, load, save
 from medad.model_files import CARD
 from medad.outputs.cases import save_cases
-from medad.outputs.pictures import Scale, save_panel
+from medad.outputs.pictures import save_panel
 from medad.outputs.plots import save_curves, save_histograms
 from medad.registry import methods
 from medad.results.finished import charted
@@ -173,7 +173,7 @@ def counts(data: TrainingSet) -> dict[str, int]:
 def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, loader: Loader, folder: Path) -> None:
     """Write panel, histograms, curves and pictures of single cases; the drawn studies are scored again."""
     score = card.ranking_score(method.primary)
-    scales = {name: Scale(name, *card.color_range(name)) for name in method.scores}
+    scales = {name: card.color_scale(name) for name in method.scores}
     drawn = card.drawn_map(score)
     title = f"{experiment.dataset}, {method.title} {experiment.network}, seed {experiment.seed}"
     about = f"{title}: ranked by {score}, map drawn in heatmaps and triage: {drawn}"

@@ -23,8 +23,9 @@ from medad.splits import SplitError
 from medad.types import Study
 
 log = logging.getLogger(__name__)
-MAP_QUANTILE = 0.99  # of the map pixels of normals; pixels above it count as abnormal and are colored
-TOP_QUANTILE = 0.9995  # of the map pixels of normals; the end of the color scale
+MAP_QUANTILE = 0.995  # of the map pixels of normals; pixels above it count as abnormal and are colored
+SCANS_QUANTILE = 0.95  # of the highest map values of normal studies
+SCALE_LENGTH = 2.0  # that quantile lies in the middle of the color scale, so that nearly all normal studies stay faint
 
 
 def describe_normals(
@@ -35,7 +36,7 @@ def describe_normals(
     Without held-out studies, the maps are described by the training studies ``learned``, and the card gets no
     calibration scores: relative to training studies, every new study would look abnormal.
     """
-    scores, maps, probes = _score_normals(method, held_out or learned, loader)
+    scores, maps, highest, probes = _score_normals(method, held_out or learned, loader)
     calibration = {name: np.sort(values) for name, values in scores.items()} if held_out else {}
     check = check_maps(method, probes)
     ranking = _if_available(evaluation.score, method) or method.primary
@@ -43,7 +44,8 @@ def describe_normals(
         "score": ranking,
         "map": _if_available(evaluation.map, method) or best_map(check, ranking),
         "map_check": check,
-        "map_scale": {name: _scale_end(histogram) for name, histogram in maps.items()},
+        "map_quantile": MAP_QUANTILE,
+        "map_scale": {name: _scale_end(histogram, highest[name]) for name, histogram in maps.items()},
         "map_threshold": {name: histogram.quantile(MAP_QUANTILE) for name, histogram in maps.items()},
         "calibration": {name: tuple(values.tolist()) for name, values in calibration.items()},
         "thresholds": {name: normal_thresholds(values, evaluation) for name, values in calibration.items()},
@@ -73,25 +75,36 @@ def _if_available(name: str | None, method: Method) -> str | None:
     return name if name in method.scores else None
 
 
-def _scale_end(histogram: PixelHistogram) -> float:
-    """Return the end of the color scale, which exceeds its start even if the maps of normals are nearly constant."""
-    floor, top = histogram.quantile(MAP_QUANTILE), histogram.quantile(TOP_QUANTILE)
-    return top if top > floor else floor + (abs(floor) or 1.0)
+def _scale_end(histogram: PixelHistogram, highest: Sequence[float]) -> float:
+    """Return the end of the color scale from the ``highest`` map value of each normal study.
+
+    The maps of 19 in 20 normal studies stay in the first half of the scale. The end exceeds the start even if the maps
+    of normals are nearly constant.
+    """
+    start = histogram.quantile(MAP_QUANTILE)
+    reached = float(np.quantile(highest, SCANS_QUANTILE))
+    return start + SCALE_LENGTH * (reached - start) if reached > start else start + (abs(start) or 1.0)
 
 
 def _score_normals(
     method: Method, studies: Sequence[Study], loader: Loader
-) -> tuple[dict[str, Floats], dict[str, PixelHistogram], list[Tensor]]:
-    """Return the scores (S,) of S studies and the histograms of their maps, by score, and some of their images."""
+) -> tuple[dict[str, Floats], dict[str, PixelHistogram], dict[str, list[float]], list[Tensor]]:
+    """Return the scores (S,) of S studies, the histograms of their maps, and the highest map value of each study.
+
+    All three are by score. The last result is some of the studies' images.
+    """
     scores: dict[str, list[float]] = {}
     maps: dict[str, PixelHistogram] = {}
+    highest: dict[str, list[float]] = {}
     probes = Probes(len(studies))
     for scored in score_studies(method, studies, loader):
         probes.add(scored)
         for name in scored.scores:
             scores.setdefault(name, []).append(study_score(scored.scores[name].members))
-            maps.setdefault(name, PixelHistogram()).add(scored.maps(name))
-    return {name: np.array(values) for name, values in scores.items()}, maps, probes.images
+            values = scored.maps(name)
+            maps.setdefault(name, PixelHistogram()).add(values)
+            highest.setdefault(name, []).append(float(values.max()))
+    return {name: np.array(values) for name, values in scores.items()}, maps, highest, probes.images
 
 
 def check_calibration(count: int, evaluation: Evaluation) -> None:

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medad.functional.intervals import UndefinedMetric
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+LEAST_SCALE = 1e-6  # a feature with a smaller standard deviation is not scaled
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,9 @@ def cross_validated_aucs(
 
     folds = min(folds, len(np.unique(groups)))
     aucs: list[list[float]] = []
-    parts = (
-        GroupKFold(folds, shuffle=True, random_state=seed).split(features, from_archive, groups) if folds > 1 else ()
-    )
-    for train, test in parts:
+    if folds < 2:
+        return np.empty((len(strengths), 0))
+    for train, test in GroupKFold(folds, shuffle=True, random_state=seed).split(features, from_archive, groups):
         if len(np.unique(from_archive[train])) < 2 or len(np.unique(from_archive[test])) < 2:
             continue
         ratios = [fit_ratio(features[train], from_archive[train], strength) for strength in strengths]
@@ -85,7 +87,50 @@ def choose_strength(aucs: Floats) -> int:
     means = aucs.mean(axis=1)
     best = int(means.argmax())
     error = float(aucs[best].std(ddof=1)) / folds**0.5 if folds > 1 else 0.0
-    return next(place for place, mean in enumerate(means) if mean >= means[best] - error)
+    return next(place for place in range(len(means)) if means[place] >= means[best] - error)
+
+
+def cross_fitted_scores(
+    features: Floats, from_archive: Ints, groups: Ints, strength: float, folds: int, seed: int
+) -> Floats:
+    """Return for each of N samples the score (N,) of a classifier that has learned no sample of its group (patient).
+
+    The groups are divided into ``folds`` parts with about equal shares of the archive; each part is scored by the
+    classifier (:func:`fit_ratio`) of the others. To make parts comparable, a score is expressed as the distance from
+    the median of its part's normals, in interquartile ranges of these.
+
+    Args:
+        features: The features (N, D), not standardized.
+        from_archive: 0 (normal) or 1 (archive) for each sample, (N,).
+        groups: The patient of each sample, (N,).
+        strength: scikit-learn's C.
+        folds: The number of parts; fewer if there are fewer groups.
+        seed: The seed of the division.
+
+    Raises:
+        UndefinedMetric: normals or archive have fewer than 2 patients, or all of one kind lie in one part.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    patients = [len(np.unique(groups[from_archive == kind])) for kind in (0, 1)]
+    if min(patients) < 2:
+        raise UndefinedMetric(
+            f"cross-fitting needs 2 patients of the normals and 2 of the archive; there are {patients[0]} and "
+            f"{patients[1]}"
+        )
+    scores = np.empty(len(features))
+    parts = StratifiedGroupKFold(min(folds, *patients), shuffle=True, random_state=seed)
+    for train, test in parts.split(features, from_archive, groups):
+        normals = from_archive[test] == 0
+        if len(np.unique(from_archive[train])) < 2 or not normals.any():
+            raise UndefinedMetric("the patients cannot be divided into parts with normals and archive in each")
+        center, scale = features[train].mean(axis=0), features[train].std(axis=0)
+        scale[scale < LEAST_SCALE] = 1.0
+        ratio = fit_ratio((features[train] - center) / scale, from_archive[train], strength)
+        values = ((features[test] - center) / scale) @ ratio.weights
+        quarters = np.percentile(values[normals], [25, 50, 75])
+        scores[test] = (values - quarters[1]) / ((quarters[2] - quarters[0]) or 1.0)
+    return scores
 
 
 def bootstrap_groups(groups: Ints, rng: np.random.Generator) -> Ints:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Item = TypeVar("Item", bound=Hashable)
 
 
 def pool_slices(scores: Tensor, counts: list[int]) -> Tensor:
@@ -34,3 +41,17 @@ def top_mean(maps: Tensor, share: float) -> Tensor:
     """
     pixels = maps.flatten(1)
     return pixels.topk(max(1, int(share * pixels.shape[1])), dim=1).values.mean(dim=1)
+
+
+def highest_by_item(items: Sequence[Item], values: NDArray[np.float64]) -> tuple[list[Item], NDArray[np.float64]]:
+    """Return the distinct ``items`` in the order of their first occurrence, and the highest of the values of each.
+
+    ``values`` (N,) belong to ``items`` one by one.
+
+    >>> highest_by_item(["a", "b", "a"], np.array([1.0, 2.0, 3.0]))
+    (['a', 'b'], array([3., 2.]))
+    """
+    highest: dict[Item, float] = {}
+    for item, value in zip(items, values.tolist(), strict=True):
+        highest[item] = max(value, highest.get(item, value))
+    return list(highest), np.array(list(highest.values()), np.float64)

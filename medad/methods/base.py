@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from medad.config import Settings
@@ -35,6 +38,39 @@ class Load(Protocol):
 
         ``extract`` gets batches of exactly ``block`` images; the last is padded. Features that were computed under this
         ``name`` before may be read from a cache, so the name must hold everything that they depend on.
+        """
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """Scores of studies by models that have learned neither the study nor another one of its patient.
+
+    ``score`` names the method's score. ``normal_scores`` (n,) belong to the studies ``normal``, ``archive_scores`` (N,)
+    to the studies ``archive``. Only comparisons between these studies have a meaning: the scale differs from that of
+    :meth:`Method.score`.
+    """
+
+    score: str
+    normal: Sequence[Study]
+    normal_scores: NDArray[np.float64]
+    archive: Sequence[Study]
+    archive_scores: NDArray[np.float64]
+
+
+@runtime_checkable
+class CrossFits(Protocol):
+    """A method that can judge the studies it learned from, since it learns quickly without any of them.
+
+    A method has this ability if it has the method :meth:`cross_fit`; nothing is registered.
+    """
+
+    def cross_fit(self, data: TrainingSet, load: Load, *, rng: Generator) -> CrossFitted:
+        """Learn repeatedly, each time without some of the patients, and score these patients' studies.
+
+        The trained method itself is not changed. ``rng`` decides which patients are left out together.
+
+        Raises:
+            UndefinedMetric: there are too few patients.
         """
 
 
@@ -71,6 +107,14 @@ class Method(nn.Module, ABC):
 
         Files that :meth:`fit` needs are downloaded here, and only if ``allow_download``; ``fit`` downloads nothing.
         """
+
+    @property
+    def learned_archive(self) -> bool:
+        """Whether the unlabeled studies entered the training, so that its scores of them are not those of new studies.
+
+        Such a method can rank its archive only if it :class:`CrossFits`.
+        """
+        return self.settings.learns_from_unlabeled  # type: ignore[no-any-return]
 
     @abstractmethod
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:

@@ -2,15 +2,14 @@
 
 The principle of DDAD (Cai et al., Medical Image Analysis 86:102794, 2023) is that normal scans and an archive differ
 where the archive is abnormal. It is applied to densities of features: a regularized classifier of archive against
-normal estimates log p(archive) / p(normal). No label is used. The strength of the regularization is the one with which
-held-out patients of the archive are best distinguished from held-out normals.
+normal estimates log p(archive) / p(normal). No label is used. Cross-validation of archive against normal chooses the
+strength of the regularization.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,21 +20,14 @@ from torch.nn.functional import interpolate
 from medad.backbones import NONE
 from medad.backbones._weights import locate, read, weights_digest
 from medad.backbones.base import Backbone, built
-from medad.functional.density_ratio import (
-    Floats,
-    Ints,
-    bootstrap_groups,
-    choose_strength,
-    cross_validated_aucs,
-    fit_ratio,
-    whitening,
-)
+from medad.functional.density_ratio import LEAST_SCALE, Floats, whitening
 from medad.functional.imagenet import normalize_for_imagenet
 from medad.functional.pooled_features import pool_features, spread_mean_over_positions, spread_over_positions
 from medad.functional.position_moments import PositionMoments
 from medad.functional.smoothing import gaussian
+from medad.methods._ratio_classifiers import Pooled, cross_fit, learn_classifiers
 from medad.methods._ratio_settings import RatioSettings
-from medad.methods.base import Load, Method
+from medad.methods.base import CrossFitted, Load, Method
 from medad.methods.batching import score_in_shares
 from medad.progress import progress
 from medad.registry import backbones, methods
@@ -43,7 +35,6 @@ from medad.training import Track, TrainingError
 from medad.types import Scored, Study, TrainingSet
 
 log = logging.getLogger(__name__)
-LEAST_SCALE = 1e-6  # a feature with a smaller standard deviation is not scaled
 LEAST_POSITION_SCALE = 0.1  # of a map's mean spread; constant borders would make any change infinite
 MAP_NORMALS = 256  # normal studies that the mean and the spread at each position of a map are estimated from
 IN_CACHE = 2  # images in a pass through the backbone on a CPU: with 16, EfficientNet-lite0 took twice the time
@@ -52,14 +43,6 @@ TITLES = {
     "ratio": "log ratio of archive to normal density of frozen features",
     "near": "distance from the normals in frozen features",
 }
-
-
-@dataclass(frozen=True)
-class _Features:
-    """The features (N, D) of N images, and the patient of each, or the study where no patient is known."""
-
-    values: Floats
-    groups: list[str]
 
 
 @methods.register("ratio")
@@ -143,21 +126,39 @@ class Ratio(Method):
         scale[scale < LEAST_SCALE] = 1.0
         self._fill(center=center, scale=scale)
         if archive is not None:
-            groups = np.unique([*normal.groups, *archive.groups], return_inverse=True)[1]
-            labels = np.repeat([0, 1], [len(normal.values), len(archive.values)])
-            self._fit_ratio((features - center) / scale, labels, groups, rng.initial_seed() % 2**32, track)
+            learned = learn_classifiers(normal.scaled(center, scale), archive.scaled(center, scale), settings, rng)
+            if learned.auc is not None:
+                track("ratio/archive_auc", learned.auc, 0)
+            track("ratio/strength", learned.strength, 0)
+            self._fill(weights=learned.weights, biases=learned.biases)
         mean, whitener = whitening((normal.values - center) / scale)
         self._fill(normal_center=mean, whitener=whitener)
         self._fit_maps(data.normal, normal.values.mean(axis=0), load)
         self.eval()
 
-    def _features(self, studies: Sequence[Study], load: Load) -> _Features:
+    def _features(self, studies: Sequence[Study], load: Load) -> Pooled:
         """Return the pooled features of the images of ``studies``."""
         block = self.settings.batch_size
         name = f"pooled {FEATURES} {self.settings.architecture} {weights_digest(self.backbone)} {block}"
         pooled = load.features(studies, lambda images: pool_features(self._maps(images)), name=name, block=block)
-        groups = [study.patient or f"study {study.id}" for study, values in pooled for _ in values]
-        return _Features(torch.cat([values for _, values in pooled]).double().numpy(), groups)
+        studies = [study for study, values in pooled for _ in values]
+        return Pooled(torch.cat([values for _, values in pooled]).double().numpy(), studies)
+
+    @property
+    def learned_archive(self) -> bool:
+        """Whether the classifiers exist that learn from unlabeled studies."""
+        return self.settings.use_archive
+
+    def cross_fit(self, data: TrainingSet, load: Load, *, rng: Generator) -> CrossFitted:
+        """Score each study by a classifier that learned from other patients (:func:`cross_fitted_scores`).
+
+        The regularization is one value for all classifiers, chosen as in :meth:`fit`. A volume has the score of its
+        highest slice.
+
+        Raises:
+            UndefinedMetric: normals or archive have fewer than 2 patients.
+        """
+        return cross_fit(self._features(data.normal, load), self._features(data.unlabeled, load), self.settings, rng)
 
     def _fit_maps(self, normal: Sequence[Study], mean_features: Floats, load: Load) -> None:
         """Store the mean and the spread of the normals' feature maps, and the part that they add to a linear score."""
@@ -175,33 +176,6 @@ class Ratio(Method):
         if self.settings.use_archive:
             parts = spread_mean_over_positions(moments.means(), torch.from_numpy(mean_features), self._mean_weights())
             self._fill(**{f"normal_map_{place}": part for place, part in enumerate(parts)})
-
-    def _fit_ratio(self, features: Floats, labels: Ints, groups: Ints, seed: int, track: Track) -> None:
-        settings = self.settings
-        aucs = cross_validated_aucs(features, labels, groups, settings.strengths, settings.folds, seed)
-        place = choose_strength(aucs)
-        strength = settings.strengths[place]
-        if aucs.size:
-            auc = float(aucs[place].mean())
-            track("ratio/archive_auc", auc, 0)
-            log.info("archive against normals, held-out patients: AUC %.3f with C = %g", auc, strength)
-        track("ratio/strength", strength, 0)
-        random = np.random.default_rng(seed)
-        members = []
-        with progress("fit classifiers", settings.members) as advance:
-            for _ in range(settings.members):
-                drawn = self._drawn(labels, groups, random)
-                members.append(fit_ratio(features[drawn], labels[drawn], strength))
-                advance(1)
-        self._fill(
-            weights=np.stack([member.weights for member in members]),
-            biases=np.array([member.bias for member in members]),
-        )
-
-    def _drawn(self, labels: Ints, groups: Ints, random: np.random.Generator) -> Ints:
-        """Return the indices of a bootstrap sample of patients, or all indices if the sample lacks one class."""
-        drawn = bootstrap_groups(groups, random)
-        return drawn if len(np.unique(labels[drawn])) == 2 else np.arange(len(labels))
 
     def _mean_weights(self) -> Tensor:
         """Return the weights (D,) of the mean classifier for features that are not standardized."""

@@ -35,11 +35,15 @@ def to_gray(image: Tensor) -> Gray:
 
 @dataclass(frozen=True)
 class Scale:
-    """The color scale of the map ``name``: transparent up to ``low``, and most opaque from ``high`` on."""
+    """The color scale of the map ``name``: transparent up to ``low``, and most opaque from ``high`` on.
+
+    ``start`` says what ``low`` is, such as "normals' 99.5th percentile"; "" if that is not known.
+    """
 
     name: str
     low: float
     high: float
+    start: str = ""
 
 
 def save_heatmap(path: Path, image: Tensor, anomaly_map: Tensor, scale: Scale) -> None:
@@ -107,12 +111,15 @@ def with_bar(picture: Bytes, scale: Scale) -> Bytes:
 
 @lru_cache(maxsize=32)
 def _bar(width: int, scale: Scale) -> Bytes:
-    """Draw the color bar (h, ``width``, 3): the map's name, and its colors on mid gray between low and high value."""
+    """Draw the color bar (h, ``width``, 3): the map's name, and its colors on mid gray between low and high value.
+
+    A second line says what the low value is, if the scale knows it.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     height = max(20, width // 26)
     font = ImageFont.load_default(size=round(0.6 * height))
-    bar = Image.new("RGB", (width, height))
+    bar = Image.new("RGB", (width, height + (round(0.8 * height) if scale.start else 0)))
     draw, middle, gap = ImageDraw.Draw(bar), height / 2, height // 3
     low, high = f"{scale.low:.3g}", f"{scale.high:.3g}"
     length = width // 4
@@ -128,6 +135,9 @@ def _bar(width: int, scale: Scale) -> Bytes:
         scale,
     )
     bar.paste(Image.fromarray(strip), (ramp_start, height // 4))
+    small = ImageFont.load_default(size=round(0.55 * height))
+    if scale.start:
+        draw.text((width - gap, 1.3 * height), f"color from {scale.start} on", "#b0b0b0", small, anchor="rm")
     return np.asarray(bar)
 
 
@@ -166,5 +176,6 @@ def _draw_bar(axis: Any, scale: Scale) -> None:
     axis.imshow(overlay(np.full((1, 256), 128, np.uint8), ramp, scale), aspect="auto")
     axis.set_yticks([])
     axis.set_xticks([0, 255], [f"{scale.low:.3g}", f"{scale.high:.3g}"], fontsize=6)
+    axis.set_xlabel(scale.start, fontsize=5)
     for place, label in zip(("left", "right"), axis.get_xticklabels(), strict=True):
         label.set_horizontalalignment(place)

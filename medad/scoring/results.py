@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medad.files import writing
-from medad.outputs.pictures import Scale
 from medad.outputs.triage import About, Item, Worst, write_triage
 from medad.scoring.columns import Columns
 from medad.scoring.core.entries import CaseRow
@@ -77,7 +76,7 @@ def _about(columns: Columns, title: str) -> About:
         score=verdicts.score,
         title=title,
         rules=verdicts.sentences(),
-        scale=Scale(verdicts.map, *verdicts.card.color_range(verdicts.map)),
+        scale=verdicts.card.color_scale(verdicts.map),
         chosen=verdicts.why_map,
         normals=verdicts.normals,
         alpha=verdicts.alpha if verdicts.normals else None,

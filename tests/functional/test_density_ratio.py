@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from sklearn.metrics import roc_auc_score
 
-from medad.functional.density_ratio import bootstrap_groups, choose_strength, cross_validated_aucs, fit_ratio, whitening
+from medad.functional.density_ratio import (
+    bootstrap_groups,
+    choose_strength,
+    cross_fitted_scores,
+    cross_validated_aucs,
+    fit_ratio,
+    whitening,
+)
+from medad.functional.intervals import UndefinedMetric
 
 
 def two_groups(shift: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -88,3 +97,35 @@ def test_more_features_than_images() -> None:
     mean, whitener = whitening(np.random.default_rng(2).normal(size=(6, 40)))
     assert np.isfinite(whitener).all()
     assert mean.shape == (40,)
+
+
+def test_cross_fitted_scores_are_those_of_classifiers_without_the_patient() -> None:
+    """Each score is found again by a classifier of all other folds, and a memorizing one would separate noise."""
+    rng = np.random.default_rng(5)
+    features = rng.normal(size=(90, 200))
+    labels = np.repeat([0, 1], 45)
+    groups = np.arange(90) // 3
+    scores = cross_fitted_scores(features, labels, groups, 10.0, 5, 0)
+    learned = fit_ratio(features, labels, 10.0)
+    assert roc_auc_score(labels, features @ learned.weights) == 1
+    assert roc_auc_score(labels, scores) < 0.75
+    features[labels == 1, :20] += 2
+    assert roc_auc_score(labels, cross_fitted_scores(features, labels, groups, 10.0, 5, 0)) > 0.9
+
+
+def test_a_patient_of_both_kinds_is_in_one_part() -> None:
+    """Copies of one patient's scan, among normals and archive: a classifier that had learned a copy would know it."""
+    rng = np.random.default_rng(6)
+    features = rng.normal(size=(40, 300))
+    features = np.concatenate([features, features + 1e-3 * rng.normal(size=features.shape)])
+    labels = np.repeat([0, 1], 40)
+    groups = np.tile(np.arange(40), 2)
+    scores = cross_fitted_scores(features, labels, groups, 1.0, 4, 0)
+    assert np.abs(scores[:40] - scores[40:]).max() < 0.1  # equal scans have equal scores, whichever kind they are
+
+
+def test_cross_fitting_needs_two_patients_of_each_kind() -> None:
+    features = np.random.default_rng(7).normal(size=(20, 3))
+    labels = np.repeat([0, 1], 10)
+    with pytest.raises(UndefinedMetric, match="2 patients"):
+        cross_fitted_scores(features, labels, np.repeat([0, 1], 10), 1.0, 5, 0)

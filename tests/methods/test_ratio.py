@@ -88,7 +88,7 @@ def test_without_an_archive_normals_speak_alone() -> None:
 
 
 def test_the_strength_is_chosen_without_labels_and_told(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="medad.methods.ratio")
+    caplog.set_level(logging.INFO, logger="medad.methods._ratio_classifiers")
     told: dict[str, float] = {}
     fit(small("ratio"), data=training_set(12, 12), track=lambda name, value, step: told.update({name: value}))
     assert told["ratio/strength"] in small("ratio").settings.strengths

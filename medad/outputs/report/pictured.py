@@ -79,8 +79,8 @@ def _colors(cell: Cell, entries: Sequence[Mapping[str, Any]]) -> str:
         return ""
     drawn = (cell.pictured or {}).get("map")
     return (
-        " Maps lie on the image. Color starts above what all but 1% of the pixels of normal studies reach, with one "
-        "scale for all cases of a model, so that a normal scan stays gray; the bar below each map says its values."
+        " Maps lie on the image. Color starts above what nearly all pixels of normal studies reach, with one scale for "
+        "all cases of a model, so that a normal scan stays gray; the bar below each map says its values."
         + (f" Heatmaps and triage pages show the map {drawn}." if drawn else "")
     )
 

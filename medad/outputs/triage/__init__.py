@@ -79,9 +79,11 @@ class Worst:
 class About:
     """The content of the head of the page.
 
-    ``rules`` are sentences about how cases are flagged. ``scale`` is the color scale of all maps on the page, and
-    ``chosen`` is a sentence that says why this map is drawn. From ``alpha`` (None: no false-alarm rule), the number
-    ``normals`` of held-out normals and the threshold ``limit`` (name, value), each row says which rule flagged it.
+    ``kind`` says what made the page and ``table`` names the file with all rows. ``lead`` are sentences that stand above
+    the rows. ``rules`` are sentences about how cases are flagged. ``scale`` is the color scale of all maps on the
+    page, and ``chosen`` is a sentence that says why this map is drawn. From ``alpha`` (None: no false-alarm rule), the
+    number ``normals`` of held-out normals and the threshold ``limit`` (name, value), each row says which rule flagged
+    it.
     """
 
     model: str
@@ -94,6 +96,9 @@ class About:
     normals: int = 0
     alpha: float | None = None
     limit: tuple[str, float] | None = None
+    kind: str = "batch scoring"
+    table: str = "scores.csv"
+    lead: Sequence[str] = ()
 
     def for_rows(self) -> str:
         """Return the values from which the script of the page writes the text of rows, as JSON."""

@@ -18,7 +18,6 @@ from medad.data.study_reading import Prepare
 from medad.data.transforms import as_slices
 from medad.io import UnreadableImage
 from medad.model import Card
-from medad.outputs.pictures import Scale
 from medad.scoring.core.entries import Entry
 from medad.scoring.core.gate import Gate
 from medad.scoring.core.maps import preview, save_map, save_thumbnail
@@ -62,7 +61,7 @@ class Worker:
         self.out = out
         self.prepare = Prepare(network, split=settings.split)
         self.gate = None if settings.force else Gate(card.profile)
-        self.scale = Scale(settings.map, *card.color_range(settings.map))
+        self.scale = card.color_scale(settings.map)
         self.drawables: OrderedDict[str, _Drawable] = OrderedDict()
 
     def __call__(self, job: Job) -> Done:

@@ -147,3 +147,8 @@ def test_the_bar_says_which_map_and_which_values(tmp_path: Path) -> None:
             assert picture.size == (256, 128 + 20)
             bars.append(np.asarray(picture)[-20:].tobytes())
     assert len(set(bars)) == 4
+    explained = Scale("rec", 0.25, 1.0, "normals' 99.5th percentile")
+    path = save_thumbnail(tmp_path, "x", torch.zeros(64, 64, dtype=torch.uint8), torch.zeros(1, 16, 16), explained)
+    with Image.open(tmp_path / path) as picture:
+        assert picture.size == (256, 128 + 20 + 16)  # a line more
+        assert np.asarray(picture)[-16:].max() > 100
