@@ -14,6 +14,7 @@ from monai.transforms import Transform
 from torch import Tensor
 
 from medad.config import Settings
+from medad.data.acquisition.facts import AcquisitionFacts, acquisition_facts
 from medad.data.profile import Facts, facts_of
 from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
 from medad.io import UnreadableImage, read_image
@@ -79,13 +80,14 @@ def _grid_of(source: MetaTensor) -> Grid:
 class _Read:
     """A study in memory: ``slices`` (N, C, S, S), its facts, and its mask (N, 1, S, S), if it has one.
 
-    ``pixels`` is a digest of the image as it is in its files.
+    ``pixels`` is a digest of the image as it is in its files, ``acquisition`` describes how it was acquired.
     """
 
     slices: Tensor
     facts: Facts
     mask: Tensor | None
     pixels: str
+    acquisition: AcquisitionFacts | None = None
 
 
 class _Attempt(Transform):
@@ -99,8 +101,10 @@ class _Attempt(Transform):
         try:
             source = self.prepare.read(study)
             mask = self.prepare.mask(study, source)
-            pixels = digest_of(source.as_tensor().numpy())
-            return _Read(as_slices(self.prepare.transform(source)), facts_of(source), mask, pixels)
+            stored = source.as_tensor().numpy()
+            acquisition = acquisition_facts(stored, source.meta["reading"], np.asarray(source.meta["affine"]))
+            pixels, facts = digest_of(stored), facts_of(source)
+            return _Read(as_slices(self.prepare.transform(source)), facts, mask, pixels, acquisition)
         except UnreadableImage as error:
             return error
         finally:
@@ -131,6 +135,7 @@ class Loader:
         self._pixels: dict[tuple[Path, ...], str] = {}
         self._masks: dict[_Key, Tensor] = {}  # of the studies that were read last
         self._facts: dict[tuple[Path, ...], Facts] = {}
+        self._acquisition: dict[tuple[Path, ...], AcquisitionFacts | None] = {}
 
     def __call__(self, studies: Sequence[Study]) -> Tensor:
         """Return all slices of all studies, in order. Raises UnreadableStudies."""
@@ -170,6 +175,13 @@ class Loader:
                 pass
         return [self._facts[study.files] for study in studies if study.files in self._facts]
 
+    def acquisition(self, studies: Sequence[Study]) -> list[AcquisitionFacts | None]:
+        """Return the acquisition facts of each study, None for one that cannot be read; read those that are new."""
+        new = [study for study in studies if study.files not in self._acquisition]
+        for _ in self.stream(new, images=self.settings.batch_size):
+            pass
+        return [self._acquisition.get(study.files) for study in studies]
+
     def pixels(self, studies: Sequence[Study]) -> list[str]:
         """Return the pixel digests of those of ``studies`` that have been read; constant images have none."""
         return [digest for study in studies if (digest := self._pixels.get(study.files))]
@@ -190,6 +202,7 @@ class Loader:
             self._report(errors, len(studies))
         fresh = {key: result for key, result in read.items() if not isinstance(result, UnreadableImage)}
         self._facts |= {files: result.facts for (files, _), result in fresh.items()}
+        self._acquisition |= {files: result.acquisition for (files, _), result in fresh.items()}
         self._pixels |= {files: result.pixels for (files, _), result in fresh.items()}
         self._masks = {key: result.mask for key, result in fresh.items() if result.mask is not None}
         self._keep(fresh)

@@ -5,22 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from medad.evaluation.adjusting import judge_adjusted
 from medad.evaluation.findings import finding_kinds
 from medad.evaluation.ranking import judge
 from medad.experiments.plan import Experiment
 from medad.experiments.spread import score_spread
 from medad.experiments.test_scores import TestScores
+from medad.functional.intervals import Floats
 from medad.methods.base import Method
 from medad.model import Card
 
 
 def result_rows(
-    experiment: Experiment, method: Method, card: Card, test: TestScores, about: Mapping[str, Any], seconds: float
+    experiment: Experiment,
+    method: Method,
+    card: Card,
+    test: TestScores,
+    about: Mapping[str, Any],
+    seconds: float,
+    covariate: Floats | None = None,
 ) -> list[dict[str, Any]]:
-    """Return a result row for each score of ``test``; ``seconds`` is the duration of the experiment."""
-    return [
-        _row(experiment, method, card, test, name, {**about, "seconds": round(seconds, 1)}) for name in test.members
-    ]
+    """Return a result row for each score of ``test``.
+
+    ``seconds`` is the duration of the experiment, ``covariate`` (S,) the acquisition score of each study.
+    """
+    patients = [study.patient for study in test.studies]
+    rows = []
+    for name, members in test.members.items():
+        row = _row(experiment, method, card, test, name, {**about, "seconds": round(seconds, 1)})
+        row |= judge_adjusted(test.labels, members, patients, covariate, experiment.evaluation)
+        rows.append({**row, "findings": finding_kinds(row)})
+    return rows
 
 
 def _row(
@@ -28,7 +43,7 @@ def _row(
 ) -> dict[str, Any]:
     settings, evaluation = experiment.settings, experiment.evaluation
     patients = [study.patient for study in test.studies]
-    row = {
+    return {
         "dataset": experiment.dataset,
         "method": experiment.method,
         "variant": experiment.variant,
@@ -47,7 +62,6 @@ def _row(
         "map_contrast": test.map_contrast[name],
         "loss_fall": _loss_fall(card, name),
     }
-    return {**row, "findings": finding_kinds(row)}
 
 
 def _loss_fall(card: Card, score: str) -> float | None:

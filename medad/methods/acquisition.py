@@ -96,7 +96,7 @@ class Acquisition(Method):
         return values, owners, np.array([2 * mean.mean() - 1, max(2 * whole, LEAST_SPREAD)])
 
     def _stored(self, values: Floats) -> Floats:
-        """Return ``values`` as the buffers will hold them, so that the model is fitted to the terms that it scores by."""
+        """Return ``values`` as the buffers hold them, so that the model is fitted to the terms that it scores by."""
         return values.astype(np.float32).astype(np.float64)
 
     def _fill(self, **values: Floats) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from medad.config import Evaluation
 
 RESULT = "result.json"
-CHARTED = ("auc", "ap", "pixel_auc", "pixel_ap", "pixel_aupro")
+CHARTED = ("auc", "auc_adjusted", "ap", "pixel_auc", "pixel_ap", "pixel_aupro")
 
 
 def finished(folder: Path, evaluation: Evaluation | None = None) -> list[dict[str, Any]] | None:

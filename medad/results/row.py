@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TypedDict, cast
 
-TEXTS = ("dataset", "split", "method", "variant", "network", "score", "title", "clusters", "findings")
+TEXTS = ("dataset", "split", "method", "variant", "network", "score", "title", "clusters", "findings", "adjusted_note")
 FLAGS = ("primary", "trivial")
 
 
@@ -43,6 +43,12 @@ class ResultRow(_What, total=False):
     auc_low: float | None
     auc_high: float | None
     auc_std: float | None
+    auc_adjusted: float | None
+    auc_adjusted_low: float | None
+    auc_adjusted_high: float | None
+    acquisition_auc: float | None
+    n_comparable: int | None
+    adjusted_note: str
     ap_low: float | None
     ap_high: float | None
     ap_std: float | None
@@ -66,7 +72,7 @@ def checked_row(row: object) -> ResultRow | None:
     """Return the row with text, flags and numbers (finite or None) converted, or None if required keys are missing."""
     if not isinstance(row, dict) or not {"dataset", "method", "score", "auc", "ap"} <= row.keys():
         return None
-    with_defaults = {**dict.fromkeys(TEXTS, "-"), "findings": "", **row}
+    with_defaults = {**dict.fromkeys(TEXTS, "-"), "findings": "", "adjusted_note": "", **row}
     return cast("ResultRow", {str(key): _checked(str(key), value) for key, value in with_defaults.items()})
 
 

@@ -85,7 +85,9 @@ def _file_format(reading: Mapping[str, Any]) -> str:
 def _statistics(plane: NDArray[Any], value_range: Any) -> Floats:
     """Return the pixel statistics of an image (W, H), or their mean over some slices of a volume (X, Y, Z)."""
     low, high = value_range or (float(plane.min()), float(plane.max()))
-    places = np.unique(np.linspace(0, plane.shape[2] - 1, SLICES + 2)[1:-1].round().astype(int)) if plane.ndim == 3 else ()
+    places = (
+        np.unique(np.linspace(0, plane.shape[2] - 1, SLICES + 2)[1:-1].round().astype(int)) if plane.ndim == 3 else ()
+    )
     slices = [plane[..., place] for place in places] or [plane]
     span = high - low if high > low else 1.0
     each = [image_statistics(((image - low) / span).T) for image in slices]

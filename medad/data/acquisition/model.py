@@ -28,7 +28,7 @@ Knots = Annotated[tuple[Number, ...], Field(min_length=len(LEVELS), max_length=l
 
 
 class FactTerms(Strict):
-    """The terms of facts: ``numbers`` maps a fact to its knots, ``words`` to the values that have a term of their own."""
+    """The terms of facts: ``numbers`` maps a fact to its knots, ``words`` to the values that have their own terms."""
 
     numbers: dict[Name, Knots] = Field(max_length=MOST_FACTS)
     words: dict[Name, Annotated[tuple[Name, ...], Field(max_length=MOST_FACTS)]] = Field(max_length=MOST_FACTS)
@@ -79,7 +79,7 @@ class AcquisitionModel(Strict):
 
 @dataclass(frozen=True)
 class Groups:
-    """Two groups of images: ``facts`` of all, whether each is in the ``second`` group (N,), and its ``patients`` (N,)."""
+    """The ``facts`` of two groups of images, whether each is in the ``second`` (N,), and its patient (N,)."""
 
     facts: Sequence[AcquisitionFacts]
     second: Ints

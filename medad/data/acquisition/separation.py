@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 from medad.config import Name, Strict
@@ -68,9 +67,7 @@ class Separation(Strict):
         )
 
 
-def by_patient(
-    studies: Sequence[Study], facts: Sequence[AcquisitionFacts | None]
-) -> dict[str, list[AcquisitionFacts]]:
+def by_patient(studies: Sequence[Study], facts: Sequence[AcquisitionFacts | None]) -> dict[str, list[AcquisitionFacts]]:
     """Return the facts of the studies that have any, by patient; a study without a patient is one of its own."""
     groups: dict[str, list[AcquisitionFacts]] = {}
     for study, image in zip(studies, facts, strict=True):
