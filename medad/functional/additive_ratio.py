@@ -1,10 +1,10 @@
 """Tell two groups apart by an additive model of single values: ridge logistic regression on piecewise linear terms.
 
 Each value contributes a piecewise linear function of itself (Hastie and Tibshirani, Generalized Additive Models, 1990),
-so that "unusually low or high" can be learned, and the share of each value in the result can be named. Outside the
-outer knots the function is constant. By cross-validated AUC of normals against archive on two public collections it was as
-good as or better than gradient-boosted trees and than a linear model (brain MR .787, .785 and .740; chest radiographs
-.694, .658 and .663), and unlike trees or kernels it stores no image's values.
+so that "unusually low or high" can be learned, and the part of each value in the result can be named. Outside the outer
+knots the function is constant. By the cross-validated AUC of normals against archive on two public collections, it was
+as good as or better than gradient-boosted trees and than a linear model (brain MR .787, .785 and .740; chest
+radiographs .694, .658 and .663), and unlike trees or kernels it stores no values of single images.
 """
 
 from __future__ import annotations
