@@ -46,7 +46,7 @@ def test_it_ends_with_a_table_a_picture_and_what_to_type_next(demo: tuple[Path, 
     picture = Path(next(line for line in first.output.splitlines() if line.startswith("picture:")).split()[-1])
     assert picture.read_bytes().startswith(b"\x89PNG")
     results = pd.read_csv(out / "results.csv")
-    assert set(results["method"]) == {"max_intensity", "pca", "ddad"}
+    assert set(results["method"]) == {"max_intensity", "acquisition", "pca", "ddad"}
     scores = pd.read_csv(out / "scores" / "scores.csv")
     assert scores["status"].value_counts().to_dict() == {"scored": 12, "skipped": 1}
     assert {path.name for path in out.parent.iterdir()} == {"out"}
@@ -55,7 +55,7 @@ def test_it_ends_with_a_table_a_picture_and_what_to_type_next(demo: tuple[Path, 
 def test_the_second_time_nothing_is_run_again(demo: tuple[Path, Result, Result]) -> None:
     _, _, again = demo
     assert again.exit_code == 0, again.output
-    assert "0 experiments run, 3 kept" in again.output
+    assert "0 experiments run, 4 kept" in again.output
 
 
 def test_no_patient_reaches_anything_that_is_written(demo: tuple[Path, Result, Result]) -> None:

@@ -21,7 +21,7 @@ def test_noise_and_sharpness_of_white_noise() -> None:
     assert found["laplacian"] == pytest.approx(20**0.5 * 0.02, rel=0.05)
     assert found["std"] == pytest.approx(0.02, rel=0.05)
     blurred = named(ndimage.gaussian_filter(pixels, 1.0))
-    assert blurred["sharpness"] < 0.5 * found["sharpness"]
+    assert blurred["sharpness"] < 0.7 * found["sharpness"]
 
 
 def test_border_shares_and_percentiles() -> None:
@@ -40,7 +40,8 @@ def test_border_shares_and_percentiles() -> None:
 def test_a_ramp_has_one_gradient() -> None:
     found = named(np.tile(np.arange(100) / 200, (90, 1)))
     assert found["gradient_x"] == pytest.approx(1 / 200)
-    assert found["gradient_y"] == found["laplacian"] == found["noise"] == 0
+    for name in ("gradient_y", "laplacian", "noise"):
+        assert found[name] == pytest.approx(0, abs=1e-12)
 
 
 def test_a_large_image_is_described_at_the_scale_of_a_small_one() -> None:
