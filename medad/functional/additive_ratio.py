@@ -113,14 +113,6 @@ def held_out_scores(terms: Floats, second: Ints, groups: Ints, seed: int, streng
     return scores
 
 
-def leading_terms(terms: Floats, second: Ints) -> Floats:
-    """Return the part (D,) of each term in the difference of the two groups' mean scores."""
-    standardized = standardizing(terms).standardized(terms)
-    weights, _ = _classifier(standardized, second, STRENGTH)
-    gap: Floats = standardized[second == 1].mean(axis=0) - standardized[second == 0].mean(axis=0)
-    return weights * gap
-
-
 def _classifier(standardized: Floats, second: Ints, strength: float) -> tuple[Floats, float]:
     """Return weights (D,) and bias of ridge logistic regression; both classes weigh the same, whatever their sizes."""
     from sklearn.linear_model import LogisticRegression

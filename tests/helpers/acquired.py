@@ -18,7 +18,7 @@ def scan(rng: np.random.Generator) -> Image:
     rows, columns = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     body = (rows / rng.uniform(0.6, 0.8)) ** 2 + (columns / rng.uniform(0.5, 0.7)) ** 2 < 1
     texture = ndimage.gaussian_filter(rng.normal(0, 1, (SIDE, SIDE)), 1.5)
-    image = body * (120 + rng.normal(0, 12) + 60 * texture) + 10 + rng.normal(0, 3, (SIDE, SIDE))
+    image = body * (80 + rng.normal(0, 8) + 40 * texture) + 40 + rng.normal(0, 3, (SIDE, SIDE))
     return np.round(image).clip(0, 255)
 
 
@@ -36,8 +36,8 @@ def sharpened(image: Image) -> Image:
 
 
 def coarser(image: Image) -> Image:
-    """Saved with 4 bits and stretched to 8 again."""
-    return np.asarray(np.round(np.floor(image / 16) * 17))
+    """Saved with 5 bits and stretched to 8 again."""
+    return np.asarray(np.round(np.round(image * 31 / 255) * 255 / 31))
 
 
 def facts_of_scan(image: Image, bits: int = 8) -> AcquisitionFacts:

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from medad.config import Name, Strict
 from medad.data.acquisition.facts import FAMILIES, AcquisitionFacts
 from medad.data.acquisition.model import Groups, groups_of, terms_of
-from medad.functional.additive_ratio import held_out_scores, leading_terms
+from medad.functional.additive_ratio import LEAST_SCALE, held_out_scores
 from medad.functional.delong import auc_interval
+from medad.functional.intervals import Floats, Ints
 from medad.types import Study
 
 CHANCE = 0.5
 LIMIT = 0.6  # groups are called separated if the whole interval of the AUC is above it
 LEAST = 20  # patients in each group; with fewer nothing is measured
 MOST_NAMED = 3
-LEAST_SHARE = 0.15  # of the difference of the two groups' mean scores, for an aspect to be named
+LEAST_EFFECT = 0.5  # of the largest difference, for another aspect to be named
+LEAST_SPREAD = 0.001  # of the spread of all values: facts that are constant in each group differ by at most 2,000
 Area = Annotated[float, Field(strict=True, ge=0, le=1)]
 REMEDIES = {
     "image size": "convert both to one size",
@@ -102,13 +105,34 @@ def separation(
 
 
 def _leading(groups: Groups) -> Iterator[str]:
-    """Yield the aspects by their part in the difference of the two groups' mean scores."""
+    """Yield the aspects by the fact in each that differs most between the two groups, by Cohen's d.
+
+    Facts are compared one by one: in a model of all, the many facts of the brightness share what one fact explains.
+    """
     terms = terms_of(groups.facts)
-    differences = leading_terms(terms(groups.facts), groups.second)
-    parts: dict[str, float] = {}
-    for name, part in zip(terms.names, differences, strict=True):
+    numbers = [[image.numbers.get(name, np.nan) for name in terms.numbers] for image in groups.facts]
+    words = [
+        [float(image.words.get(name) == value) for name, values in terms.words.items() for value in values]
+        for image in groups.facts
+    ]
+    names = [*terms.numbers, *(name for name, values in terms.words.items() for _ in values)]
+    values = np.concatenate([np.array(numbers), np.array(words)], axis=1)
+    effects: dict[str, float] = {}
+    for name, column in zip(names, values.T, strict=True):
         family = FAMILIES.get(name, name)
-        parts[family] = parts.get(family, 0.0) + float(part)
-    total = sum(part for part in parts.values() if part > 0)
-    ranked = sorted(parts.items(), key=lambda item: -item[1])[:MOST_NAMED]
-    yield from (name for place, (name, part) in enumerate(ranked) if place == 0 or part >= LEAST_SHARE * total)
+        effects[family] = max(effects.get(family, 0.0), _effect(column, groups.second))
+    ranked = sorted(effects.items(), key=lambda item: -item[1])[:MOST_NAMED]
+    yield from (name for name, effect in ranked if effect >= LEAST_EFFECT * ranked[0][1])
+
+
+def _effect(values: Floats, second: Ints) -> float:
+    """Return the distance of the groups' means in standard deviations within the groups.
+
+    The deviation is at least ``LEAST_SPREAD`` of that of all values. A fact that one group lacks differs completely.
+    """
+    sides = [values[(second == side) & ~np.isnan(values)] for side in (0, 1)]
+    if not len(sides[0]) or not len(sides[1]):
+        return 1 / LEAST_SPREAD
+    within = float(np.mean([side.var() for side in sides])) ** 0.5
+    floor = LEAST_SPREAD * float(np.concatenate(sides).std())
+    return float(abs(sides[1].mean() - sides[0].mean())) / max(within, floor, LEAST_SCALE)

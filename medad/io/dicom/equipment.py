@@ -13,8 +13,8 @@ from medad.io.dicom.header import Header
 from medad.io.errors import UnreadableImage
 
 _MANUFACTURERS = (
-    *("siemens", "philips", "canon", "toshiba", "fuji", "agfa", "carestream", "kodak", "konica", "shimadzu"),
-    *("hologic", "samsung", "hitachi", "united imaging", "lodox", "varian", "carl zeiss", "topcon", "ge"),
+    *("siemens", "philips", "canon", "toshiba", "fujifilm", "fuji", "agfa", "carestream", "kodak", "konica"),
+    *("shimadzu", "hologic", "samsung", "hitachi", "united imaging", "lodox", "varian", "carl zeiss", "topcon", "ge"),
 )
 _NUMBERS = {"kvp": "KVP", "field_strength": "MagneticFieldStrength", "slice_thickness": "SliceThickness"}
 _DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription", "StudyDescription")
@@ -41,11 +41,11 @@ def equipment_of(header: Header) -> dict[str, Any]:
 
 
 def _manufacturer(stated: str) -> str | None:
-    """Return the word of the vocabulary that ``stated`` begins with or contains; "other" for any other name."""
-    words = f" {' '.join(re.findall('[a-z]+', stated.lower()))}"
+    """Return the word of the vocabulary that ``stated`` contains; "other" for any other name."""
+    words = f" {' '.join(re.findall('[a-z]+', stated.lower()))} "
     if not words.strip():
         return None
-    return next((name for name in _MANUFACTURERS if f" {name}" in words), "other")
+    return next((name for name in _MANUFACTURERS if f" {name} " in words), "other")
 
 
 def _text(header: Header, keyword: str) -> str:
