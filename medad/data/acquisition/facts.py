@@ -20,9 +20,9 @@ FAMILIES = {  # the aspect of the acquisition that a fact belongs to, in the wor
     **dict.fromkeys(("mean", "p01", "p05", "p25", "p50", "p75", "p95", "p99"), "brightness"),
     **dict.fromkeys(("std", "entropy"), "contrast"),
     **dict.fromkeys(("at_minimum", "at_maximum"), "saturated pixels"),
-    **dict.fromkeys(("border_mean", "border_std"), "border"),
+    "border_mean": "border",
     **dict.fromkeys(("gradient_x", "gradient_y", "laplacian", "sharpness"), "sharpness"),
-    "noise": "noise",
+    **dict.fromkeys(("noise", "border_std"), "noise"),  # where the border is air, its spread is noise
     **dict.fromkeys(("levels", "bits", "stored_range"), "bit depth"),
     **dict.fromkeys(("short_side", "elongation", "slices"), "image size"),
     **dict.fromkeys(("spacing", "slice_thickness"), "pixel spacing"),

@@ -19,7 +19,7 @@ from medad.types import Study
 CHANCE = 0.5
 LIMIT = 0.6  # groups are called separated if the whole interval of the AUC is above it
 LEAST = 20  # patients in each group; with fewer nothing is measured
-MOST_NAMED = 3
+MOST_NAMED = 4
 LEAST_EFFECT = 0.5  # of the largest difference, for another aspect to be named
 LEAST_SPREAD = 0.001  # of the spread of all values: facts that are constant in each group differ by at most 2,000
 Area = Annotated[float, Field(strict=True, ge=0, le=1)]
