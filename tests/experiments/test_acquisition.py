@@ -21,7 +21,7 @@ from medad.results.finished import charted
 from medad.splits import Pools
 from medad.types import Study
 
-FRAMED = {"normal": 0.2, "u0": 0.6, "u1": 0.6, "test0": 0.2, "test1": 0.7}
+FRAMED = {"normal": 0.1, "u0": 0.9, "u1": 0.9, "test0": 0.2, "test1": 0.7}
 COUNTS = {"normal": 40, "u0": 15, "u1": 15, "test0": 50, "test1": 50}
 
 
