@@ -70,7 +70,7 @@ def evaluate_one(
         about = {"split": pools.kind, "n_unlabeled": unlabeled, "n_unlabeled_abnormal": None, "anomaly_rate": None}
         began = time.monotonic()
         own_data = model.card.trained_on.get("digest") == pools.digest()
-        shared = {"about": about, "began": began, "learned_normal": pools.normal if own_data else ()}
+        shared: dict[str, Any] = {"about": about, "began": began, "learned_normal": pools.normal if own_data else ()}
         return evaluate_model(experiment, model.method, model.card, studies, loader, out, run, **shared)
 
 

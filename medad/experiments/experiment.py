@@ -106,7 +106,7 @@ def run_experiment(
     about = {"split": pools.kind, **(as_given if pools.unknown else composed)}
     run.model(folder / "model", experiment.title)
     run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
-    shared = {"about": about, "began": began, "learned_normal": split.training.normal}
+    shared: dict[str, Any] = {"about": about, "began": began, "learned_normal": split.training.normal}
     return evaluate_model(experiment, method, card, split.test, loader, folder, run, **shared)
 
 

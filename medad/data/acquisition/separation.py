@@ -135,4 +135,4 @@ def _effect(values: Floats, second: Ints) -> float:
         return 1 / LEAST_SPREAD
     within = float(np.mean([side.var() for side in sides])) ** 0.5
     floor = LEAST_SPREAD * float(np.concatenate(sides).std())
-    return float(abs(sides[1].mean() - sides[0].mean())) / max(within, floor, LEAST_SCALE)
+    return float(abs(sides[1].mean() - sides[0].mean()) / max(within, floor, LEAST_SCALE))

@@ -10,6 +10,7 @@ from medad.data.acquisition.separation import by_patient, separation
 from medad.data.check.decoding import Finding, decode, tasks_of
 from medad.data.check.targets import Lists, Subject
 from medad.parallel import Lost, cores, each
+from medad.types import Study
 from medad.wording import counted
 
 
@@ -64,17 +65,11 @@ def check(subject: Subject, workers: int = 0) -> Checked:
 
 def _acquisition(lists: Lists, facts_by_study: Mapping[str, AcquisitionFacts | None]) -> Iterator[str]:
     """Yield a sentence for each pair of groups that acquisition facts are compared on; small groups are left out."""
-    normal, archive, test = (
-        [study for title, studies in lists.items() if belongs(title) for study in studies]
-        for belongs in (
-            lambda title: title.endswith("normal") and not title.startswith(("test", "unlabeled")),
-            lambda title: title.startswith("unlabeled"),
-            lambda title: title == "test normal",
-        )
-    )
-    first, *others = (
-        by_patient(group, [facts_by_study.get(study.id) for study in group]) for group in (normal, archive, test)
-    )
+    groups: tuple[list[Study], list[Study], list[Study]] = ([], [], [])
+    for title, studies in lists.items():
+        if title != "test abnormal":
+            groups[1 if title.startswith("unlabeled") else 2 if title == "test normal" else 0].extend(studies)
+    first, *others = (by_patient(group, [facts_by_study.get(study.id) for study in group]) for group in groups)
     for name, second in zip(("the archive", "test normals"), others, strict=True):
         if (found := separation(("known normals", name), first, second)) is not None:
             yield found.text
