@@ -126,6 +126,7 @@ class Pipeline(Strict):
 
     datasets: tuple[Name, ...] = Field((), max_length=MOST_LISTED)
     methods: tuple[Name, ...] = Field(("ddad",), max_length=MOST_LISTED)
+    baselines: tuple[Name, ...] = Field((), max_length=MOST_LISTED)  # methods that a bench runs beside ``methods``
     networks: tuple[Name, ...] = Field(("ae",), max_length=MOST_LISTED)
     seeds: tuple[Seed, ...] = Field((0,), max_length=MOST_LISTED)
     anomaly_rates: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field((), max_length=MOST_LISTED)

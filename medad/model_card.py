@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from medad import __version__
 from medad.config import ConfigError, Name, Seed, Strict, build
+from medad.data.acquisition.model import AcquisitionModel
 from medad.data.profile import VERSION, ProfileError, check_profile
 from medad.model_files import CARD, ModelError
 from medad.outputs.pictures import Scale
@@ -45,6 +46,9 @@ class Card(Strict):
     ``profile`` describes the training images; the input gate compares new studies with it. ``loss_fall`` says for each
     network how much its loss still fell at the end of training (:func:`medad.training.history.late_fall`).
 
+    ``acquisition`` is the model of acquisition facts, normals against archive, by which an AUC is adjusted; None if
+    there were too few studies. ``acquisition_notes`` say how well these facts alone tell the archive from the normals.
+
     ``percentiles`` exists on cards of earlier versions only and is not read. These are percentiles of training normals,
     which nearly every new study exceeds.
     """
@@ -70,6 +74,8 @@ class Card(Strict):
     thresholds: dict[Name, dict[Name, Number]] = Field(default_factory=dict, max_length=MOST_KEYS)
     profile: dict[Name, Any] = Field(default_factory=dict, max_length=MOST_KEYS)
     loss_fall: dict[Name, Number] = Field(default_factory=dict, max_length=MOST_KEYS)
+    acquisition: AcquisitionModel | None = None
+    acquisition_notes: tuple[Name, ...] = Field((), max_length=MOST_KEYS)
 
     @model_validator(mode="after")
     def _colors(self) -> Card:

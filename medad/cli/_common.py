@@ -155,7 +155,7 @@ def names(text: str | None) -> list[str] | None:
 def show_results(rows: Sequence[ResultRow]) -> None:
     """Print the result table to standard output."""
     from medad.outputs.published import published_lines, read_published
-    from medad.outputs.tables import legend, localization_lines, result_lines, warning_lines
+    from medad.outputs.tables import acquisition_lines, legend, localization_lines, result_lines, warning_lines
 
     figures = read_published()
     show_table(*result_lines(rows, figures))
@@ -168,7 +168,7 @@ def show_results(rows: Sequence[ResultRow]) -> None:
         f"AUC and AP: mean over seeds or networks [{rows[0]['confidence']:.0%} interval over cases, of these trained "
         'models] ± standard deviation over seeds or networks; "a + b": normal + abnormal studies'
     )
-    for line in warning_lines(rows):
+    for line in (*acquisition_lines(rows), *warning_lines(rows)):
         typer.echo(line)
     if lines:
         typer.echo("pixel metrics: on the network's grid; Dice (oracle) takes the best threshold on these very masks")

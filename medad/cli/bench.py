@@ -49,6 +49,8 @@ def bench(
 ) -> None:
     """Run datasets x methods x networks x seeds; write results.csv and print the table.
 
+    Without --methods, the pipeline's baselines (acquisition facts alone) are run beside its methods.
+
     Finished cells are kept: after an interruption the same command goes on. Table and report are of this command's
     cells alone, whatever else lies in the folder.
 
@@ -67,6 +69,8 @@ def bench(
     if networks is not None and "network" in overrides:
         raise ConfigError("--networks and --set network=... name the same thing: give one of them")
     grid = _with_options(read_pipeline(pipeline), datasets, methods, networks, seeds, anomaly_rates)
+    if methods is None and not grid.variants:  # the variants of an ablation are settings of its methods
+        grid = grid.model_copy(update={"methods": tuple(dict.fromkeys((*grid.baselines, *grid.methods)))})
     if manifest is not None and datasets is None:
         grid = grid.model_copy(update={"datasets": ()})
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download, engine, address)

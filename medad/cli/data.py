@@ -118,6 +118,8 @@ def check(
         typer.echo(f"{report.name}: {report.kind}; {_sizes(report.counts)}")
         for note in report.notes:
             common.say(f"  note: {note}")
+        for sentence in report.acquisition:
+            common.say(f"  acquisition: {sentence}")
         for defect in report.defects:
             common.say(f"  defect: {defect}")
         typer.echo(f"  {counted(len(report.defects), 'defect')}" if report.defects else "  no defects")

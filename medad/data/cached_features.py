@@ -17,6 +17,7 @@ from torch import Tensor
 
 from medad import __version__
 from medad.config import Settings
+from medad.data.acquisition.facts import AcquisitionFacts
 from medad.data.facts import Facts
 from medad.data.study_cache import StudyCache
 from medad.data.study_features import Extract, extract_in_blocks
@@ -29,6 +30,7 @@ FORMAT = 1  # to be raised when equal files give other pixels, facts or features
 WRITTEN_AT_ONCE = 64  # studies
 Stream = Callable[[Sequence[Study], int], Iterator[tuple[Study, Tensor]]]
 Files = tuple[Path, ...]
+_Entry = tuple[Tensor, Facts, AcquisitionFacts, str]  # features, facts, acquisition facts and pixel digest of a study
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class CachedFeatures:
         extract: Extract,
         stream: Stream,
         facts: dict[Files, Facts],
+        acquisition: dict[Files, AcquisitionFacts],
         pixels: dict[Files, str],
         *,
         name: str,
@@ -58,16 +61,17 @@ class CachedFeatures:
         Args:
             studies: The studies to describe.
             extract: The function from images (block, C, S, S) to features (block, D).
-            stream: The function that reads studies, and writes to ``facts`` and ``pixels`` what it has seen.
+            stream: The function that reads studies, and writes to the next three what it has seen.
             facts: The facts of the studies by files; those of cached studies are added.
-            pixels: The pixel digests of the studies by files; those of cached studies are added.
+            acquisition: The acquisition facts of the studies by files, likewise.
+            pixels: The pixel digests of the studies by files, likewise.
             name: The name of the features, which holds everything that they depend on besides the images.
             block: The number of images in a batch.
         """
         keys = {study: key for study in studies if (key := self._key(study, name))}
         features: dict[Study, Tensor] = {}
         for study, entry in self._stored(keys).items():
-            features[study], facts[study.files], pixels[study.files] = entry
+            features[study], facts[study.files], acquisition[study.files], pixels[study.files] = entry
         new = [study for study in studies if study not in features]
         computed: dict[str, bytes] = {}
         if new:
@@ -76,7 +80,8 @@ class CachedFeatures:
                     features[study] = values
                     advance(1)
                     if study in keys:
-                        computed[keys[study]] = _encode(values, facts[study.files], pixels[study.files])
+                        described = (facts[study.files], acquisition[study.files], pixels[study.files])
+                        computed[keys[study]] = _encode(values, *described)
                     if len(computed) >= WRITTEN_AT_ONCE:
                         self._store(computed)
             self._store(computed)
@@ -87,7 +92,7 @@ class CachedFeatures:
         content = None if self.cache is None else _content_key(study, self.settings)
         return None if content is None else f"{name} {self.device} {content}"
 
-    def _stored(self, keys: Mapping[Study, str]) -> dict[Study, tuple[Tensor, Facts, str]]:
+    def _stored(self, keys: Mapping[Study, str]) -> dict[Study, _Entry]:
         stored = {} if self.cache is None else self.cache.read(list(keys.values()))
         entries = {study: entry for study, key in keys.items() if (entry := _decode(stored.get(key, b"")))}
         if entries:
@@ -123,24 +128,24 @@ def _file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _encode(features: Tensor, facts: Facts, pixels: str) -> bytes:
+def _encode(features: Tensor, facts: Facts, acquisition: AcquisitionFacts, pixels: str) -> bytes:
     """Return the features (N, D), the facts and the pixel digest of a study as bytes."""
     values = asdict(facts)
     arrays = {name: values.pop(name) for name in ("levels", "layout")}
     stored = {name: np.asarray(array) for name, array in arrays.items() if array is not None}
-    text = json.dumps({**values, "pixels": pixels})
+    text = json.dumps({**values, "pixels": pixels, "acquisition": asdict(acquisition)})
     value: bytes = save({**stored, "features": features.numpy(), "facts": np.frombuffer(text.encode(), np.uint8)})
     return value
 
 
-def _decode(value: bytes) -> tuple[Tensor, Facts, str] | None:
+def _decode(value: bytes) -> _Entry | None:
     """Return the features, the facts and the pixel digest that :func:`_encode` stored; None if they are damaged."""
     try:
         arrays = load(value)
         text = json.loads(arrays["facts"].tobytes())
-        pixels = text.pop("pixels")
+        pixels, acquisition = text.pop("pixels"), AcquisitionFacts(**text.pop("acquisition"))
         text["sides"] = tuple(text["sides"])
         facts = Facts(**text, levels=arrays.get("levels"), layout=arrays.get("layout"))
-        return torch.from_numpy(arrays["features"]), facts, pixels
+        return torch.from_numpy(arrays["features"]), facts, acquisition, pixels
     except (SafetensorError, KeyError, TypeError, ValueError):
         return None

@@ -11,6 +11,7 @@ from monai.data import CacheDataset
 from torch import Tensor
 
 from medad.config import Settings
+from medad.data.acquisition.facts import AcquisitionFacts
 from medad.data.cached_features import CachedFeatures
 from medad.data.facts import Facts
 from medad.data.study_cache import StudyCache
@@ -60,6 +61,7 @@ class Loader:
         self._pixels: dict[tuple[Path, ...], str] = {}
         self._masks: dict[_Key, Tensor] = {}  # of the studies that were read last
         self._facts: dict[tuple[Path, ...], Facts] = {}
+        self._acquisition: dict[tuple[Path, ...], AcquisitionFacts] = {}
 
     def __call__(self, studies: Sequence[Study]) -> Tensor:
         """Return all slices of all studies, in order. Raises UnreadableStudies."""
@@ -100,7 +102,8 @@ class Loader:
         What was computed under this ``name`` before is read from the cache. Raises UnreadableStudies.
         """
         cached = CachedFeatures(self._feature_cache, self.settings, str(torch.device(self.device).type))
-        return cached.compute(studies, extract, self.stream, self._facts, self._pixels, name=name, block=block)
+        records = (self._facts, self._acquisition, self._pixels)
+        return cached.compute(studies, extract, self.stream, *records, name=name, block=block)
 
     def facts(self, studies: Sequence[Study]) -> list[Facts]:
         """Return the facts of those of ``studies`` that have been read; read all of them where none has been."""
@@ -108,6 +111,13 @@ class Loader:
             for _ in self.stream(studies, images=1):
                 pass
         return [self._facts[study.files] for study in studies if study.files in self._facts]
+
+    def acquisition(self, studies: Sequence[Study]) -> list[AcquisitionFacts | None]:
+        """Return the acquisition facts of each study, None for one that cannot be read; read those that are new."""
+        new = [study for study in studies if study.files not in self._acquisition]
+        for _ in self.stream(new, images=self.settings.batch_size):
+            pass
+        return [self._acquisition.get(study.files) for study in studies]
 
     def pixels(self, studies: Sequence[Study]) -> list[str]:
         """Return the pixel digests of those of ``studies`` that have been read; constant images have none."""
@@ -129,6 +139,7 @@ class Loader:
             self._report(errors, len(studies))
         fresh = {key: result for key, result in read.items() if not isinstance(result, UnreadableImage)}
         self._facts |= {files: result.facts for (files, _), result in fresh.items()}
+        self._acquisition |= {files: result.acquisition for (files, _), result in fresh.items()}
         self._pixels |= {files: result.pixels for (files, _), result in fresh.items()}
         self._masks = {key: result.mask for key, result in fresh.items() if result.mask is not None}
         self._store(fresh)

@@ -11,6 +11,7 @@ from monai.transforms import Transform
 from torch import Tensor
 
 from medad.config import Settings
+from medad.data.acquisition.facts import AcquisitionFacts, acquisition_facts
 from medad.data.facts import Facts, facts_of
 from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
 from medad.io import UnreadableImage, read_image
@@ -63,13 +64,14 @@ def _grid_of(source: MetaTensor) -> Grid:
 class ReadStudy:
     """A study in memory: ``slices`` (N, C, S, S), its facts, and its mask (N, 1, S, S), if it has one.
 
-    ``pixels`` is a digest of the image as it is in its files.
+    ``pixels`` is a digest of the image as it is in its files, ``acquisition`` describes how it was acquired.
     """
 
     slices: Tensor
     facts: Facts
     mask: Tensor | None
     pixels: str
+    acquisition: AcquisitionFacts
 
 
 class Attempt(Transform):
@@ -83,8 +85,10 @@ class Attempt(Transform):
         try:
             source = self.prepare.read(study)
             mask = self.prepare.mask(study, source)
-            pixels = digest_of(source.as_tensor().numpy())
-            return ReadStudy(as_slices(self.prepare.transform(source)), facts_of(source), mask, pixels)
+            stored = source.as_tensor().numpy()
+            acquisition = acquisition_facts(stored, source.meta["reading"], np.asarray(source.meta["affine"]))
+            facts, pixels = facts_of(source), digest_of(stored)
+            return ReadStudy(as_slices(self.prepare.transform(source)), facts, mask, pixels, acquisition)
         except UnreadableImage as error:
             return error
         finally:

@@ -13,6 +13,10 @@ Ranking: auc, auc_low, auc_high, ap, ap_low, ap_high, f1_max, f1_max_low, f1_max
     are evaluated separately, with K - 1 in the denominator; null for one network).
     The score "single" evaluates M networks separately: its metrics are means over the networks, and its intervals are
     those of that mean over new cases with the same networks.
+Acquisition: auc_adjusted, auc_adjusted_low, auc_adjusted_high (the AUC among studies that were acquired alike, see
+    medad.functional.adjusted_auc; null where adjusted_note says why); n_comparable (the abnormal studies that it is
+    estimated from); acquisition_auc with _low and _high (the AUC of the acquisition score itself, which is fitted to
+    the normals and the archive of the training, without labels).
 Operating points, for each NAME in the model's thresholds, such as "spec95" (set for a specificity of 95 %) or
     "sens90": NAME_threshold (a study is flagged if score > threshold), NAME_sensitivity, NAME_specificity, each with
     _low and _high (Wilson); NAME_ppv, NAME_npv, each with _low and _high, at the stated ``prevalence`` (absent without

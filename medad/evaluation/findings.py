@@ -43,6 +43,7 @@ class Finding:
 MEANINGS = {
     "no_separation": "not shown to separate normal from abnormal studies: the interval of the AUC holds 0.5",
     "inverted": "ranks the wrong way round: normal studies score higher than abnormal ones",
+    "acquisition": "not shown to find more than how scans were acquired: the interval of the adjusted AUC holds 0.5",
     "equal_scores": "the scores of normal studies are all but equal",
     "loss_falling": "trained too little: the loss was still falling at the end",
     "flat_maps": "the maps are all but constant: they mark nothing",
@@ -53,7 +54,14 @@ MEANINGS = {
 
 def findings(row: Row) -> list[Finding]:
     """Return the findings of a result row, or of a summary over seeds; rules whose values are missing find nothing."""
-    rules: Iterable[Callable[[Row], Finding | None]] = (_separation, _equal_scores, _loss, _flat_maps, _maps)
+    rules: Iterable[Callable[[Row], Finding | None]] = (
+        _separation,
+        _acquisition,
+        _equal_scores,
+        _loss,
+        _flat_maps,
+        _maps,
+    )
     return [finding for rule in rules if (finding := rule(row)) is not None]
 
 
@@ -62,6 +70,13 @@ def _separation(row: Row) -> Finding | None:
     if low is None or high is None or low > CHANCE:
         return None
     return Finding("inverted" if high < CHANCE else "no_separation", _interval("AUC", row, "auc"), separates=False)
+
+
+def _acquisition(row: Row) -> Finding | None:
+    plain, low, high = (number_of(row, key) for key in ("auc_low", "auc_adjusted_low", "auc_adjusted_high"))
+    if plain is None or low is None or high is None or plain <= CHANCE or low > CHANCE:
+        return None
+    return Finding("acquisition", _interval("adjusted AUC", row, "auc_adjusted"))
 
 
 def _equal_scores(row: Row) -> Finding | None:

@@ -9,8 +9,8 @@ from typing import Any
 
 CELL = ("dataset", "split", "method", "variant", "network", "anomaly_rate", "score")
 METRICS = (
-    *("auc", "ap", "f1_max", "pixel_auc", "pixel_ap", "pixel_f1_max", "pixel_aupro", "pixel_dice"),
-    *("pixel_dice_oracle", "pointing", "pixel_auc_each"),
+    *("auc", "auc_adjusted", "acquisition_auc", "ap", "f1_max", "pixel_auc", "pixel_ap", "pixel_f1_max"),
+    *("pixel_aupro", "pixel_dice", "pixel_dice_oracle", "pointing", "pixel_auc_each"),
 )
 WORST: dict[str, Callable[..., float]] = {"loss_fall": max, "normal_spread": min, "map_contrast": min}
 

@@ -71,7 +71,19 @@ def evaluate_one(
         unlabeled = model.card.trained_on.get("unlabeled")
         about = AboutData(split=pools.kind, n_unlabeled=unlabeled, n_unlabeled_abnormal=None, anomaly_rate=None)
         began = time.monotonic()
-        return evaluate_model(experiment, model.method, model.card, studies, loader, out, run, about=about, began=began)
+        own_data = model.card.trained_on.get("digest") == pools.digest()
+        return evaluate_model(
+            experiment,
+            model.method,
+            model.card,
+            studies,
+            loader,
+            out,
+            run,
+            about=about,
+            began=began,
+            learned_normal=pools.normal if own_data else (),
+        )
 
 
 def _testable(folder: Path, dataset: str, pools: Pools) -> tuple[Study, ...]:

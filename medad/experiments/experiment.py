@@ -16,6 +16,7 @@ from medad.data.loading import Loader
 from medad.data.profile import profile_of
 from medad.data.training_marks import write_marks
 from medad.evaluation.findings import finding_tags
+from medad.experiments.acquisition import covariate_of, test_separation, training_acquisition
 from medad.experiments.duplicate_images import check_copies
 from medad.experiments.normal_reference import (
     check_calibration,
@@ -64,6 +65,8 @@ def train_model(
     check_calibration(len(held_out), experiment.evaluation)
     method: Method = methods.get(experiment.method)(experiment.settings)
     check_choices([method], experiment.evaluation)
+    acquisition, notes = training_acquisition(data, loader)
+    run.tags({"medad.acquisition": "; ".join(notes) or "not measured: too few studies"})
     checkpoints = folder / "checkpoints"
     rng = torch.Generator().manual_seed(experiment.seed)
     history = LossHistory(run.metric)
@@ -77,6 +80,8 @@ def train_model(
         trained_on=source,
         profile=profile_of(loader.facts(learned.normal)),  # available since the normals have been read
         loss_fall=history.falls(),
+        acquisition=acquisition,
+        acquisition_notes=notes,
         **normals,
     )
     every = (*data.normal, *data.unlabeled)
@@ -105,7 +110,18 @@ def run_experiment(experiment: Experiment, pools: Pools, loader: Loader, folder:
     )
     run.model(folder / "model", experiment.title)
     run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
-    return evaluate_model(experiment, method, card, split.test, loader, folder, run, about=about, began=began)
+    return evaluate_model(
+        experiment,
+        method,
+        card,
+        split.test,
+        loader,
+        folder,
+        run,
+        about=about,
+        began=began,
+        learned_normal=split.training.normal,
+    )
 
 
 def _earlier_model(
@@ -136,11 +152,13 @@ def evaluate_model(
     *,
     about: AboutData,
     began: float,
+    learned_normal: Sequence[Study] = (),
 ) -> list[ResultRow]:
     """Score labeled ``studies`` with a trained method, evaluate, and write cases, pictures and rows to ``folder``.
 
     Nothing is fitted. ``about`` holds the row entries about split and unlabeled set; ``began`` is the start time of the
-    work on this result from ``time.monotonic``, in seconds.
+    work on this result from ``time.monotonic``, in seconds. ``learned_normal`` are the normals that the method learned
+    from, if they are at hand: their acquisition is compared with that of the test normals.
 
     Returns:
         The result rows, one for each score.
@@ -148,8 +166,11 @@ def evaluate_model(
     card = choose(card, method, experiment.evaluation)
     test = score_test(method, studies, loader, card.map_threshold)
     check_copies(folder / "model", test.studies, loader, about["split"])
-    rows = result_rows(experiment, method, card, test, about, time.monotonic() - began)
-    write_cases(folder / CASES, test)
+    covariate = covariate_of(card.acquisition, test.studies, loader)
+    test_normal = [study for study in test.studies if study.label == 0]
+    drift = test_separation(learned_normal, test_normal, loader)
+    rows = result_rows(experiment, method, card, test, about, time.monotonic() - began, covariate)
+    write_cases(folder / CASES, test, covariate)
     _draw(experiment, method, card, test, loader, folder)
     for row in rows:
         for name, value in charted(row).items():
@@ -161,7 +182,7 @@ def evaluate_model(
     run.artifact(folder / PANEL)
     run.artifact(folder / HISTOGRAMS)
     run.artifact(folder / CURVES)
-    _write_result(folder / RESULT, experiment, rows)
+    _write_result(folder / RESULT, experiment, rows, [] if drift is None else [drift.text])
     return rows
 
 
@@ -193,7 +214,7 @@ def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, 
     )
 
 
-def _write_result(path: Path, experiment: Experiment, rows: list[ResultRow]) -> None:
+def _write_result(path: Path, experiment: Experiment, rows: list[ResultRow], acquisition: list[str]) -> None:
     evaluation = experiment.evaluation.model_dump(mode="json")
-    content = {"experiment": experiment.describe(), "evaluation": evaluation, "rows": rows}
+    content = {"experiment": experiment.describe(), "evaluation": evaluation, "rows": rows, "acquisition": acquisition}
     write_json(path, content, durable=True)

@@ -70,11 +70,12 @@ def _mask(study: Study, loader: Loader) -> NDArray[np.bool_] | None:
     return None if mask is None else (mask[:, 0] > 0.5).numpy()
 
 
-def write_cases(path: Path, test: TestScores) -> None:
+def write_cases(path: Path, test: TestScores, covariate: NDArray[np.float64] | None = None) -> None:
     """Write the scores of every test case to a CSV file, for comparisons, reports and further analysis.
 
     Columns: id, label, patient (a pseudonym within this table, empty if unknown), attr:NAME for each attribute of the
-    studies, then one column for each score. The column of a score of several separately evaluated networks is their
+    studies, ``covariate`` (the acquisition score by which AUCs are adjusted, if there is one), then one column for each
+    score. The column of a score of several separately evaluated networks is their
     mean, and the columns NAME.0, NAME.1, ... hold the scores of the networks.
     """
     known_patients = dict.fromkeys(study.patient for study in test.studies if study.patient is not None)
@@ -85,6 +86,7 @@ def write_cases(path: Path, test: TestScores) -> None:
         "label": test.labels.tolist(),
         "patient": ["" if study.patient is None else numbers[study.patient] for study in test.studies],
         **{f"attr:{name}": [dict(study.attributes).get(name, "") for study in test.studies] for name in attributes},
+        **({} if covariate is None else {"covariate": covariate.tolist()}),
         **{name: values.tolist() for name, values in test.scores.items()},
         **{
             column: members[:, place].tolist()

@@ -85,7 +85,7 @@ def auc_interval(
     if variance <= 1e-15 or not 0 < auc < 1:
         owner = cluster_index(clusters, len(labels))
         n_abnormal, n_normal = (len(np.unique(owner[labels == label])) for label in (1, 0))
-        return Interval(auc, *_newcombe(auc, n_abnormal, n_normal, z))
+        return Interval(auc, *newcombe(auc, n_abnormal, n_normal, z))
     half = z * variance**0.5 / (auc * (1 - auc))
     center = np.log(auc / (1 - auc))
     return Interval(auc, *(float(1 / (1 + np.exp(-end))) for end in (center - half, center + half)))
@@ -139,7 +139,7 @@ def _sums(values: Floats, owner: Ints, count: int) -> Floats:
     return total
 
 
-def _newcombe(auc: float, n_abnormal: int, n_normal: int, z: float) -> tuple[float, float]:
+def newcombe(auc: float, n_abnormal: int, n_normal: int, z: float) -> tuple[float, float]:
     """Return the AUCs that are ``z`` of their own standard errors (Hanley and McNeil, mean group size) from ``auc``."""
     mean_size = (n_abnormal + n_normal) / 2 - 1
 

@@ -81,9 +81,9 @@ def choose_strength(aucs: Floats) -> int:
     is decided by noise (Breiman, Friedman, Olshen and Stone, Classification and Regression Trees, 1984, section 3.4.3).
     Without folds it is the middle one.
     """
-    count, folds = aucs.shape
+    folds = aucs.shape[1]
     if not folds:
-        return count // 2
+        return len(aucs) // 2
     means = aucs.mean(axis=1)
     best = int(means.argmax())
     error = float(aucs[best].std(ddof=1)) / folds**0.5 if folds > 1 else 0.0

@@ -42,6 +42,7 @@ def read_raster(path: Path, settings: ReadSettings) -> Picture:
             part, parts = _select_page(file, image, part, settings.time == "split" or path != file, notes)
             _check(file, image, settings)
             reading["photometric"], reading["modality"] = image.mode, None
+            reading["container"], reading["quantization"] = image.format, _quantization(image)
             array = _pixels(file, image, (part, parts), reading)
     except Image.DecompressionBombError:
         reason, remedy = "it claims more pixels than Pillow decodes", "cut it into parts if it is to be trusted"
@@ -154,6 +155,12 @@ def _pixels(file: Path, image: Image.Image, page: tuple[int, int], reading: dict
     if mode != "RGB":
         notes.append(f"converted from {mode} to RGB by Pillow")
     return np.asarray(image.convert("RGB"))
+
+
+def _quantization(image: Image.Image) -> float | None:
+    """Return the mean step of a JPEG's first quantization table, which grows with compression; None without one."""
+    tables = getattr(image, "quantization", None)
+    return float(np.mean(next(iter(tables.values())))) if tables else None
 
 
 def _unsigned_of_32_bits(image: Image.Image) -> bool:

@@ -59,6 +59,7 @@ def result_lines(
     """
     listed_sources = sources(rows, figures)
     summaries = over_seeds(rows)
+    adjusted = any(row.get("acquisition_auc") is not None for row in summaries)
     lines: list[Sequence[str]] = [
         (
             row["dataset"],
@@ -67,6 +68,7 @@ def result_lines(
             _unlabeled(row),
             f"{row['score']} {MARK}" if findings(row) else row["score"],
             _value(row, "auc"),
+            *([_adjusted(row)] if adjusted else []),
             _value(row, "ap"),
             row["over"],
             f"{row['n_normal']} + {row['n_abnormal']}",
@@ -74,7 +76,30 @@ def result_lines(
         )
         for row in (*summaries, *over_classes(summaries))
     ]
-    return (*HEADINGS, *(["published AUC"] if listed_sources else [])), lines
+    place = HEADINGS.index("AUC") + 1
+    headings = (*HEADINGS[:place], *(["adjusted AUC"] if adjusted else []), *HEADINGS[place:])
+    return (*headings, *(["published AUC"] if listed_sources else [])), lines
+
+
+def _adjusted(row: Row) -> str:
+    return "undefined" if row.get("auc_adjusted") is None else _value(row, "auc_adjusted")
+
+
+def acquisition_lines(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each dataset on what acquisition facts alone reach, and why an adjusted AUC is undefined."""
+    lines = {}
+    for row in over_seeds(rows):
+        if row.get("acquisition_auc") is None:
+            continue
+        note = row.get("adjusted_note")
+        undefined = f"; the adjusted AUC is undefined: {note}" if note else ""
+        lines[row["dataset"]] = (
+            f"{row['dataset']}: acquisition facts alone reach AUC {_value(row, 'acquisition_auc')}{undefined}"
+        )
+    if not lines:
+        return []
+    meaning = "adjusted AUC: between abnormal and normal studies that were acquired alike (Janes and Pepe 2009)"
+    return [meaning, *lines.values()]
 
 
 def warning_lines(rows: Sequence[Row]) -> list[str]:

@@ -27,6 +27,7 @@ class Cell:
     ``cases`` is the table of test cases, ``card`` the model's card, ``pictured`` the index of the case pictures; each
     is None if the file is missing or unreadable, and ``gaps`` has a sentence for it. ``metrics`` (step, value) and
     ``facts`` come from the records of its runs. ``evaluation`` are the evaluation settings of the result.
+    ``acquisition`` are sentences on differences between the groups of studies.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class Cell:
     facts: dict[str, str] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     evaluation: dict[str, Any] = field(default_factory=dict)
+    acquisition: list[str] = field(default_factory=list)
 
     @property
     def seed(self) -> int:
@@ -118,7 +120,13 @@ def read_cell(folder: Path) -> tuple[Cell | None, str]:
         gaps.append("There is no model folder beside the results: no model card.")
     index = read_json(folder / PICTURES / PICTURE_INDEX)
     experiment, evaluation = (_mapping(result.get(key)) for key in ("experiment", "evaluation"))
-    return Cell(folder, experiment, rows, cases, card, index, *read_records(folder), gaps, evaluation), ""
+    sentences = [*_texts((card or {}).get("acquisition_notes")), *_texts(result.get("acquisition"))]
+    return Cell(folder, experiment, rows, cases, card, index, *read_records(folder), gaps, evaluation, sentences), ""
+
+
+def _texts(values: object) -> list[str]:
+    """Return the texts of a list; anything else is left out."""
+    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from medad.config import Evaluation
 from medad.results.row import ResultRow
 
 RESULT = "result.json"
-CHARTED = ("auc", "ap", "pixel_auc", "pixel_ap", "pixel_aupro")
+CHARTED = ("auc", "auc_adjusted", "ap", "pixel_auc", "pixel_ap", "pixel_aupro")
 
 
 def finished(folder: Path, evaluation: Evaluation | None = None) -> list[ResultRow] | None:

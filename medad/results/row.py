@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TypedDict, cast
 
-TEXTS = ("dataset", "split", "method", "variant", "network", "score", "title", "clusters", "findings")
+TEXTS = ("dataset", "split", "method", "variant", "network", "score", "title", "clusters", "findings", "adjusted_note")
 FLAGS = ("primary", "trivial")
 
 
@@ -63,13 +63,26 @@ class Localized(TypedDict, total=False):
     n_boxes: int
 
 
+class Adjusted(TypedDict, total=False):
+    """The columns on the AUC among studies that were acquired alike; None, with a note, where it is undefined."""
+
+    auc_adjusted: float | None
+    auc_adjusted_low: float | None
+    auc_adjusted_high: float | None
+    acquisition_auc: float | None
+    acquisition_auc_low: float | None
+    acquisition_auc_high: float | None
+    n_comparable: int | None
+    adjusted_note: str
+
+
 class _Names(TypedDict):
     dataset: str
     method: str
     score: str
 
 
-class ResultRow(_Names, Ranking, Localized, total=False):
+class ResultRow(_Names, Ranking, Localized, Adjusted, total=False):
     """The columns of results.csv, required and optional; medad.evaluation explains each.
 
     The one definition for the code that writes rows and the code that reads them back. A row has further columns for
@@ -117,7 +130,7 @@ def checked_row(row: object) -> ResultRow | None:
     """Return the row with text, flags and numbers (finite or None) converted, or None if required keys are missing."""
     if not isinstance(row, dict) or not {"dataset", "method", "score", "auc", "ap"} <= row.keys():
         return None
-    with_defaults = {**dict.fromkeys(TEXTS, "-"), "findings": "", **row}
+    with_defaults = {**dict.fromkeys(TEXTS, "-"), "findings": "", "adjusted_note": "", **row}
     return cast("ResultRow", {str(key): _checked(str(key), value) for key, value in with_defaults.items()})
 
 

@@ -19,6 +19,7 @@ FAST_OPTIONS = [part for key, value in FAST.items() for part in ("--set", f"{key
 
 def bench(tmp_path: Path, *options: str) -> Result:
     fast = FAST_OPTIONS if "max_intensity" not in options else ["--set", "size=32"]
+    options = options if "--methods" in options else ("--methods", "ddad", *options)
     common = ["bench", "--out", str(tmp_path / "out"), "--data-root", str(tmp_path / "data"), *fast]
     return CliRunner().invoke(app, [*common, *options])
 
@@ -53,6 +54,21 @@ def test_custom_counts_run_to_results_and_mlflow(tmp_path: Path) -> None:
     assert "report.html" in {item.path for item in client.list_artifacts(above.info.run_id)}
     assert (tmp_path / "out" / "mlflow-artifacts").is_dir()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "out"]
+
+
+def test_acquisition_is_run_beside_the_methods_of_a_pipeline(tmp_path: Path) -> None:
+    """Unless --methods names all that shall run."""
+    write_med_ad(tmp_path / "data")
+    (tmp_path / "own.yaml").write_text("methods: [max_intensity]\nbaselines: [acquisition]\nsettings: {size: 32}\n")
+    place = ["--datasets", "braintumor", "--data-root", str(tmp_path / "data"), "--no-tracking"]
+    for options, methods in (
+        ([], ["acquisition", "max_intensity"]),
+        (["--methods", "max_intensity"], ["max_intensity"]),
+    ):
+        out = tmp_path / f"out{len(options)}"
+        done = CliRunner().invoke(app, ["bench", str(tmp_path / "own.yaml"), "--out", str(out), *place, *options])
+        assert done.exit_code == 0, done.output
+        assert list(pd.read_csv(out / "results.csv")["method"]) == methods
 
 
 def test_finished_cells_are_kept_after_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_it_ends_with_a_table_a_picture_and_what_to_type_next(demo: tuple[Path, 
     picture = Path(next(line for line in first.output.splitlines() if line.startswith("picture:")).split()[-1])
     assert picture.read_bytes().startswith(b"\x89PNG")
     results = pd.read_csv(out / "results.csv")
-    assert set(results["method"]) == {"max_intensity", "pca", "ddad", "ratio"}
+    assert set(results["method"]) == {"max_intensity", "acquisition", "pca", "ddad", "ratio"}
     scores = pd.read_csv(out / "scores" / "scores.csv")
     assert scores["status"].value_counts().to_dict() == {"scored": 12, "skipped": 1}
     assert {path.name for path in out.parent.iterdir()} == {"out"}

@@ -82,6 +82,7 @@ def test_methods_say_which_learn_from_unlabeled_studies() -> None:
     assert {name: row["learns_from_unlabeled"] for name, row in rows.items()} == {
         "cdo": "no",
         "ddad": "yes",
+        "acquisition": "yes",
         "max_intensity": "no",
         "pca": "no",
         "ratio": "yes",

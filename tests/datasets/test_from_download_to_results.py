@@ -162,7 +162,7 @@ def test_the_grid_of_the_paper_beside_published_figures(
     place = ["--data-root", tmp_path / "data", "--out", tmp_path / "out", "--no-tracking"]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "RSNA").symlink_to(root / "RSNA")
-    grid = ["bench", "ocssl", *place, *fast, "--seeds", 0, "--set", "anomaly_rate=0.5"]
+    grid = ["bench", "ocssl", "--methods", "ddad", *place, *fast, "--seeds", 0, "--set", "anomaly_rate=0.5"]
     done = command(*grid)
     assert done.exit_code == 0, done.output
     results = pd.read_csv(tmp_path / "out" / "results.csv")
@@ -183,7 +183,7 @@ def test_the_grid_of_the_paper_beside_published_figures(
 def test_the_figures_of_the_official_split_are_marked_beside_another(root: Path, tmp_path: Path) -> None:
     fast = [part for key, value in {**FAST, "size": 16, "epochs": 1}.items() for part in ("--set", f"{key}={value}")]
     options = ["--datasets", "rsna", "--data-root", root, "--out", tmp_path / "out", "--no-tracking"]
-    done = command("bench", "ddad", *options, *fast, "--set", "scores=[rec]")
+    done = command("bench", "ddad", "--methods", "ddad", *options, *fast, "--set", "scores=[rec]")
     assert done.exit_code == 0, done.output
     assert "(0.669 [1], 0.670 [2])" in done.output
     assert "in parentheses are of the official split" in done.output

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from medad.data.acquisition.facts import AcquisitionFacts, acquisition_facts
 from medad.io.core.errors import UnreadableImage
 from medad.io.core.picture import Picture, axial_slice
 from medad.io.core.settings import ReadSettings
@@ -40,12 +41,13 @@ class Finding:
     """The result of decoding a task.
 
     ``pixels`` is a digest of the decoded image, or "" if it cannot be decoded or is constant. ``resampled`` names masks
-    whose grid differs from that of their images.
+    whose grid differs from that of their images. ``acquisition`` describes how the image was acquired.
     """
 
     pixels: str = ""
     defects: tuple[str, ...] = ()
     resampled: tuple[str, ...] = ()
+    acquisition: AcquisitionFacts | None = None
 
 
 def tasks_of(studies: Iterable[Study]) -> list[DecodingTask]:
@@ -84,7 +86,8 @@ def decode(task: DecodingTask) -> Finding:
             defects.append(str(error))
         except UnreadableImage as error:
             defects.append(f"mask: {error}")
-    return Finding(digest_of(picture.array), tuple(dict.fromkeys(defects)), tuple(resampled))
+    acquisition = acquisition_facts(picture.array, picture.reading, picture.affine)
+    return Finding(digest_of(picture.array), tuple(dict.fromkeys(defects)), tuple(resampled), acquisition)
 
 
 def _check_slices(picture: Picture, task: DecodingTask) -> None:

@@ -13,6 +13,7 @@ from medad.io.core.picture import Array, Picture, all_finite, begin, to_gray, tu
 from medad.io.core.settings import ReadSettings
 from medad.io.dicom.content import content_of
 from medad.io.dicom.differences import with_differences
+from medad.io.dicom.equipment import equipment_of
 from medad.io.dicom.geometry import slice_affine, stacked
 from medad.io.dicom.instance import Instance, check_same, opened
 from medad.io.dicom.luts import GRAY_MAX, Lut, Window
@@ -120,6 +121,7 @@ def _reading_of(instances: Sequence[Instance], settings: ReadSettings, notes: li
     return begin(
         "dicom",
         **content_of(first.header),
+        equipment=equipment_of(first.header),
         transfer_syntax=stored.syntax.name,
         decoder=", ".join(dict.fromkeys(name for instance in instances for name in instance.decoders)) or None,
         photometric=stored.photometric,

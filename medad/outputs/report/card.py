@@ -110,4 +110,6 @@ def _limits(group: Group, cell: Cell) -> Iterator[str]:
         yield "Localization was not measured: the maps are illustrations."
     if row.get("auc_low") is None:
         yield "This result has no intervals: it was made by a medad that did not compute them."
+    for sentence in cell.acquisition:
+        yield f"{sentence[:1].upper()}{sentence[1:]}."
     yield "A score is no probability of disease; it compares studies read by this model only."

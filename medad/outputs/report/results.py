@@ -98,9 +98,12 @@ def summary_tables(results: Results) -> list[Table]:
 
 def _summary(dataset: str, groups: Sequence[Group]) -> Table:
     sure = f"{groups[0].first.confidence:.0%} interval"
+    adjusted = Column(f"adjusted AUC ({sure})", interval("auc_adjusted", "auc_adjusted_low", "auc_adjusted_high"))
+    measured = any(row.get("acquisition_auc") is not None for group in groups for row in group.first.rows)
     columns = [
         Column("score", text("shown"), number=False),
         Column(f"AUC ({sure})", interval("auc", "auc_low", "auc_high")),
+        *([adjusted] if measured else []),
         Column(f"AP ({sure})", interval("ap", "ap_low", "ap_high")),
         Column("AUC over seeds", _spread("auc")),
         Column("AP over seeds", _spread("ap")),
@@ -111,7 +114,22 @@ def _summary(dataset: str, groups: Sequence[Group]) -> Table:
     ]
     tested = dict.fromkeys(_sum("n_normal", "n_abnormal")(group.first.rows[0]) for group in groups)
     caption = f"{dataset}: {' or '.join(tested)} test studies ({STUDIES})"
-    return Table("summary", caption, columns, blocks, bars=("auc", "auc_low", "auc_high"))
+    note = _acquisition_note(groups) if measured else ""
+    return Table("summary", caption, columns, blocks, note=note, bars=("auc", "auc_low", "auc_high"))
+
+
+def _acquisition_note(groups: Sequence[Group]) -> str:
+    """Return what the adjusted AUC means, what acquisition facts alone reach, and why an adjusted AUC is absent."""
+    rows = [row for group in groups for row in group.first.rows if row.get("acquisition_auc") is not None]
+    reached = interval("acquisition_auc", "acquisition_auc_low", "acquisition_auc_high")(rows[0])
+    reasons = dict.fromkeys(row["adjusted_note"] for row in rows if row["adjusted_note"])
+    return " ".join(
+        [
+            "The adjusted AUC compares abnormal and normal studies that were acquired alike (Janes and Pepe 2009).",
+            f"Facts of the acquisition alone reach AUC {reached}: what is no better than that need not be disease.",
+            *(f"It is undefined: {reason}." for reason in reasons),
+        ]
+    )
 
 
 def _over_seeds(group: Group, name: str) -> dict[str, Any]:

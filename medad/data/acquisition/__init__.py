@@ -1,0 +1,1 @@
+"""Describe how images were acquired, and measure how well that alone separates two groups of images."""
