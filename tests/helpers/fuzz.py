@@ -1,6 +1,6 @@
 """Damaged copies of real files, seeded: what the readers must read or refuse, and nothing else.
 
-    PYTHONPATH=.:tests python tests/helpers/fuzz.py [--count 5000] [--seed 0] [--keep FOLDER]
+    PYTHONPATH=.:tests python tests/helpers/fuzz.py [--count 5000] [--first 0] [--seed 0] [--keep FOLDER]
 
 Each file is damaged by one to three of: flipped bits, bytes overwritten with values that programs trip over, a cut, a
 piece doubled, removed, or taken from another file, and a length or number in the header set to an extreme. It is read
@@ -144,9 +144,14 @@ class Finding:
 
 
 def run(
-    folder: Path, count: int, seed: int, keep: Path | None = None, tell: Callable[[str], None] = lambda line: None
+    folder: Path,
+    count: int,
+    seed: int,
+    keep: Path | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+    first: int = 0,
 ) -> tuple[Counter[tuple[str, str]], list[Finding]]:
-    """Damage and read ``count`` files, one after the other, and ``tell`` a line for each finding and some between.
+    """Damage and read the files ``first`` to ``first + count - 1``; ``tell`` a line for each finding and some between.
 
     Returns:
         How many files of each (format, outcome) there were, and the findings.
@@ -157,7 +162,7 @@ def run(
     findings: list[Finding] = []
     worker = _Worker()
     try:
-        for index in range(count):
+        for index in range(first, first + count):
             rng = np.random.default_rng([seed, index])
             name = names[index % len(names)]
             path = folder / name
@@ -172,7 +177,7 @@ def run(
                 if keep is not None:
                     (keep / f"{index:06d}_{name}").write_bytes(content)
             if (index + 1) % TELL == 0:
-                tell(f"{index + 1} of {count} files, {len(findings)} findings")
+                tell(f"{index + 1 - first} of {count} files, {len(findings)} findings")
     finally:
         worker.close()
     return outcomes, findings
@@ -234,6 +239,9 @@ def main() -> None:
     """Run and print."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--count", type=int, default=5000)
+    options.add_argument(
+        "--first", type=int, default=0, help="index of the first file: that of a finding makes it again"
+    )
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--keep", type=Path, help="folder for the files of findings")
     asked = options.parse_args()
@@ -246,7 +254,7 @@ def main() -> None:
         sys.stdout.flush()
 
     with tempfile.TemporaryDirectory() as folder:
-        outcomes, findings = run(Path(folder), asked.count, asked.seed, asked.keep, tell)
+        outcomes, findings = run(Path(folder), asked.count, asked.seed, asked.keep, tell, asked.first)
     for form in sorted({form for form, _ in outcomes}):
         counts = ", ".join(f"{outcomes[form, name]} {name}" for name in (*OUTCOMES, "finding"))
         tell(f"{form}: {counts}")
