@@ -52,7 +52,7 @@ def test_init_check_and_train_print_commands_that_can_be_pasted(place: Path) -> 
     assert printed(done, "next:") == ["medad", "train", "--data", str(place / "set"), "--out", "my-model"]
     tests = place / "tests"
     tests.mkdir()
-    rows = (place / "set" / "manifest.csv").read_text().replace(",train,", ",test,")
+    rows = (place / "set" / "manifest.csv").read_text().replace(",normal,,", ",test,0,")
     (tests / "manifest.csv").write_text(rows)
     done = run("data", "check", tests, "--workers", "1")
     following = ["medad", "evaluate", "MODEL", "--data", str(tests), "--out", "my-evaluation"]
