@@ -125,7 +125,7 @@ def check(
     if not sound:
         raise typer.Exit(1)
     if report.kind == KIND:
-        following = ("train", "--data", root, "--out", "my-model")
+        following: tuple[object, ...] = ("train", "--data", root, "--out", "my-model")
         if not report.counts["normal"]:  # test rows alone
             following = ("evaluate", "MODEL", "--data", root, "--out", "my-evaluation")
         typer.echo(f"next: {command('medad', *following)}")
