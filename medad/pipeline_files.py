@@ -31,7 +31,10 @@ def read_pipeline(name: str) -> Pipeline:
     if path.suffix not in (".yaml", ".yml"):
         path = named.get(name, path)
     if not path.is_file():
-        raise ConfigError(f"no pipeline {name!r}: give the path of a .yaml file, or one of {', '.join(named)}")
+        raise ConfigError(
+            f"no pipeline {name!r}: give the path of a .yaml file, which names a method (methods: [pca]), or one of "
+            f"{', '.join(named)}"
+        )
     try:
         values = read_yaml(path) or {}
     except ParseError as error:

@@ -127,7 +127,10 @@ def check(
     if not sound:
         raise typer.Exit(1)
     if report.kind == KIND:
-        typer.echo(f"next: {command('medad', 'train', '--data', root, '--out', 'my-model')}")
+        following: tuple[object, ...] = ("train", "--data", root, "--out", "my-model")
+        if not report.counts["normal"]:  # test rows alone
+            following = ("evaluate", "MODEL", "--data", root, "--out", "my-evaluation")
+        typer.echo(f"next: {command('medad', *following)}")
 
 
 def init(

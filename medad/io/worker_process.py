@@ -63,6 +63,7 @@ class Process:
 def started(make: Callable[[], Callable[[Any], Any]]) -> tuple[BaseProcess, Connection]:
     """Start a process that answers jobs with the function that ``make()`` returns. No other thread may be running."""
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    _open_standard_streams()
     here, there = context.Pipe()
     process = context.Process(target=serve, args=(there, make), daemon=True)  # type: ignore[attr-defined]
     gc.freeze()  # otherwise a worker's first garbage collection writes to every shared page, and so copies it
@@ -72,6 +73,16 @@ def started(make: Callable[[], Callable[[Any], Any]]) -> tuple[BaseProcess, Conn
         gc.unfreeze()
     there.close()
     return process, here
+
+
+def _open_standard_streams() -> None:
+    """Open the null device as each of the descriptors 0 to 2 that is closed, as services may leave them.
+
+    A worker's pipe would get the number otherwise, and the worker redirects these descriptors.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def serve(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
@@ -118,7 +129,7 @@ def _silence_decoders() -> None:
     log_stream = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
     for handler in logging.getLogger().handlers:
         if type(handler) is logging.StreamHandler:
-            handler.setStream(log_stream)
+            handler.stream = log_stream  # setStream would flush the parent's stream, which may be closed
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)

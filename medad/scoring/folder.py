@@ -54,7 +54,7 @@ def score_folder(
         Gate(model.card.profile)  # reports a damaged profile here, before any worker starts
     log.info("cases are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
     if why := verdicts.cannot_flag:
-        undrawn = ", and no heatmap drawn" if settings.heatmaps == "flagged" else ""
+        undrawn = ", and no heatmap drawn (--heatmaps all draws everything)" if settings.heatmaps == "flagged" else ""
         log.warning("no case will be flagged%s: %s", undrawn, why)
     if not folder.exists():
         raise ScoringError(f"{folder}: there is no such file or folder")

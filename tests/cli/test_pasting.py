@@ -50,6 +50,13 @@ def test_init_check_and_train_print_commands_that_can_be_pasted(place: Path) -> 
     done = run("data", "check", place / "set", "--workers", "1")
     assert done.exit_code == 0, done.output
     assert printed(done, "next:") == ["medad", "train", "--data", str(place / "set"), "--out", "my-model"]
+    tests = place / "tests"
+    tests.mkdir()
+    rows = (place / "set" / "manifest.csv").read_text().replace(",normal,,", ",test,0,")
+    (tests / "manifest.csv").write_text(rows)
+    done = run("data", "check", tests, "--workers", "1")
+    following = ["medad", "evaluate", "MODEL", "--data", str(tests), "--out", "my-evaluation"]
+    assert printed(done, "next:") == following, "there is nothing to train on"
     done = run("train", place / "quick.yaml", "--data", place / "set", "--out", place / "out", "--no-tracking")
     assert done.exit_code == 0, done.output
     assert printed(done, "next:") == ["medad", "score", str(place / "out" / "model"), "FOLDER", "--out", "scores"]

@@ -1,20 +1,23 @@
 """Damaged copies of real files, seeded: what the readers must read or refuse, and nothing else.
 
-    python tests/fuzz.py [--count 5000] [--seed 0] [--keep FOLDER]
+    PYTHONPATH=.:tests python tests/helpers/fuzz.py [--count 5000] [--first 0] [--seed 0] [--keep FOLDER]
 
 Each file is damaged by one to three of: flipped bits, bytes overwritten with values that programs trip over, a cut, a
 piece doubled, removed, or taken from another file, and a length or number in the header set to an extreme. It is read
-in a worker that may die; a worker that is silent for ``LIMIT`` seconds is killed. Prints a line for each finding, and
-ends with 1 if there is any.
+in a worker that may die; a worker that is silent for ``LIMIT`` seconds is killed. Half of the damage to what is packed
+or has checksums is done below them. Prints a line for each finding at once, now and then how far it is, and in the end
+a line for each format; ends with 1 if there is any finding.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import gzip
 import multiprocessing
 import os
+import resource
 import struct
 import sys
 import tempfile
@@ -25,45 +28,29 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
-import pydicom.data
+from helpers.fuzz_originals import GZIP, PNG, format_of, originals, with_checksums
 
 LIMIT = 20.0  # seconds; a good file takes some milliseconds
-SMALL = 200_000  # bytes of a file that copies are made of
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 HEAD = 2_000  # bytes in which half of the damage lies
+PARTS = 3  # volumes or pages of a file that are read one by one
+TELL = 500  # files between two lines that say how far the run is
+OUTCOMES = ("read", "refused")
 
 Rng = np.random.Generator
 Damage = Callable[[bytearray, Rng, Sequence[bytes]], bytearray]
 
 
-def originals() -> dict[str, bytes]:
-    """Small DICOM files of pydicom in all their transfer syntaxes, and NIfTI files of several kinds."""
-    folder = Path(pydicom.data.__file__).parent / "test_files"
-    found = {path.name: path.read_bytes() for path in sorted(folder.glob("*.dcm")) if path.stat().st_size <= SMALL}
-    rng = np.random.default_rng(0)
-    for kind in (np.int16, np.float32, np.uint8):
-        volume = (rng.random((12, 10, 6)) * 100).astype(kind)
-        for form in (nib.Nifti1Image, nib.Nifti2Image):
-            plain = form(volume, np.diag([2.0, 2, 3, 1])).to_bytes()
-            found[f"{form.__name__}{np.dtype(kind).name}.nii"] = plain
-            found[f"{form.__name__}{np.dtype(kind).name}.nii.gz"] = gzip.compress(plain, mtime=0)
-    color = np.zeros((5, 4, 3), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
-    found["rgb.nii"] = nib.Nifti1Image(color, np.eye(4)).to_bytes()
-    found["4d.nii"] = nib.Nifti1Image(rng.random((5, 4, 3, 2), np.float32), np.eye(4)).to_bytes()
-    return found
-
-
 def damaged(content: bytes, rng: Rng, others: Sequence[bytes]) -> bytes:
-    """A copy with one to three kinds of damage; what is packed is damaged inside as often as outside."""
-    if content[:2] == b"\x1f\x8b" and rng.random() < 0.5:
+    """Return a copy with one to three kinds of damage; below the packing or the checksums as often as above."""
+    if content[:2] == GZIP and rng.random() < 0.5:
         return gzip.compress(damaged(gzip.decompress(content), rng, others), mtime=0)
     copy = bytearray(content)
     for _ in range(int(rng.integers(1, 4))):
         if len(copy) > 8:
             copy = _KINDS[int(rng.integers(len(_KINDS)))](copy, rng, others)
-    return bytes(copy)
+    return with_checksums(bytes(copy)) if content[:8] == PNG and rng.random() < 0.5 else bytes(copy)
 
 
 def _place(copy: bytearray, rng: Rng) -> int:
@@ -126,9 +113,15 @@ def attempt(path: Path) -> str:
     """Read one file in every way that scoring does: "read", "refused", or what went wrong."""
     from medad.io import ReadSettings, UnreadableImage, discover, read_picture
     from medad.io.inspection import inspected
+    from medad.types import Study
 
     try:
         list(discover(path))
+        split = ReadSettings(time="split")
+        for entry in list(discover(path, split))[:PARTS]:
+            if isinstance(entry, Study):
+                with contextlib.suppress(UnreadableImage):
+                    read_picture(entry.files, split)
         list(inspected(path, ReadSettings(voi="window")))
         for settings in (ReadSettings(), ReadSettings(voi="published", color="gray")):
             picture = read_picture(path, settings)
@@ -150,27 +143,41 @@ class Finding:
     what: str
 
 
-def run(folder: Path, count: int, seed: int, keep: Path | None = None) -> tuple[Counter[str], list[Finding]]:
-    """Damage and read ``count`` files, one after the other; how many were read and refused, and the findings."""
+def run(
+    folder: Path,
+    count: int,
+    seed: int,
+    keep: Path | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+    first: int = 0,
+) -> tuple[Counter[tuple[str, str]], list[Finding]]:
+    """Damage and read the files ``first`` to ``first + count - 1``; ``tell`` a line for each finding and some between.
+
+    Returns:
+        How many files of each (format, outcome) there were, and the findings.
+    """
     known = originals()
     names, contents = list(known), list(known.values())
-    outcomes: Counter[str] = Counter()
+    outcomes: Counter[tuple[str, str]] = Counter()
     findings: list[Finding] = []
     worker = _Worker()
     try:
-        for index in range(count):
+        for index in range(first, first + count):
             rng = np.random.default_rng([seed, index])
             name = names[index % len(names)]
             path = folder / name
             content = damaged(known[name], rng, contents)
             path.write_bytes(content)
-            said = worker(path)
-            outcomes[said if said in ("read", "refused") else "finding"] += 1
-            if said not in ("read", "refused"):
-                findings.append(Finding(index, name, said))
+            result = worker(path)
+            path.unlink()
+            outcomes[format_of(name), result if result in OUTCOMES else "finding"] += 1
+            if result not in OUTCOMES:
+                findings.append(Finding(index, name, result))
+                tell(f"{index} {name}: {result}")
                 if keep is not None:
                     (keep / f"{index:06d}_{name}").write_bytes(content)
-            path.unlink()
+            if (index + 1) % TELL == 0:
+                tell(f"{index + 1 - first} of {count} files, {len(findings)} findings")
     finally:
         worker.close()
     return outcomes, findings
@@ -232,17 +239,28 @@ def main() -> None:
     """Run and print."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--count", type=int, default=5000)
+    options.add_argument(
+        "--first", type=int, default=0, help="index of the first file: that of a finding makes it again"
+    )
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--keep", type=Path, help="folder for the files of findings")
     asked = options.parse_args()
     began = time.monotonic()
     if asked.keep:
         asked.keep.mkdir(parents=True, exist_ok=True)
+
+    def tell(line: str) -> None:
+        sys.stdout.write(f"{time.monotonic() - began:6.0f} s  {line}\n")
+        sys.stdout.flush()
+
     with tempfile.TemporaryDirectory() as folder:
-        outcomes, findings = run(Path(folder), asked.count, asked.seed, asked.keep)
-    for one in findings:
-        sys.stdout.write(f"{one.index} {one.name}: {one.what}\n")
-    sys.stdout.write(f"{dict(outcomes)}, {time.monotonic() - began:.0f} s\n")
+        outcomes, findings = run(Path(folder), asked.count, asked.seed, asked.keep, tell, asked.first)
+    for form in sorted({form for form, _ in outcomes}):
+        counts = ", ".join(f"{outcomes[form, name]} {name}" for name in (*OUTCOMES, "finding"))
+        tell(f"{form}: {counts}")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss >> 10
+    tell(f"{outcomes.total()} files, {len(findings)} findings, {cpu:.0f} s of CPU, at most {peak} MiB in a worker")
     sys.exit(1 if findings else 0)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import signal
 import time
@@ -99,6 +101,25 @@ def test_a_job_that_ends_its_process_costs_itself_only(number: int, count: int) 
     assert isinstance(results["deadly"], Lost)
     assert results["deadly"].reason.endswith("twice")
     assert sum(not isinstance(result, Lost) for result in results.values()) == 9
+
+
+@pytest.mark.parametrize("closed", ["the log's stream", "standard error"])
+def test_workers_start_where_the_parent_cannot_write(closed: str) -> None:
+    """A service may have closed standard error, and a program the stream that its log went to."""
+    stream = io.StringIO("not flushed")
+    handler = logging.StreamHandler(stream)
+    logging.getLogger().addHandler(handler)
+    end = os.dup(2)
+    try:
+        stream.close()
+        if closed == "standard error":
+            os.close(2)
+        result = done([Task("one")], timeout=30.0)[0]["one"]
+    finally:
+        os.dup2(end, 2)
+        os.close(end)
+        logging.getLogger().removeHandler(handler)
+    assert isinstance(result, tuple), result
 
 
 def test_results_in_the_order_of_their_jobs() -> None:

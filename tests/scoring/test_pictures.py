@@ -178,7 +178,7 @@ def test_a_model_that_knows_no_normals_flags_nothing_and_says_so_once(
         score(model, box, tmp_path / "given", threshold=NONE)
         score(model, box, tmp_path / "all", heatmaps="all")
     first, drawing_all = [one.getMessage() for one in caplog.records if one.name == "medad.scoring"]
-    assert "no case will be flagged, and no heatmap drawn" in first
-    assert "--threshold, or --heatmaps all" in first
-    assert "no heatmap drawn" not in drawing_all
+    assert "no case will be flagged, and no heatmap drawn (--heatmaps all draws everything)" in first
+    assert "Give --threshold, or train" in first
+    assert "heatmap" not in drawing_all, "a remedy that is already in use"
     assert {name.split("/")[0] for name in drawn(tmp_path / "out")} == {"thumbnails"}

@@ -123,8 +123,8 @@ class Verdicts:
                 "hold out more normals (--set calibration=...)"
             )
         return (
-            f"the model has no held-out normals and no operating point for {self.score}. Give --threshold, or "
-            "--heatmaps all to draw everything, or train with a share of calibration (--set calibration=0.2)"
+            f"the model has no held-out normals and no operating point for {self.score}. Give --threshold, or train "
+            "with a share of calibration (--set calibration=0.2)"
         )
 
     @property
