@@ -27,6 +27,7 @@ LAYERS = [
     {"model"},
     {"experiments"},
     {"scoring"},
+    {"export"},
     {"serving"},
     {"cli"},
 ]

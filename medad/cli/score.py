@@ -12,6 +12,7 @@ import typer
 from medad.cli import _common as common
 from medad.cli import _tracking as tracking
 from medad.cli._paths import check_model, there
+from medad.cli._scoring_exported import is_exported, score_exported
 
 if TYPE_CHECKING:
     from medad.scoring import Summary
@@ -28,7 +29,9 @@ class Heatmaps(StrEnum):
 
 
 def score(
-    model: Annotated[Path, typer.Argument(help="Model folder, or models:/NAME@candidate in MLflow.")],
+    model: Annotated[
+        Path, typer.Argument(help="Model folder, models:/NAME@candidate in MLflow, or an exported .onnx file.")
+    ],
     folder: Annotated[
         Path, typer.Argument(help="Folder of DICOM, NIfTI and raster files, or one file.", callback=there)
     ],
@@ -90,17 +93,14 @@ def score(
     from medad.config import ConfigError
 
     common.check_address(engine, address)
-    check_model(model)
-    _check_names(model, decides, point)
+    exported = is_exported(model)
+    if not exported:
+        check_model(model)
+        _check_names(model, decides, point)
     if experiment is not None and not track:
         raise ConfigError(f"--experiment {experiment}: it belongs to --track")
-    on_cluster = engine is common.Engine.RAY  # the machines of a cluster have their own devices
-    model_device = common.start(threads, "cpu" if on_cluster else device)
-    from medad.model import load
-    from medad.scoring import ScoreSettings, score_folder
-    from medad.scoring.recording import score_recorded
+    from medad.scoring.settings import ScoreSettings
 
-    loaded = load(tracking.model_folder(model, out, tracking_uri), model_device)
     settings = ScoreSettings(
         score=decides,
         map=drawn,
@@ -121,6 +121,17 @@ def score(
         address=address,
         device=device,
     )
+    if exported:
+        summary = score_exported(model, folder, out, settings, restart=restart, threads=threads, track=track)
+        _finish(summary, folder, out)
+        return
+    on_cluster = engine is common.Engine.RAY  # the machines of a cluster have their own devices
+    model_device = common.start(threads, "cpu" if on_cluster else device)
+    from medad.model import load
+    from medad.scoring import score_folder
+    from medad.scoring.recording import score_recorded
+
+    loaded = load(tracking.model_folder(model, out, tracking_uri), model_device)
     tracked = tracking.open_tracker(out, tracking_uri, experiment, off=not track)
     if track:
         summary = score_recorded(loaded, folder, out, settings, tracked.tracker, restart=restart)
@@ -128,6 +139,17 @@ def score(
         summary = score_folder(loaded, folder, out, settings, restart=restart)
     _report(summary, folder, out)
     tracked.close(out)
+    _exit_by(summary)
+
+
+def _finish(summary: Summary, folder: Path, out: Path) -> None:
+    """Report the summary of an exported model's run, and exit by it."""
+    _report(summary, folder, out)
+    _exit_by(summary)
+
+
+def _exit_by(summary: Summary) -> None:
+    """Exit with 1 if a study failed or there was no file."""
     if summary.counts["failed"] or not sum(summary.counts.values()):
         raise typer.Exit(1)
 

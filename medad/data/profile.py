@@ -10,16 +10,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
 from medad.config import ConfigError, Strict, build
 from medad.io.dicom.content import PROJECTION
 from medad.types import MedadError
+
+if TYPE_CHECKING:
+    from monai.data import MetaTensor
 
 VERSION = 1
 SAMPLE = 20_000  # pixels of an image that its gray levels are computed from
@@ -113,13 +115,17 @@ class Facts:
 
 
 def facts_of(source: MetaTensor) -> Facts:
-    """Return the facts of an image (C, W, H) or (C, X, Y, Z) in the axes of its reader.
+    """Return the facts of an image (C, W, H) or (C, X, Y, Z) in the axes of its reader."""
+    return facts_of_pixels(source.as_tensor().numpy(), source.meta.get("reading", {}))
+
+
+def facts_of_pixels(image: NDArray[Any], reading: Mapping[str, Any]) -> Facts:
+    """Return the facts of an image (C, W, H) or (C, X, Y, Z), from its pixels and the decisions of its reader.
 
     CR, DX and RG count as one modality, "radiograph".
     """
-    reading = source.meta.get("reading", {})
     modality = reading.get("modality")
-    pixels = source.as_tensor().numpy()[0]
+    pixels = image[0]
     return Facts(
         "radiograph" if modality in PROJECTION else modality,
         reading.get("region"),
@@ -127,8 +133,8 @@ def facts_of(source: MetaTensor) -> Facts:
         bool(reading.get("localizer")),
         bool(reading.get("capture")),
         float(reading.get("saturation", 0.0)) > COLORED,
-        source.ndim == 4,
-        (int(source.shape[2]), int(source.shape[1])),
+        image.ndim == 4,
+        (image.shape[2], image.shape[1]),
         levels_of(pixels),
         layout_of(pixels) if pixels.ndim == 2 else None,
     )

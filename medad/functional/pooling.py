@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def pool_slices(scores: Tensor, counts: list[int]) -> Tensor:
@@ -11,12 +16,14 @@ def pool_slices(scores: Tensor, counts: list[int]) -> Tensor:
 
     ``scores`` (N, ...) are those of all slices in study order; ``counts`` are the numbers of slices of the S studies.
     """
+    import torch
+
     return torch.stack([part.amax(dim=0) for part in torch.split(scores, counts)])
 
 
-def study_score(members: Tensor) -> float:
+def study_score(members: Tensor | NDArray[np.float32]) -> float:
     """Return the score of a study, the mean of the M networks' maxima over its N slices, from ``members`` (N, M)."""
-    return float(members.amax(dim=0).double().mean())
+    return float(np.asarray(members).max(axis=0).astype(np.float64).mean())
 
 
 def top_mean(maps: Tensor, share: float) -> Tensor:

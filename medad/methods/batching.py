@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from medad.functional.capture import captured
 from medad.types import Scored
 
 Scores = dict[str, Scored]
@@ -19,8 +20,11 @@ def score_in_shares(score: Callable[[Tensor], Scores], images: Tensor) -> Scores
     """Return the result of ``score`` for ``images`` (B, C, S, S), without gradients.
 
     On a CPU the parts run in parallel with one thread each: small networks gain little from a second thread and lose
-    much when a core is busy. The scores do not depend on the parts, except for rounding.
+    much when a core is busy. The scores do not depend on the parts, except for rounding. A batch that is captured as a
+    graph is not divided.
     """
+    if captured():
+        return score(images)
 
     def scored(share: Tensor) -> Scores:
         with torch.inference_mode():  # applies to the calling thread only

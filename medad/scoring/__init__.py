@@ -16,8 +16,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from medad.model import Model
+from medad.scoring.backend import Backend
 from medad.scoring.flagging import Verdicts
 from medad.scoring.gate import Gate
 from medad.scoring.index.ledger import Ledger
@@ -26,7 +27,19 @@ from medad.scoring.run import Run
 from medad.scoring.settings import HEATMAPS, LEDGER, TABLE, ScoreSettings, ScoringError
 from medad.types import MedadError
 
-__all__ = ["HEATMAPS", "LEDGER", "TABLE", "ScoreSettings", "ScoringError", "Summary", "score_folder"]
+if TYPE_CHECKING:
+    from medad.model import Model
+
+__all__ = [
+    "HEATMAPS",
+    "LEDGER",
+    "TABLE",
+    "ScoreSettings",
+    "ScoringError",
+    "Summary",
+    "score_folder",
+    "score_folder_with",
+]
 REASONS = 100
 log = logging.getLogger(__name__)
 
@@ -54,22 +67,31 @@ def score_folder(
         ScoringError: ``folder`` does not exist, the model has no such score, or too many images fail.
         LedgerError: ``out`` holds the results of another model or folder, is in use, or cannot be written.
     """
+    from medad.scoring.engine.with_torch import WithTorch
+
+    return score_folder_with(WithTorch(model), folder, out, settings, restart=restart)
+
+
+def score_folder_with(
+    backend: Backend, folder: Path, out: Path, settings: ScoreSettings | None = None, *, restart: bool = False
+) -> Summary:
+    """Do the work of :func:`score_folder` with a model in any form, such as an exported one."""
     settings = settings or ScoreSettings()
-    scores = tuple(model.method.scores)
-    score = settings.score or model.card.ranking_score(model.method.primary)
-    settings = replace(settings, score=score, map=settings.map or model.card.drawn_map(score))
+    card = backend.card
+    score = settings.score or card.ranking_score(backend.primary)
+    settings = replace(settings, score=score, map=settings.map or card.drawn_map(score))
     chosen = settings.alpha, settings.threshold, settings.point, settings.map
-    verdicts = Verdicts(model.card, scores, settings.score, *chosen)
+    verdicts = Verdicts(card, backend.scores, settings.score, *chosen)
     if not settings.force:
-        Gate(model.card.profile)  # reports a damaged profile here, before any worker starts
+        Gate(card.profile)  # reports a damaged profile here, before any worker starts
     log.info("studies are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
     if why := verdicts.cannot_flag:
         undrawn = ", and no heatmap drawn" if settings.heatmaps == "flagged" else ""
         log.warning("no study will be flagged%s: %s", undrawn, why)
     if not folder.exists():
         raise ScoringError(f"{folder}: there is no such file or folder")
-    ledger = Ledger(out / LEDGER, _identity(model, folder, settings), restart)
-    digests = {"model": model.digest, "settings": settings_digest(verdicts, force=settings.force)}
+    ledger = Ledger(out / LEDGER, _identity(backend.digest, folder, settings), restart)
+    digests = {"model": backend.digest, "settings": settings_digest(verdicts, force=settings.force)}
 
     def tables() -> None:
         try:
@@ -79,7 +101,7 @@ def score_folder(
 
     with closing(ledger):
         try:
-            rows_before = Run(model, folder, out, settings, verdicts, ledger, tables).all()
+            rows_before = Run(backend, folder, out, settings, verdicts, ledger, tables).all()
         except BaseException:
             with suppress(MedadError):  # the same cause may stop the tables; the first error is the one to report
                 tables()
@@ -88,10 +110,10 @@ def score_folder(
         return Summary(Counter(ledger.counts()), rows_before, _reasons(ledger))
 
 
-def _identity(model: Model, folder: Path, settings: ScoreSettings) -> dict[str, str]:
+def _identity(digest: str, folder: Path, settings: ScoreSettings) -> dict[str, str]:
     """Return the values that must be equal in all calls on one output folder."""
     return {
-        "model": model.digest,
+        "model": digest,
         "folder": str(folder.resolve()),
         "score": settings.score,
         "map": settings.map,

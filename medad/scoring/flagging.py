@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medad.functional.conformal import least_normals, p_values
-from medad.model import Card
+from medad.model_card import Card
 from medad.scoring.settings import ScoringError
 
 Values = dict[str, NDArray[Any]]

@@ -18,15 +18,14 @@ the facts:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-from monai.data import MetaTensor
+from typing import TYPE_CHECKING, Any
 
 from medad.data.profile import WORDS, Facts, check_profile, distance, facts_of
-from medad.data.transforms import match_channels
 from medad.io.errors import UnreadableImage
 from medad.io.picture import Picture
-from medad.io.readers import as_image
+
+if TYPE_CHECKING:
+    from monai.data import MetaTensor
 
 STATED, STRAY = 0.5, 0.02
 SIDE_FACTOR, ELONGATION_FACTOR = 4.0, 2.0
@@ -50,9 +49,12 @@ class Gate:
 
     def check(self, image: MetaTensor) -> str | None:
         """Return why ``image``, ``(C, *spatial)`` from ``Prepare.read``, is refused; None if it passes."""
+        return self.refusal(facts_of(image)) if self.profile else None
+
+    def refusal(self, facts: Facts) -> str | None:
+        """Return why an image with these ``facts`` is refused; None if it passes."""
         if not self.profile:
             return None
-        facts = facts_of(image)
         rules: tuple[Callable[[Facts], Iterator[str]], ...] = (self._kinds, self._words, self._size, self._pixels)
         return next((reason for rule in rules for reason in rule(facts)), None)
 
@@ -108,6 +110,9 @@ class Judging:
 
     def __call__(self, picture: Picture, name: str) -> str:
         """Return why the model would refuse ``picture``; "" if it would score it."""
+        from medad.data.transforms import match_channels
+        from medad.io.readers import as_image
+
         try:
             return self.gate.check(match_channels(as_image(picture, name), self.channels)) or ""
         except UnreadableImage as error:

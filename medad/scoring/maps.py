@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from nibabel.orientations import io_orientation, ornt_transform
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from medad.data.transforms import DisplayAxes, as_slices, restore
-from medad.files import writing
 from medad.outputs.pictures import LEAST_BAR, Scale, overlay, save_heatmap, save_pair, to_gray
-from medad.scoring.settings import HEATMAPS
-
-THUMBNAILS = "thumbnails"
-THUMBNAIL = 192  # pixels of the longer side
+from medad.scoring.map_files import THUMBNAIL, heatmaps_of, thumbnail_of, write_volume
 
 
 def save_map(
@@ -44,19 +37,10 @@ def save_map(
 
 
 def save_volume(path: Path, anomaly_map: MetaTensor, scale: Scale) -> None:
-    """Write a map (1, X, Y, Z), in the axes of the reader, as float32 NIfTI on the voxels and affine of the source.
-
-    The header names the map and holds both ends of the color scale (``cal_min``, ``cal_max``), which viewers use.
-    """
-    source = np.asarray(anomaly_map.meta["original_affine"], np.float64)
-    turned = nib.Nifti1Image(anomaly_map.as_tensor()[0].float().numpy(), np.asarray(anomaly_map.affine, np.float64))
-    turn = ornt_transform(io_orientation(turned.affine), io_orientation(source))
-    volume = turned.as_reoriented(turn)
-    written = nib.Nifti1Image(volume.dataobj, source)
-    written.header["descrip"] = f"medad: map {scale.name}"[:79].encode("ascii", "replace")
-    written.header["cal_min"], written.header["cal_max"] = scale.low, scale.high
-    with writing(path, exclusive=True) as part:
-        nib.save(written, part)
+    """Write a map (1, X, Y, Z), in the axes of the reader, on the voxels of its source (:func:`write_volume`)."""
+    pixels = anomaly_map.as_tensor()[0].float().numpy()
+    affines = [np.asarray(affine, np.float64) for affine in (anomaly_map.affine, anomaly_map.meta["original_affine"])]
+    write_volume(path, pixels, *affines, scale)
 
 
 def preview(source: MetaTensor, image: MetaTensor) -> Tensor:
@@ -87,20 +71,3 @@ def save_thumbnail(out: Path, study_id: str, slice_: Tensor, anomaly_map: Tensor
     gray = enlarged.numpy()
     save_pair(out / name, gray, overlay(gray, heat.numpy(), scale), scale, quality=80)
     return name
-
-
-def heatmaps_of(study_id: str) -> tuple[str, str]:
-    """Return the paths of a study's heatmap below the output folder: the picture, and the NIfTI file of a volume."""
-    name = _named(HEATMAPS, study_id)
-    return f"{name}.png", f"{name}.nii.gz"
-
-
-def thumbnail_of(study_id: str) -> str:
-    """Return the path of a study's thumbnail below the output folder."""
-    return f"{_named(THUMBNAILS, study_id)}.jpg"
-
-
-def _named(folder: str, study_id: str) -> str:
-    """Return a name that identifies no patient, in one of 256 folders: a folder of a million files is slow to open."""
-    digest = hashlib.sha256(study_id.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return f"{folder}/{digest[:2]}/{digest}"

@@ -17,7 +17,7 @@ from medad.files import PART
 from medad.scoring.flagging import Verdicts
 from medad.scoring.index.entries import Entry
 from medad.scoring.index.ledger import Ledger
-from medad.scoring.maps import THUMBNAILS, heatmaps_of, thumbnail_of
+from medad.scoring.map_files import THUMBNAILS, heatmaps_of, thumbnail_of
 from medad.scoring.settings import HEATMAPS, ScoringError
 
 PAGE = 512

@@ -8,19 +8,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-
-import torch
 
 from medad.io.pool import Pool
 from medad.io.pool_jobs import Outcome
 from medad.io.preload import preload
-from medad.model import Model
 from medad.progress import Advance, progress
+from medad.scoring.backend import Backend, Engine
 from medad.scoring.engine.jobs import Job
-from medad.scoring.engine.local import Drawing, Local, Result
-from medad.scoring.engine.worker import Worker
+from medad.scoring.engine.local import Drawing, Local
 from medad.scoring.file_look import FileLook
 from medad.scoring.flagging import Verdicts
 from medad.scoring.index.duplicates import enter_copies, settle, waiting
@@ -28,14 +24,11 @@ from medad.scoring.index.file_info import Session
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.index.studies import Index
 from medad.scoring.pictures import Pictures
-from medad.scoring.scorer import Scorer
 from medad.scoring.settings import FolderAway, ScoreSettings, ScoringError
 from medad.types import Study
 
 log = logging.getLogger(__name__)
 TRIED = 100  # images in a folder from which on the share of failures is checked
-
-Engine = Callable[[Iterator[Study]], Iterator[Result]]
 
 
 class Run:
@@ -43,7 +36,7 @@ class Run:
 
     def __init__(
         self,
-        model: Model,
+        backend: Backend,
         folder: Path,
         out: Path,
         settings: ScoreSettings,
@@ -51,7 +44,7 @@ class Run:
         ledger: Ledger,
         tables: Callable[[], None],
     ) -> None:
-        self.model, self.out, self.settings = model, out, settings
+        self.backend, self.out, self.settings = backend, out, settings
         self.verdicts, self.ledger, self.tables = verdicts, ledger, tables
         self.session = Session()
         self.index = Index(ledger, folder, settings.watch > 0, self.session, settings.follow_links)
@@ -97,11 +90,11 @@ class Run:
     def _started(self, stack: ExitStack) -> tuple[Pool[Job], Engine, Local]:
         """Start the pool of workers, the engine of the settings and the local engine; ``stack`` closes them."""
         preload()
-        make = partial(Worker, self.model.card, self.model.method.settings, self.settings, self.out, self.session)
+        make = self.backend.worker(self.settings, self.out, self.session)
         count = self.settings.workers or len(os.sched_getaffinity(0))
         pool: Pool[Job] = Pool(count, make, self.settings.timeout)
         stack.callback(pool.close)
-        scorer = Scorer(self.model.method, torch.get_num_threads())
+        scorer = self.backend.scorer()
         stack.callback(scorer.close)
         drawing = Drawing(self.verdicts, self.settings.heatmaps)
         local = Local(pool, scorer, drawing)
@@ -109,9 +102,7 @@ class Run:
         pool.quiet = local.quiet
         if self.settings.engine == "local":
             return pool, local, local
-        from medad.scoring.engine.on_ray import OnRay
-
-        on_ray = OnRay(self.model, self.settings, drawing, self.out, count)
+        on_ray = self.backend.on_ray(self.settings, drawing, self.out, count)
         stack.callback(on_ray.close)
         return pool, on_ray, local
 

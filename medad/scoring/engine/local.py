@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 from medad.functional.pooling import study_score
 from medad.io.pool import AHEAD, Pool
@@ -16,8 +17,10 @@ from medad.io.pool_jobs import Lost, Outcome
 from medad.scoring.engine.jobs import Draw, Job, Pixels, Read, Ready
 from medad.scoring.flagging import Verdicts
 from medad.scoring.index.entries import Entry
-from medad.scoring.scorer import Scorer
 from medad.types import Scored, Study
+
+if TYPE_CHECKING:
+    from medad.scoring.backend import AnyScorer
 
 Result = tuple[Study, Entry]
 
@@ -45,15 +48,15 @@ class Drawing:
     def __call__(self, study: Study, scored: dict[str, Scored], entry: Entry) -> Draw:
         """Return the job that draws ``study``, from the scores of its slices and its row."""
         worst = int(scored[self.verdicts.score].score.argmax())
-        maps = scored[self.verdicts.map].anomaly_map.numpy().copy()
+        maps = scored[self.verdicts.map].anomaly_map
         flagged = self.heatmaps == "flagged" and bool(self.verdicts.flagged([entry.scores])[0])
-        return Draw(study, maps, worst, flagged or self.heatmaps == "all")
+        return Draw(study, np.array(maps, np.float32), worst, flagged or self.heatmaps == "all")
 
 
 class Local:
     """Scores studies with a pool of workers."""
 
-    def __init__(self, pool: Pool[Job], scorer: Scorer, drawing: Drawing) -> None:
+    def __init__(self, pool: Pool[Job], scorer: AnyScorer, drawing: Drawing) -> None:
         self.pool = pool
         self.scorer = scorer
         self.drawing = drawing
@@ -169,7 +172,7 @@ def entry_of(scored: dict[str, Scored], seconds: float) -> Entry:
     """Return the row of a study from the scores of its slices; it has failed if any score is not finite."""
     scores = {name: study_score(result.members) for name, result in scored.items()}
     count = len(next(iter(scored.values())).score)
-    if not all(torch.isfinite(result.score).all() for result in scored.values()):
+    if not all(np.isfinite(np.asarray(result.score)).all() for result in scored.values()):
         return Entry(
             "failed", "the model gives no finite score for it (non-finite)", count, seconds=seconds, kind="non-finite"
         )

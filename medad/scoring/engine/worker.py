@@ -1,11 +1,10 @@
-"""A worker process: it does one job at a time, such as looking into files, reading a study, or drawing its map."""
+"""A worker process that reads, prepares and draws with MONAI's transforms."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +15,18 @@ from torch import Tensor
 from medad.config import Settings
 from medad.data.loading import Prepare
 from medad.data.transforms import as_slices
-from medad.io import UnreadableImage
 from medad.model import Card
 from medad.outputs.pictures import Scale
-from medad.scoring.engine.jobs import Digest, Done, Draw, Job, Look, Pixels, Read, Ready
+from medad.scoring.engine.job_worker import JobWorker
+from medad.scoring.engine.jobs import Draw, Pixels, Ready
 from medad.scoring.gate import Gate
-from medad.scoring.index.bad_slices import failure
 from medad.scoring.index.entries import Entry
-from medad.scoring.index.file_info import Session, digest_of, look_into
-from medad.scoring.index.file_parts import counted
+from medad.scoring.index.file_info import Session
 from medad.scoring.index.schema import GATED
-from medad.scoring.index.stamps import CHANGED, unchanged
 from medad.scoring.maps import preview, save_map, save_thumbnail
 from medad.scoring.settings import ScoreSettings
-from medad.types import MedadError, Study
+from medad.types import Study
 
-log = logging.getLogger(__name__)
 KEPT_BYTES = 256 * 2**20  # of sources that wait for their drawings
 
 
@@ -49,60 +44,25 @@ class _Drawable:
         return int(self.preview.nbytes) + (0 if self.source is None else int(self.source.nbytes))
 
 
-class Worker:
+class Worker(JobWorker):
     """Does jobs. It keeps the images of the last studies that it read, up to ``KEPT_BYTES``, to draw them later."""
 
     def __init__(
         self, card: Card, network: Settings, settings: ScoreSettings, out: Path, session: Session | None = None
     ) -> None:
         """``network`` holds the settings of the model's method; ``session`` hashes the identifying values of files."""
-        self.settings = settings
-        self.session = session or Session()
-        self.out = out
+        super().__init__(settings, out, session)
         self.prepare = Prepare(network, split=settings.split)
         self.gate = None if settings.force else Gate(card.profile)
         self.scale = Scale(settings.map, *card.color_range(settings.map))
         self.drawables: OrderedDict[str, _Drawable] = OrderedDict()
 
-    def __call__(self, job: Job) -> Done:
-        """Do ``job``, and return its result.
+    def read(self, study: Study) -> MetaTensor:
+        """Return the image of a study as it is in its files. Raises UnreadableImage."""
+        return self.prepare.read(study)
 
-        A look gives a list of file infos; a digest gives a string or None; reading a study gives the network's input,
-        or the final entry if the study is skipped or failed; drawing gives the final entry.
-
-        Raises:
-            MedadError: the output folder cannot be written.
-        """
-        if isinstance(job, Look):
-            infos = [look_into(path, self.settings.uids, self.session, job.content) for path in job.paths]
-            return [counted(info) for info in infos] if self.settings.split else infos
-        if isinstance(job, Digest):
-            return digest_of(job.path, job.pixels)
-        began = time.monotonic()
-        done = self._done(job, began)
-        if unchanged(job.study):
-            return done
-        # The result, or the error, may come from a mixture of two versions of a file.
-        return Entry("failed", CHANGED, seconds=time.monotonic() - began, kind="changed")
-
-    def _done(self, job: Read | Draw, began: float) -> Ready | Entry:
-        """Do a job on a study; its errors become a failed entry."""
-        try:
-            if isinstance(job, Draw):
-                return self._draw(job, began)
-            return self._read(job.study, began)
-        except UnreadableImage as error:
-            return replace(failure(job.study, error, self.prepare.read), seconds=time.monotonic() - began)
-        except OSError as error:  # from the output folder: reading turns its errors into UnreadableImage
-            raise MedadError(f"{self.out}: a heatmap cannot be written: {error.strerror or error}") from None
-        except MemoryError:
-            reason = "there is not enough memory to prepare it (too-large); score it on a larger machine"
-            return Entry("failed", reason, kind="too-large")
-        except Exception as error:  # a defect of medad that one study triggers must not end the whole run
-            log.exception("internal error on one study")
-            return Entry("failed", f"internal error ({type(error).__name__}); please report it", kind="internal")
-
-    def _read(self, study: Study, began: float) -> Ready | Entry:
+    def prepare_study(self, study: Study, began: float) -> Ready | Entry:
+        """Read a study; return its slices on the network's grid, or the entry of a study that the gate refuses."""
         source = self.prepare.read(study)
         if self.gate is not None and (reason := self.gate.check(source)):
             return Entry("skipped", reason, seconds=time.monotonic() - began, kind=GATED)
@@ -125,7 +85,7 @@ class Worker:
         source = self.prepare.read(study)
         return self._keep(study.id, source, self.prepare.transform(source))
 
-    def _draw(self, job: Draw, began: float) -> Entry:
+    def draw(self, job: Draw, began: float) -> Entry:
         """Write the thumbnail of a study, and its heatmap if the job asks for one."""
         study, maps, worst = job.study, torch.from_numpy(job.maps), job.worst
         heatmap = ""
