@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 Filter = Literal["antialiased", "plain", "bicubic"]
 Floats = NDArray[np.float32]
+Kernel = Callable[[Floats], Floats]
+SINGLE = np.float32  # PyTorch computes the places of samples in single precision
 
 
 def resize(images: Floats, plane: tuple[int, int], how: Filter = "antialiased") -> Floats:
@@ -40,45 +42,46 @@ def _matrix(before: int, after: int, how: Filter) -> Any:
 
     weights = _plain(before, after) if how == "plain" else _widened(before, after, *FILTERS[how])
     rows, columns, values = (np.concatenate(parts) for parts in zip(*weights, strict=True))
-    return csr_array((values.astype(np.float32), (rows, columns)), shape=(after, before))
+    return csr_array((values, (rows, columns)), shape=(after, before))
 
 
-Weights = list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]]
+Weights = list[tuple[NDArray[np.int64], NDArray[np.int64], Floats]]
 
 
 def _plain(before: int, after: int) -> Weights:
     """Return rows, columns and weights of the two nearest pixels of each sample."""
-    places = np.clip((np.arange(after) + 0.5) * (before / after) - 0.5, 0, before - 1)
+    places = np.clip((np.arange(after) + SINGLE(0.5)) * (SINGLE(before) / SINGLE(after)) - SINGLE(0.5), 0, before - 1)
     first = np.minimum(places.astype(np.int64), max(before - 2, 0))
-    share, rows = places - first, np.arange(after)
+    share, rows = places - first.astype(np.float32), np.arange(after)
     return [(rows, first, 1 - share), (rows, np.minimum(first + 1, before - 1), share)]
 
 
-def _widened(before: int, after: int, kernel: Callable[[Any], Any], reach: float) -> Weights:
+def _widened(before: int, after: int, kernel: Kernel, reach: float) -> Weights:
     """Return rows, columns and weights of a filter ``kernel`` that is 0 beyond ``reach`` pixels."""
-    scale = before / after
-    stretch = max(scale, 1.0)
+    scale = SINGLE(before) / SINGLE(after)
+    stretch = max(scale, SINGLE(1))
     weights: Weights = []
     for row in range(after):
-        center = scale * (row + 0.5)
-        start = max(int(center - reach * stretch + 0.5), 0)
-        columns = np.arange(start, min(int(center + reach * stretch + 0.5), before))
-        values = kernel((columns - center + 0.5) / stretch)
+        center = scale * SINGLE(row + 0.5)
+        start = max(int(center - reach * stretch + SINGLE(0.5)), 0)
+        columns = np.arange(start, min(int(center + reach * stretch + SINGLE(0.5)), before))
+        steps = np.arange(len(columns), dtype=np.float32) + (SINGLE(start) - center) + SINGLE(0.5)
+        values = kernel(steps * (SINGLE(1) / stretch))
         weights.append((np.full(len(columns), row), columns, values / values.sum()))
     return weights
 
 
-def _triangle(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+def _triangle(steps: Floats) -> Floats:
     """Return the weights of the bilinear filter at ``steps`` pixels from its center."""
-    return np.maximum(1 - np.abs(steps), 0)
+    return np.maximum(1 - np.abs(steps), SINGLE(0))
 
 
-def _cubic(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+def _cubic(steps: Floats) -> Floats:
     """Return the weights of the cubic filter with a = -0.5 (Keys, IEEE TASSP 1981), as Pillow takes it."""
-    x, a = np.abs(steps), -0.5
+    x, a = np.abs(steps), SINGLE(-0.5)
     inner = ((a + 2) * x - (a + 3)) * x * x + 1
     outer = (((x - 5) * x + 8) * x - 4) * a
-    return np.where(x < 1, inner, np.where(x < 2, outer, 0.0))
+    return np.where(x < 1, inner, np.where(x < 2, outer, SINGLE(0)))
 
 
-FILTERS: dict[str, tuple[Callable[[Any], Any], float]] = {"antialiased": (_triangle, 1.0), "bicubic": (_cubic, 2.0)}
+FILTERS: dict[str, tuple[Kernel, float]] = {"antialiased": (_triangle, 1.0), "bicubic": (_cubic, 2.0)}
