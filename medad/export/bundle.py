@@ -48,7 +48,7 @@ def inference_config() -> dict[str, Any]:
     """Return configs/inference.json, which is the same for every model."""
     models = "$@bundle_root + '/models'"
     return {
-        "imports": ["$import torch", f"$import {PARTS}"],
+        "imports": ["$import torch", "$from medad.export import bundle_parts"],
         "bundle_root": ".",
         "dataset_dir": "$@bundle_root + '/studies'",
         "output_dir": "$@bundle_root + '/eval'",
@@ -58,7 +58,7 @@ def inference_config() -> dict[str, Any]:
         "models": models,
         "network_def": {"_target_": f"{PARTS}.BundleNetwork", "models": "@models"},
         "network": "$@network_def.to(@device)",
-        "datalist": f"${PARTS}.items_of(@dataset_dir)",
+        "datalist": "$bundle_parts.items_of(@dataset_dir)",
         "preprocessing": {
             "_target_": "Compose",
             "transforms": [{"_target_": f"{PARTS}.ReadStudyd", "models": "@models", "force": "@force"}],
@@ -70,7 +70,7 @@ def inference_config() -> dict[str, Any]:
             "batch_size": 1,
             "shuffle": False,
             "num_workers": 0,
-            "collate_fn": f"${PARTS}.collate_study",
+            "collate_fn": "$bundle_parts.collate_study",
         },
         "inferer": {"_target_": f"{PARTS}.FixedPasses"},
         "handlers": [
