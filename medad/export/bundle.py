@@ -154,8 +154,8 @@ def metadata(model: Model, members: Mapping[str, int]) -> dict[str, Any]:
 
 def _modality(model: Model) -> str:
     """Return the modality that most of the training images state, or "any"."""
-    shares = model.card.profile.get("modality") or {}
-    return max(shares, key=shares.get) if shares else "any"
+    shares: dict[str, float] = model.card.profile.get("modality") or {}
+    return max(shares, key=lambda name: shares[name]) if shares else "any"
 
 
 def _version(package: str) -> str:

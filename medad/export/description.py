@@ -14,7 +14,6 @@ from pydantic import Field, model_validator
 from medad import __version__
 from medad.config import ConfigError, Name, Resampling, Settings, Strict, build
 from medad.export.names import ExportError
-from medad.functional.preprocessing import FINER
 from medad.io.settings import ReadSettings
 from medad.model_card import Card
 from medad.parsing import ParseError, parse_json, quoted
@@ -78,7 +77,7 @@ class Preprocessing(Strict):
     color: Literal["keep", "gray"]
     intensities: Intensities
     resampling: Resampling
-    finer: Literal[4] = FINER
+    finer: Literal[4] = 4
 
     @classmethod
     def of(cls, settings: Settings) -> Preprocessing:

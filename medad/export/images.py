@@ -81,7 +81,7 @@ class Preparation:
         bounds = (float(stated[0]), float(stated[1])) if stated else range_of(source.pixels, how.intensities)
         slices = source.slices
         if not stated:  # no reader exceeds a range that the file states
-            slices = np.clip(slices, *np.float32(bounds))
+            slices = np.clip(slices, np.float32(bounds[0]), np.float32(bounds[1]))
         return to_signed(to_grid(slices, how.size, how.resampling, bounds), bounds)
 
 
@@ -98,7 +98,8 @@ def preview(source: Source, slices: Floats) -> Bytes:
     A radiograph is shrunk from its ``source``; the slices of a volume are ``slices``, the input of the graph.
     """
     if source.pixels.ndim == 4:
-        return np.clip(np.round((slices.mean(axis=1) + 1) * 127.5), 0, 255).astype(np.uint8)
+        gray: Bytes = np.clip(np.round((slices.mean(axis=1) + 1) * 127.5), 0, 255).astype(np.uint8)
+        return gray
     step = max(1, max(source.pixels.shape[1:]) // (2 * THUMBNAIL))
     rows = source.pixels[:, ::step, ::step].mean(axis=0).T
     scale = min(1.0, THUMBNAIL / max(rows.shape))
@@ -136,4 +137,5 @@ def save_map(out: Path, study_id: str, source: Source, maps: Floats, worst: int,
 def _bytes_of(gray: Floats) -> Bytes:
     """Return a gray image as uint8, from its minimum to its maximum."""
     low, high = gray.min(), gray.max()
-    return np.round((gray - low) / ((high - low) or np.float32(1)) * np.float32(255)).astype(np.uint8)
+    scaled = (gray - low) / ((high - low) or np.float32(1)) * np.float32(255)
+    return np.asarray(np.round(scaled), np.uint8)

@@ -72,7 +72,7 @@ class OnnxModel:
         passes = [self._pass(images[start : start + block]) for start in range(0, len(images), block)]
         scores, members, maps = (np.concatenate(parts) for parts in zip(*passes, strict=True))
         return {
-            name: cast(Any, Scored)(scores[:, place], maps[:, place, None], members[:, columns])
+            name: as_scored(scores[:, place], maps[:, place, None], members[:, columns])
             for place, (name, columns) in enumerate(self.description.columns.items())
         }
 
@@ -89,6 +89,11 @@ class OnnxModel:
         if (scores.shape, members.shape, maps.shape) != shapes:
             raise ExportError(f"{self.path}: its outputs have other shapes than described: export the model again")
         return scores[:count], members[:count], maps[:count]
+
+
+def as_scored(*fields: Floats) -> Scored:
+    """Return a result whose fields are NumPy arrays: ``score``, ``anomaly_map`` and ``members``."""
+    return Scored(*cast(Any, fields))
 
 
 def _session(content: bytes, file: Path) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medad.export.onnx_model import OnnxModel
+from medad.export.onnx_model import OnnxModel, as_scored
 from medad.export.onnx_worker import OnnxWorker
 from medad.model_card import Card
 from medad.scoring.backend import OnCluster
@@ -42,7 +42,7 @@ class OnnxScorer:
         ends = [0, *accumulate(len(slices) for slices in studies)]
         scored = {name: _fields([result[name] for result in results]) for name in self.model.description.names}
         return [
-            {name: Scored(*(field[start:end] for field in fields)) for name, fields in scored.items()}
+            {name: as_scored(*(field[start:end] for field in fields)) for name, fields in scored.items()}
             for start, end in pairwise(ends)
         ]
 

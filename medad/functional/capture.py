@@ -12,4 +12,4 @@ def captured() -> bool:
     batch, starts threads, or has a faster form for PyTorch on a CPU takes its plain form here; the values are equal up
     to rounding.
     """
-    return torch.compiler.is_exporting() or torch.jit.is_tracing()  # type: ignore[no-untyped-call]
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]

@@ -73,7 +73,7 @@ def _widened(before: int, after: int, kernel: Kernel, reach: float) -> Weights:
 
 def _triangle(steps: Floats) -> Floats:
     """Return the weights of the bilinear filter at ``steps`` pixels from its center."""
-    return np.maximum(1 - np.abs(steps), SINGLE(0))
+    return np.asarray(np.maximum(1 - np.abs(steps), SINGLE(0)), np.float32)
 
 
 def _cubic(steps: Floats) -> Floats:
@@ -81,7 +81,7 @@ def _cubic(steps: Floats) -> Floats:
     x, a = np.abs(steps), SINGLE(-0.5)
     inner = ((a + 2) * x - (a + 3)) * x * x + 1
     outer = (((x - 5) * x + 8) * x - 4) * a
-    return np.where(x < 1, inner, np.where(x < 2, outer, SINGLE(0)))
+    return np.asarray(np.where(x < 1, inner, np.where(x < 2, outer, SINGLE(0))), np.float32)
 
 
 FILTERS: dict[str, tuple[Kernel, float]] = {"antialiased": (_triangle, 1.0), "bicubic": (_cubic, 2.0)}

@@ -39,8 +39,8 @@ def save_map(
 def save_volume(path: Path, anomaly_map: MetaTensor, scale: Scale) -> None:
     """Write a map (1, X, Y, Z), in the axes of the reader, on the voxels of its source (:func:`write_volume`)."""
     pixels = anomaly_map.as_tensor()[0].float().numpy()
-    affines = [np.asarray(affine, np.float64) for affine in (anomaly_map.affine, anomaly_map.meta["original_affine"])]
-    write_volume(path, pixels, *affines, scale)
+    original = np.asarray(anomaly_map.meta["original_affine"], np.float64)
+    write_volume(path, pixels, np.asarray(anomaly_map.affine, np.float64), original, scale)
 
 
 def preview(source: MetaTensor, image: MetaTensor) -> Tensor:
