@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from medad import __version__
 from medad.export.bundle_docs import readme
+from medad.export.bundle_metadata import RESEARCH, metadata, metadata_schema
 from medad.export.bundle_parts import BundleNetwork
-from medad.files import write_json, write_text, writing
+from medad.files import WriteError, write_json, write_text, writing
 from medad.model import CARD, Model
 
 PARTS = "medad.export.bundle_parts"
 WEIGHTS = "model.safetensors"
 SCHEMA_FILE = "metadata.schema.json"
-SCHEMA_URL = "https://project-monai.github.io/schema/meta_schema_20240725.json"
-REQUIRED = ("medad", "pytorch-ignite", "safetensors", "pydicom", "nibabel")
-TASK = "Anomaly detection: a score for each study and an anomaly map"
-RESEARCH = "For research only: no medical device, not for diagnosis and not for decisions about a patient."
 
 
 def write_bundle(model: Model, folder: Path) -> None:
@@ -36,7 +31,10 @@ def write_bundle(model: Model, folder: Path) -> None:
     network = BundleNetwork(str(folder / "models"))
     tensors = {f"method.{name}": value.cpu().contiguous() for name, value in model.method.state_dict().items()}
     with writing(folder / "models" / WEIGHTS) as part:
-        save_file(tensors, part)
+        try:
+            save_file(tensors, part)
+        except SafetensorError as error:  # also raised for a full disk
+            raise WriteError(f"{folder / 'models' / WEIGHTS} cannot be written: {error}") from None
     members = network.members()
     write_json(folder / "configs" / "inference.json", inference_config())
     write_json(folder / "configs" / "metadata.json", metadata(model, members))
@@ -73,21 +71,7 @@ def inference_config() -> dict[str, Any]:
             "collate_fn": "$bundle_parts.collate_study",
         },
         "inferer": {"_target_": f"{PARTS}.FixedPasses"},
-        "handlers": [
-            {
-                "_target_": "CheckpointLoader",
-                "load_path": f"$@models + '/{WEIGHTS}'",
-                "load_dict": {"model": "@network"},
-                "map_location": "@device",
-            },
-            {
-                "_target_": f"{PARTS}.WriteScores",
-                "models": "@models",
-                "folder": "@output_dir",
-                "network": "@network",
-                "alpha": "@alpha",
-            },
-        ],
+        "handlers": _handlers(),
         "evaluator": {
             "_target_": "SupervisedEvaluator",
             "device": "@device",
@@ -101,109 +85,20 @@ def inference_config() -> dict[str, Any]:
     }
 
 
-def metadata(model: Model, members: Mapping[str, int]) -> dict[str, Any]:
-    """Return configs/metadata.json: versions, and the format of input and output, with what each channel is."""
-    settings = model.method.settings
-    plane = {"spatial_shape": [settings.size, settings.size], "dtype": "float32", "is_patch_data": False}
-    color = "gray" if settings.channels == 1 else "color"
-    inputs = {str(channel): name for channel, name in enumerate(["gray"] if color == "gray" else ["R", "G", "B"])}
-    maps = [f"anomaly map of {name}" for name in members]
-    packed = [
-        f"score of {name}, network {index} (constant)" for name, count in members.items() for index in range(count)
+def _handlers() -> list[dict[str, Any]]:
+    """Return the handlers that load the weights and write the table."""
+    return [
+        {
+            "_target_": "CheckpointLoader",
+            "load_path": f"$@models + '/{WEIGHTS}'",
+            "load_dict": {"model": "@network"},
+            "map_location": "@device",
+        },
+        {
+            "_target_": "medad.export.bundle_table.WriteScores",
+            "models": "@models",
+            "folder": "@output_dir",
+            "network": "@network",
+            "alpha": "@alpha",
+        },
     ]
-    return {
-        "schema": SCHEMA_URL,
-        "version": "1.0.0",
-        "changelog": {"1.0.0": f"exported by medad {__version__} from model {model.digest}"},
-        "monai_version": _version("monai"),
-        "pytorch_version": _version("torch"),
-        "numpy_version": _version("numpy"),
-        "required_packages_version": {name: _version(name) for name in REQUIRED},
-        "name": f"medad {model.card.method}",
-        "task": TASK,
-        "description": f"{model.method.title}: anomaly scores and maps, trained on normal and unlabeled studies",
-        "authors": "see docs/README.md",
-        "copyright": "see docs/README.md",
-        "data_type": "DICOM, NIfTI and raster files",
-        "intended_use": RESEARCH,
-        "network_data_format": {
-            "inputs": {
-                "image": {
-                    "type": "image",
-                    "format": "magnitude" if color == "gray" else "rgb",
-                    "modality": _modality(model),
-                    "num_channels": settings.channels,
-                    **plane,
-                    "value_range": [-1, 1],
-                    "channel_def": inputs,
-                }
-            },
-            "outputs": {
-                "pred": {
-                    "type": "image",
-                    "format": "anomaly maps and scores",
-                    "num_channels": len(maps) + len(packed),
-                    **plane,
-                    "value_range": [],
-                    "channel_def": {str(place): name for place, name in enumerate([*maps, *packed])},
-                }
-            },
-        },
-    }
-
-
-def _modality(model: Model) -> str:
-    """Return the modality that most of the training images state, or "any"."""
-    shares: dict[str, float] = model.card.profile.get("modality") or {}
-    return max(shares, key=lambda name: shares[name]) if shares else "any"
-
-
-def _version(package: str) -> str:
-    if package == "medad":
-        return __version__
-    try:
-        return version(package).partition("+")[0]
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def metadata_schema() -> dict[str, Any]:
-    """Return a JSON schema of the metadata, for 'verify_metadata' without a network.
-
-    It holds the requirements of MONAI's bundle specification as far as MONAI's own commands use them; MONAI's official
-    schema is at ``SCHEMA_URL``.
-    """
-    text = {"type": "string", "minLength": 1}
-    number = {"type": "integer", "minimum": 1}
-    texts = {"type": "object", "additionalProperties": {"type": "string"}}
-    strings = ("schema", "version", "monai_version", "pytorch_version", "numpy_version", "task", "description")
-    value = {
-        "type": "object",
-        "properties": {
-            "type": text,
-            "format": text,
-            "num_channels": number,
-            "spatial_shape": {"type": "array", "items": number, "minItems": 2},
-            "dtype": {"enum": ["float32"]},
-            "value_range": {"type": "array", "items": {"type": "number"}},
-            "is_patch_data": {"type": "boolean"},
-            "channel_def": texts,
-        },
-        "required": ["type", "format", "num_channels", "spatial_shape", "dtype", "channel_def"],
-    }
-    values = {"type": "object", "additionalProperties": value, "minProperties": 1}
-    return {
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "type": "object",
-        "properties": {
-            **dict.fromkeys((*strings, "authors", "copyright"), text),
-            "changelog": texts,
-            "required_packages_version": texts,
-            "network_data_format": {
-                "type": "object",
-                "properties": {"inputs": values, "outputs": values},
-                "required": ["inputs", "outputs"],
-            },
-        },
-        "required": [*strings, "changelog", "required_packages_version", "authors", "copyright", "network_data_format"],
-    }

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
 from monai.inferers import Inferer
 from monai.transforms import Transform
 from torch import Tensor, nn
@@ -22,19 +21,14 @@ from medad.data.loading import Prepare
 from medad.data.transforms import as_slices
 from medad.export.description import BLOCK
 from medad.export.names import ExportError
-from medad.files import write_records
-from medad.functional.pooling import study_score
 from medad.io import discover
 from medad.io.errors import UnreadableImage
 from medad.methods.base import Method
 from medad.model_card import Card, read_card
 from medad.registry import methods
-from medad.scoring.flagging import Verdicts
 from medad.scoring.gate import Gate
 from medad.scoring.index.file_info import explained
 from medad.types import Scored, Skipped, Study
-
-TABLE = "scores.csv"
 
 
 def network_settings(card: Card) -> Any:
@@ -160,44 +154,3 @@ class FixedPasses(Inferer):
         filled = torch.cat([part, part.new_zeros(BLOCK - len(part), *part.shape[1:])])
         result: Tensor = network(filled)[: len(part)]
         return result
-
-
-class WriteScores:
-    """Collect the scores of each study and write ``folder``/scores.csv at the end, with the columns of 'medad score'.
-
-    It is a handler of MONAI's evaluator.
-    """
-
-    def __init__(self, models: str, folder: str, network: BundleNetwork, alpha: float = 0.05) -> None:
-        """``alpha`` is the p-value up to which a study is flagged."""
-        card = read_card(Path(models))
-        method = network.method
-        self.members = network.members()
-        self.verdicts = Verdicts(card, tuple(method.scores), card.ranking_score(method.primary), alpha)
-        self.folder = Path(folder)
-        self.rows: list[dict[str, object]] = []
-
-    def attach(self, engine: Engine) -> None:
-        """Register the handler with the evaluator."""
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self.take)
-        engine.add_event_handler(Events.COMPLETED, self.write)
-
-    def take(self, engine: Engine) -> None:
-        """Take the study of this iteration."""
-        row, slices = engine.state.batch["row"], len(engine.state.batch["image"])
-        record: dict[str, object] = {"file": row.file, "status": row.status, "reason": row.reason, "slices": slices}
-        if slices:
-            scored = split_channels(engine.state.output["pred"].cpu(), self.members)
-            values = {name: study_score(result.members) for name, result in scored.items()}
-            if all(result.score.isfinite().all() for result in scored.values()):
-                verdicts = self.verdicts.of([values])
-                record |= {**values, **{name: column.tolist()[0] for name, column in verdicts.items()}}
-            else:
-                record |= {"status": "failed", "reason": "the model gives no finite score for it (non-finite)"}
-        self.rows.append(record)
-
-    def write(self, _: Engine) -> None:
-        """Write the table."""
-        columns = ("file", "status", "reason", "slices", *self.verdicts.scores, *self.verdicts.columns())
-        rows = [{name: row.get(name) for name in columns} for row in self.rows]
-        write_records(self.folder / TABLE, sorted(rows, key=lambda row: str(row["file"])))

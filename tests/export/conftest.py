@@ -19,5 +19,5 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = complete(small_ddad(), folder / "model")
     mixed(folder / "box", radiographs=4)
     export_model(model, ["onnx", "bundle"], folder)
-    score_folder(model, folder / "box", folder / "scores", ScoreSettings(workers=1))
+    score_folder(model, folder / "box", folder / "scores", ScoreSettings(workers=1, heatmaps="all"))
     return folder
