@@ -15,8 +15,10 @@ from torch import Tensor
 
 from medad.config import Settings
 from medad.data.profile import Facts, facts_of
-from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
+from medad.data.presets import read_settings
+from medad.data.transforms import as_slices, geometry, match_channels, to_network
 from medad.io import UnreadableImage, read_image
+from medad.io.image import Image
 from medad.io.masks import Grid, read_mask
 from medad.io.same_pixels import digest_of
 from medad.progress import Advance, progress
@@ -75,6 +77,11 @@ def _grid_of(source: MetaTensor) -> Grid:
     return Grid(tuple(source.shape[1:]), affines[0], affines[1], bool(source.meta["reading"]["placed"]))
 
 
+def _image(source: MetaTensor) -> Image:
+    """Return pixels and reading of an image without MONAI's records."""
+    return Image(source.as_tensor(), source.meta.get("reading", {}))
+
+
 @dataclass(frozen=True)
 class _Read:
     """A study in memory: ``slices`` (N, C, S, S), its facts, and its mask (N, 1, S, S), if it has one.
@@ -100,7 +107,7 @@ class _Attempt(Transform):
             source = self.prepare.read(study)
             mask = self.prepare.mask(study, source)
             pixels = digest_of(source.as_tensor().numpy())
-            return _Read(as_slices(self.prepare.transform(source)), facts_of(source), mask, pixels)
+            return _Read(as_slices(self.prepare.transform(source)), facts_of(_image(source)), mask, pixels)
         except UnreadableImage as error:
             return error
         finally:

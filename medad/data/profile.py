@@ -1,6 +1,6 @@
 """Summarize the images of a training set in a profile, and describe one image by the same facts.
 
-Facts are taken from the image in its file, as :meth:`medad.data.loading.Prepare.read` returns it. A profile is plain
+Facts are taken from the image in its file, as a reader returns it. A profile is plain
 JSON, holds no value of a single patient, and is stored in ``Card.profile``.
 """
 
@@ -13,12 +13,12 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
 from medad.config import ConfigError, Strict, build
 from medad.io.dicom.content import PROJECTION
+from medad.io.image import Image
 from medad.types import MedadError
 
 VERSION = 1
@@ -112,14 +112,14 @@ class Facts:
     layout: NDArray[np.float64] | None
 
 
-def facts_of(source: MetaTensor) -> Facts:
-    """Return the facts of an image (C, W, H) or (C, X, Y, Z) in the axes of its reader.
+def facts_of(source: Image) -> Facts:
+    """Return the facts of an image in the axes of its reader.
 
     CR, DX and RG count as one modality, "radiograph".
     """
-    reading = source.meta.get("reading", {})
+    reading = source.reading
     modality = reading.get("modality")
-    pixels = source.as_tensor().numpy()[0]
+    pixels = source.pixels.numpy()[0]
     return Facts(
         "radiograph" if modality in PROJECTION else modality,
         reading.get("region"),
@@ -127,8 +127,8 @@ def facts_of(source: MetaTensor) -> Facts:
         bool(reading.get("localizer")),
         bool(reading.get("capture")),
         float(reading.get("saturation", 0.0)) > COLORED,
-        source.ndim == 4,
-        (int(source.shape[2]), int(source.shape[1])),
+        source.volume,
+        (int(source.pixels.shape[2]), int(source.pixels.shape[1])),
         levels_of(pixels),
         layout_of(pixels) if pixels.ndim == 2 else None,
     )

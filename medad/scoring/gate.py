@@ -20,13 +20,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from monai.data import MetaTensor
-
 from medad.data.profile import WORDS, Facts, check_profile, distance, facts_of
-from medad.data.transforms import match_channels
 from medad.io.errors import UnreadableImage
+from medad.io.image import Image, image_of, with_channels
 from medad.io.picture import Picture
-from medad.io.readers import as_image
 
 STATED, STRAY = 0.5, 0.02
 SIDE_FACTOR, ELONGATION_FACTOR = 4.0, 2.0
@@ -48,8 +45,8 @@ class Gate:
         if profile:
             check_profile(profile)
 
-    def check(self, image: MetaTensor) -> str | None:
-        """Return why ``image``, ``(C, *spatial)`` from ``Prepare.read``, is refused; None if it passes."""
+    def check(self, image: Image) -> str | None:
+        """Return why ``image``, as it is in its files, is refused; None if it passes."""
         if not self.profile:
             return None
         facts = facts_of(image)
@@ -109,7 +106,7 @@ class Judging:
     def __call__(self, picture: Picture, name: str) -> str:
         """Return why the model would refuse ``picture``; "" if it would score it."""
         try:
-            return self.gate.check(match_channels(as_image(picture, name), self.channels)) or ""
+            return self.gate.check(with_channels(image_of(picture, name), self.channels)) or ""
         except UnreadableImage as error:
             return f"{error.reason}; {error.remedy}"
 

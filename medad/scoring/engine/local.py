@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-import torch
-
-from medad.functional.pooling import study_score
 from medad.io.pool import AHEAD, Pool
 from medad.io.pool_jobs import Lost, Outcome
 from medad.scoring.engine.jobs import Draw, Job, Pixels, Read, Ready
 from medad.scoring.flagging import Verdicts
 from medad.scoring.index.entries import Entry
-from medad.scoring.scorer import Scorer
+from medad.scoring.scorer import NonFinite, Scorer, pooled
 from medad.types import Scored, Study
 
 Result = tuple[Study, Entry]
@@ -167,10 +164,8 @@ def drawn(before: Entry, done: Entry) -> Entry:
 
 def entry_of(scored: dict[str, Scored], seconds: float) -> Entry:
     """Return the row of a study from the scores of its slices; it has failed if any score is not finite."""
-    scores = {name: study_score(result.members) for name, result in scored.items()}
     count = len(next(iter(scored.values())).score)
-    if not all(torch.isfinite(result.score).all() for result in scored.values()):
-        return Entry(
-            "failed", "the model gives no finite score for it (non-finite)", count, seconds=seconds, kind="non-finite"
-        )
-    return Entry("scored", slices=count, scores=scores, seconds=seconds)
+    try:
+        return Entry("scored", slices=count, scores=pooled(scored), seconds=seconds)
+    except NonFinite as error:
+        return Entry("failed", str(error), count, seconds=seconds, kind="non-finite")

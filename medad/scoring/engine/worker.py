@@ -8,19 +8,15 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from monai.data import MetaTensor
 from torch import Tensor
 
 from medad.config import Settings
-from medad.data.loading import Prepare
-from medad.data.transforms import as_slices
 from medad.io import UnreadableImage
+from medad.io.image import Image
 from medad.model import Card
 from medad.outputs.pictures import Scale
 from medad.scoring.engine.jobs import Digest, Done, Draw, Job, Look, Pixels, Read, Ready
-from medad.scoring.gate import Gate
 from medad.scoring.index.bad_slices import failure
 from medad.scoring.index.entries import Entry
 from medad.scoring.index.file_info import Session, digest_of, look_into
@@ -28,6 +24,7 @@ from medad.scoring.index.file_parts import counted
 from medad.scoring.index.schema import GATED
 from medad.scoring.index.stamps import CHANGED, unchanged
 from medad.scoring.maps import preview, save_map, save_thumbnail
+from medad.scoring.preparation import Preparation, Prepared, Refused
 from medad.scoring.settings import ScoreSettings
 from medad.types import MedadError, Study
 
@@ -37,16 +34,15 @@ KEPT_BYTES = 256 * 2**20  # of sources that wait for their drawings
 
 @dataclass(frozen=True)
 class _Drawable:
-    """The images of a study that its pictures are drawn from; ``source`` and ``image`` only if heatmaps are drawn."""
+    """The images of a study that its pictures are drawn from; ``source`` only if heatmaps are drawn."""
 
     preview: Tensor
-    source: MetaTensor | None = None
-    image: MetaTensor | None = None
+    source: Image | None = None
 
     @property
     def nbytes(self) -> int:
         """The memory of preview and source, in bytes."""
-        return int(self.preview.nbytes) + (0 if self.source is None else int(self.source.nbytes))
+        return int(self.preview.nbytes) + (0 if self.source is None else self.source.nbytes)
 
 
 class Worker:
@@ -59,8 +55,7 @@ class Worker:
         self.settings = settings
         self.session = session or Session()
         self.out = out
-        self.prepare = Prepare(network, split=settings.split)
-        self.gate = None if settings.force else Gate(card.profile)
+        self.preparation = Preparation(card, network, force=settings.force, split=settings.split)
         self.scale = Scale(settings.map, *card.color_range(settings.map))
         self.drawables: OrderedDict[str, _Drawable] = OrderedDict()
 
@@ -92,7 +87,7 @@ class Worker:
                 return self._draw(job, began)
             return self._read(job.study, began)
         except UnreadableImage as error:
-            return replace(failure(job.study, error, self.prepare.read), seconds=time.monotonic() - began)
+            return replace(failure(job.study, error, self.preparation.read), seconds=time.monotonic() - began)
         except OSError as error:  # from the output folder: reading turns its errors into UnreadableImage
             raise MedadError(f"{self.out}: a heatmap cannot be written: {error.strerror or error}") from None
         except MemoryError:
@@ -103,27 +98,26 @@ class Worker:
             return Entry("failed", f"internal error ({type(error).__name__}); please report it", kind="internal")
 
     def _read(self, study: Study, began: float) -> Ready | Entry:
-        source = self.prepare.read(study)
-        if self.gate is not None and (reason := self.gate.check(source)):
-            return Entry("skipped", reason, seconds=time.monotonic() - began, kind=GATED)
-        image: MetaTensor = self.prepare.transform(source)
-        slices: Pixels = np.ascontiguousarray(as_slices(image).numpy())
+        try:
+            prepared = self.preparation(self.preparation.read(study))
+        except Refused as refusal:
+            return Entry("skipped", str(refusal), seconds=time.monotonic() - began, kind=GATED)
+        slices: Pixels = prepared.slices.numpy()
         if self.settings.engine == "ray":
-            return Ready(slices, time.monotonic() - began, preview(source, image).numpy())
-        self._keep(study.id, source, image)
+            return Ready(slices, time.monotonic() - began, preview(prepared.source, prepared.slices).numpy())
+        self._keep(study.id, prepared)
         return Ready(slices, time.monotonic() - began)
 
-    def _keep(self, name: str, source: MetaTensor, image: MetaTensor) -> _Drawable:
+    def _keep(self, name: str, prepared: Prepared) -> _Drawable:
         """Keep the images of a study for its drawing, and drop the oldest ones beyond ``KEPT_BYTES``."""
-        images = (source, image) if self.settings.heatmaps != "none" else ()
-        drawable = self.drawables[name] = _Drawable(preview(source, image), *images)
+        source = prepared.source if self.settings.heatmaps != "none" else None
+        drawable = self.drawables[name] = _Drawable(preview(prepared.source, prepared.slices), source)
         while len(self.drawables) > 1 and sum(item.nbytes for item in self.drawables.values()) > KEPT_BYTES:
             self.drawables.popitem(last=False)
         return drawable
 
     def _read_again(self, study: Study) -> _Drawable:
-        source = self.prepare.read(study)
-        return self._keep(study.id, source, self.prepare.transform(source))
+        return self._keep(study.id, self.preparation.again(self.preparation.read(study)))
 
     def _draw(self, job: Draw, began: float) -> Entry:
         """Write the thumbnail of a study, and its heatmap if the job asks for one."""
@@ -134,8 +128,8 @@ class Worker:
         else:
             drawable = self.drawables.pop(study.id, None) or self._read_again(study)
             gray = drawable.preview[worst]
-            if job.heatmap and drawable.source is not None and drawable.image is not None:
-                heatmap = save_map(self.out, study.id, drawable.source, drawable.image, maps, worst, self.scale)
+            if job.heatmap and drawable.source is not None:
+                heatmap = save_map(self.out, study.id, drawable.source, maps, worst, self.scale)
         thumbnail = save_thumbnail(self.out, study.id, gray, maps[worst], self.scale)
         seconds = time.monotonic() - began
         return Entry("scored", heatmap=heatmap, facts={"thumbnail": thumbnail}, seconds=seconds)
