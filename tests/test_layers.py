@@ -27,7 +27,7 @@ LAYERS = [
     {"model"},
     {"experiments"},
     {"scoring"},
-    {"serving"},
+    {"serving", "api"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
@@ -70,6 +70,18 @@ def test_no_print_and_no_assert(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         assert not isinstance(node, ast.Assert), f"{path}:{node.lineno}"
         assert not (isinstance(node, ast.Name) and node.id == "print"), f"{path}:{node.lineno}"
+
+
+def test_the_python_interface_imports_nothing_heavy_before_its_first_use() -> None:
+    code = (
+        "import sys, medad\n"
+        "detector = medad.method('pca', size=32)\n"
+        "assert {'load', 'method', 'evaluate', 'compare', 'dataset', 'score_folder'} <= set(dir(medad))\n"
+        "heavy = {'torch', 'monai', 'mlflow', 'pandas', 'matplotlib', 'sklearn', 'scipy', 'pydicom'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "HEAVY []" in done.stdout, done.stdout
 
 
 def test_help_and_argument_errors_import_nothing_heavy() -> None:

@@ -48,6 +48,10 @@ class Prepare(Transform):
         self.size = settings.size
         self.transform = to_network(settings)
 
+    def on_disk(self, study: Study) -> bool:
+        """Return whether the image of ``study`` is in files."""
+        return True
+
     def read(self, study: Study) -> MetaTensor:
         """Return the image as it is in its files, ``(C, *spatial)``, in the reader's axes. Raises UnreadableImage."""
         return match_channels(read_image(study.files, self.reading), self.channels)
@@ -128,9 +132,11 @@ class Loader:
         device: torch.device | str = "cpu",
         skip_unreadable: bool = False,
         keep_bytes: int = KEPT_BYTES,
+        prepare: Prepare | None = None,
     ) -> None:
+        """``prepare`` reads and transforms a study, by default from its files."""
         self.settings = settings
-        self._prepare = Prepare(settings)
+        self._prepare = prepare or Prepare(settings)
         self.device = device
         self.skip_unreadable = skip_unreadable
         self._room = keep_bytes
@@ -169,6 +175,10 @@ class Loader:
                     slices = read[_key(study)].slices
                     most = max(most, len(slices))
                     yield study, slices.to(self.device)
+
+    def on_disk(self, studies: Sequence[Study]) -> list[Study]:
+        """Return those of ``studies`` whose images are in files, and not only in memory."""
+        return [study for study in studies if self._prepare.on_disk(study)]
 
     def facts(self, studies: Sequence[Study]) -> list[Facts]:
         """Return the facts of those of ``studies`` that have been read; read all of them where none has been."""

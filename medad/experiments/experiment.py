@@ -79,7 +79,7 @@ def train_model(
         **normals,
     )
     every = (*data.normal, *data.unlabeled)
-    write_marks(folder, every, source["dataset"], loader.pixels(every))
+    write_marks(folder, loader.on_disk(every), source["dataset"], loader.pixels(every))
     save(folder, method, card)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return method, card

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from medad.config import Settings
 from medad.data.preprocessing import Preprocessing
-from medad.io.image import Image
+from medad.io.image import Image, with_channels
 from medad.model import Card
 from medad.scoring.gate import Gate
 from medad.types import MedadError, Study
@@ -41,6 +41,10 @@ class Preparation:
     def read(self, study: Study) -> Image:
         """Return the image of ``study`` as it is in its files. Raises UnreadableImage."""
         return self.preprocessing.read(study)
+
+    def in_memory(self, image: Image) -> Image:
+        """Return an image that no file holds, with the channels of the model. Raises UnreadableImage."""
+        return with_channels(image, self.preprocessing.settings.channels)
 
     def __call__(self, source: Image) -> Prepared:
         """Return the network's input of an image.

@@ -59,6 +59,6 @@ def pooled(scored: dict[str, Scored]) -> dict[str, float]:
     Raises:
         NonFinite: the score of a slice is NaN or infinite.
     """
-    if not all(torch.isfinite(result.score).all() for result in scored.values()):
+    if not all(torch.isfinite(torch.cat([result.score, result.members.flatten()])).all() for result in scored.values()):
         raise NonFinite("the model gives no finite score for it (non-finite)")
     return {name: study_score(result.members) for name, result in scored.items()}
