@@ -35,7 +35,7 @@ from medad.files import WriteError, write_json, writing
 from medad.methods.base import Method
 from medad.model_card import Card, read_card
 from medad.model_files import CARD, WEIGHTS, ModelError, check_files
-from medad.registry import UnknownName, methods
+from medad.registry import UnknownName, methods, missing_part
 from medad.weights import Form, WeightsError, check_forms, forms_of, read_header, read_weights
 
 __all__ = ["CARD", "WEIGHTS", "Card", "Model", "ModelError", "load", "read_card", "save"]
@@ -77,6 +77,8 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     _refuse_links(folder)
     try:
         card = read_card(folder)
+        if why := missing_part(card.plugins):
+            raise ModelError(f"{folder}: {why}")
         kind = methods.get(card.method)
         card = card.model_copy(update={"settings": kind.settings_model.of_card(card.settings)})
         settings = build(kind.settings_model, card.settings, str(folder / CARD))

@@ -15,7 +15,7 @@ PACKAGE = Path(medad.__file__).parent
 # Each part may import parts of the rows above it, and of its own part.
 LAYERS = [
     {"types", "wording"},
-    {"text"},
+    {"text", "plugins"},
     {"files", "locks", "parsing", "shortage"},
     {"registry", "config", "progress", "csv_tables", "model_files", "ray_cluster", "splits"},
     {"functional", "parallel"},

@@ -95,7 +95,7 @@ def score(
     if experiment is not None and not track:
         raise ConfigError(f"--experiment {experiment}: it belongs to --track")
     on_cluster = engine is common.Engine.RAY  # the machines of a cluster have their own devices
-    model_device = common.start(threads, "cpu" if on_cluster else device)
+    model_device = common.start(threads, "cpu" if on_cluster else device, monai=False)
     from medad.model import load
     from medad.scoring import ScoreSettings, score_folder
     from medad.scoring.recording import score_recorded

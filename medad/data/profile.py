@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
 from medad.config import ConfigError, Strict, build
-from medad.io.dicom.content import PROJECTION
 from medad.io.image import Image
 from medad.types import MedadError
 
@@ -117,6 +116,8 @@ def facts_of(source: Image) -> Facts:
 
     CR, DX and RG count as one modality, "radiograph".
     """
+    from medad.io.dicom.content import PROJECTION
+
     reading = source.reading
     modality = reading.get("modality")
     pixels = source.pixels.numpy()[0]
