@@ -68,13 +68,23 @@ def save(folder: Path, method: Method, card: Card) -> None:
 def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     """Load the model in ``folder``, ready to score on ``device``.
 
-    Memory for the networks is allocated only after the card and the header of the weights have been checked.
+    One thread loads: more would gain nothing, and those of OpenMP spin for seconds on a busy machine. Memory for the networks is allocated only after the card and the header of the weights have been checked.
 
     Raises:
         ModelError: the folder holds no model, or its card and weights do not fit; the message names the part.
     """
     check_files(folder)
     _refuse_links(folder)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _loaded(folder, device)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _loaded(folder: Path, device: torch.device | str) -> Model:
+    """Return the model in ``folder``. Raises ModelError."""
     try:
         card = read_card(folder)
         if why := missing_part(card.plugins):
