@@ -1,8 +1,8 @@
 """Medical image anomaly detection on MONAI.
 
 ``medad.load`` and ``medad.method`` give a :class:`medad.api.detector.Detector`, which is fitted, scores, and is saved;
-``medad.evaluate`` and ``medad.compare`` judge scores; ``medad.dataset`` reads a benchmark; ``medad.score_folder`` scores
-a folder as the command does. Importing medad imports neither torch nor MONAI: these names are imported on first use.
+``medad.evaluate`` and ``medad.compare`` judge scores; ``medad.dataset`` reads a benchmark; ``medad.score_folder``
+scores a folder as the command does. Importing medad imports neither torch nor MONAI: these names are imported on first use.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ def save(folder: Path, method: Method, card: Card) -> None:
 def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     """Load the model in ``folder``, ready to score on ``device``.
 
-    One thread loads: more would gain nothing, and those of OpenMP spin for seconds on a busy machine. Memory for the networks is allocated only after the card and the header of the weights have been checked.
+    Memory for the networks is allocated only after the card and the header of the weights have been checked. One thread
+    loads: more would gain nothing, and those of OpenMP spin for seconds on a busy machine.
 
     Raises:
         ModelError: the folder holds no model, or its card and weights do not fit; the message names the part.

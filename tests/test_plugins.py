@@ -53,7 +53,7 @@ class Halves(Method):
         score = maps.mean(dim=(1, 2, 3))
         return {"distance": Scored(score, maps, score[:, None])}
 '''
-DATASET = '''
+DATASET = """
 from medad.datasets.base import About, Dataset
 from medad.splits import Pools
 from medad.types import Study
@@ -72,7 +72,7 @@ class Squares(Dataset):
 
 
 squares = Squares()
-'''
+"""
 ENTRIES = """[medad.methods]
 halves = medad_halves.halves:Halves
 broken = medad_halves.broken:Broken

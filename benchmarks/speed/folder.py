@@ -48,8 +48,8 @@ from pydicom.uid import (
 from medad.cli import app
 from medad.data.profile import facts_of, profile_of
 from medad.io import ReadSettings, read_picture
-from medad.io.image import image_of
 from medad.io.dicom.codecs import _PLUGINS  # so that both decode by the same library
+from medad.io.image import image_of
 from medad.methods.ddad import DDAD, DDADSettings
 from medad.model import Card, save
 

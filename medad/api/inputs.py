@@ -106,4 +106,3 @@ def _images(array: Any, settings: Settings, name: str) -> Iterator[Image | Unrea
             yield image_of(picture_of(image, reading, label), label)
         except UnreadableImage as error:
             yield error
-

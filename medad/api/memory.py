@@ -53,6 +53,8 @@ class PrepareInMemory(Prepare):
     def marks(self, studies: Sequence[Study]) -> list[str]:
         """Return a text for each study that changes with its pixels, or its files' names: for the data's digest."""
         return [
-            f"{study.id}\t{digest_of(self._images[study.files].pixels.numpy())}" if not self.on_disk(study) else study.id
+            f"{study.id}\t{digest_of(self._images[study.files].pixels.numpy())}"
+            if not self.on_disk(study)
+            else study.id
             for study in studies
         ]

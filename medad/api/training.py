@@ -26,9 +26,7 @@ TABLES = (".csv", ".parquet")
 SOURCE = "given in Python"
 
 
-def trained(
-    method: str, settings: Settings, normal: Any, unlabeled: Any, seed: int, device: str
-) -> tuple[Model, str]:
+def trained(method: str, settings: Settings, normal: Any, unlabeled: Any, seed: int, device: str) -> tuple[Model, str]:
     """Return the model, and the marks of the studies that it has learned from, as the model folder holds them.
 
     Raises:

@@ -14,8 +14,8 @@ from monai.transforms import Transform
 from torch import Tensor
 
 from medad.config import Settings
-from medad.data.profile import Facts, facts_of
 from medad.data.presets import read_settings
+from medad.data.profile import Facts, facts_of
 from medad.data.transforms import as_slices, geometry, match_channels, to_network
 from medad.io import UnreadableImage, read_image
 from medad.io.image import Image

@@ -55,7 +55,7 @@ def display_slices(image: Image) -> Tensor:
 
 
 def restored_slices(maps: Tensor, image: Image) -> Tensor:
-    """Resize the ``maps`` (N, 1, S, S) of the slices of ``image`` to the rows and columns of the source, (N, 1, H, W)."""
+    """Return the ``maps`` (N, 1, S, S) of the slices of ``image`` with its rows and columns, (N, 1, H, W)."""
     rows, columns = _display_axes(image.pixels[:1], image).shape[1:3]
     return resize_slices(maps.detach().cpu(), (int(rows), int(columns)), "antialiased")
 

@@ -43,9 +43,10 @@ class ScoredStudy:
 
 
 def score_studies(method: Method, studies: Sequence[Study], loader: Loader) -> Iterator[ScoredStudy]:
-    """Read ``studies`` and yield them scored, about one batch of slices at a time, in the fixed blocks of 'medad score'.
+    """Read ``studies`` and yield them scored, about one batch of slices at a time.
 
-    So a calibration score equals, to the last bit, the score that the model gives the same study later. The loader decides whether unreadable studies are skipped or raise an error.
+    They are scored in the fixed blocks of 'medad score', so that a calibration score equals, to the last bit, the score
+    that the model gives the same study later. The loader decides whether unreadable studies are skipped or raise an error.
 
     Raises:
         UnreadableStudies: no study can be read.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import nibabel as nib
 import numpy as np
 import pytest
@@ -34,7 +32,9 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> list[Study]:
     for name, axes in (("oblique", OBLIQUE), ("sagittal", SAGITTAL), ("ras", np.diag([1.0, 1.0, 3.0]))):
         affine = np.eye(4)
         affine[:3, :3] = axes
-        nib.save(nib.Nifti1Image(rng.normal(100, 40, (40, 33, 5)).astype(np.float32), affine), folder / f"{name}.nii.gz")
+        nib.save(
+            nib.Nifti1Image(rng.normal(100, 40, (40, 33, 5)).astype(np.float32), affine), folder / f"{name}.nii.gz"
+        )
     tags = {"SeriesInstanceUID": "1.2.3.4", "FrameOfReferenceUID": "1.2.9"}
     slices = [write_dicom(folder / f"s{z}", gray_image(rng), **tags, ImagePositionPatient=[0, 0, z]) for z in range(3)]
     single = [Study(path.name, (path,)) for path in sorted(folder.iterdir()) if path not in slices]
