@@ -2,7 +2,8 @@
 
 ``medad.load`` and ``medad.method`` give a :class:`medad.api.detector.Detector`, which is fitted, scores, and is saved;
 ``medad.evaluate`` and ``medad.compare`` judge scores; ``medad.dataset`` reads a benchmark; ``medad.score_folder``
-scores a folder as the command does. Importing medad imports neither torch nor MONAI: these names are imported on first use.
+scores a folder as the command does. Importing medad imports neither torch nor MONAI: these names are imported on first
+use.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ import importlib
 import importlib.util
 import logging
 import pkgutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from medad.plugins import Plugin, plugins
+from medad.plugins import Plugin, PluginError, plugins
 from medad.types import MedadError
 
 T = TypeVar("T")
@@ -74,6 +74,14 @@ class Registry(Generic[T]):
         """Return the package that adds ``name``, with its version; "" for what is part of medad."""
         plugin = self._plugins().get(name)
         return "" if plugin is None else plugin.package
+
+    def usable(self) -> Iterator[T]:
+        """Yield every object; what a package adds and cannot be imported is left out with a warning."""
+        for name in self.names():
+            try:
+                yield self.get(name)
+            except PluginError as error:
+                log.warning("left out: %s", error)
 
     def _holds_one(self, file: str) -> bool:
         return not file.startswith("_") and file not in self.shared

@@ -46,7 +46,8 @@ def score_studies(method: Method, studies: Sequence[Study], loader: Loader) -> I
     """Read ``studies`` and yield them scored, about one batch of slices at a time.
 
     They are scored in the fixed blocks of 'medad score', so that a calibration score equals, to the last bit, the score
-    that the model gives the same study later. The loader decides whether unreadable studies are skipped or raise an error.
+    that the model gives the same study later. The loader decides whether unreadable studies are skipped or raise an
+    error.
 
     Raises:
         UnreadableStudies: no study can be read.
