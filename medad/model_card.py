@@ -43,6 +43,9 @@ class Card(Strict):
     ``profile`` describes the training images; the input gate compares new studies with it. ``loss_fall`` says for each
     network how much its loss still fell at the end of training (:func:`medad.training.history.late_fall`).
 
+    ``plugins`` names the packages of the method and its parts that are no part of medad
+    (:func:`medad.registry.providers`).
+
     ``percentiles`` exists on cards of earlier versions only and is not read. These are percentiles of training normals,
     which nearly every new study exceeds.
     """
@@ -66,6 +69,7 @@ class Card(Strict):
     )
     thresholds: dict[Name, dict[Name, Number]] = Field(default_factory=dict, max_length=MOST_KEYS)
     profile: dict[Name, Any] = Field(default_factory=dict, max_length=MOST_KEYS)
+    plugins: dict[Name, Name] = Field(default_factory=dict, max_length=MOST_KEYS)
     loss_fall: dict[Name, Number] = Field(default_factory=dict, max_length=MOST_KEYS)
 
     @model_validator(mode="after")

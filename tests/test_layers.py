@@ -15,7 +15,7 @@ PACKAGE = Path(medad.__file__).parent
 # Each part may import parts of the rows above it, and of its own part.
 LAYERS = [
     {"types", "wording"},
-    {"text"},
+    {"text", "plugins"},
     {"files", "locks", "parsing", "shortage"},
     {"registry", "config", "progress", "csv_tables", "model_files", "ray_cluster", "splits"},
     {"functional", "parallel"},
@@ -28,7 +28,7 @@ LAYERS = [
     {"experiments"},
     {"scoring"},
     {"export"},
-    {"serving"},
+    {"serving", "api"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
@@ -71,6 +71,18 @@ def test_no_print_and_no_assert(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         assert not isinstance(node, ast.Assert), f"{path}:{node.lineno}"
         assert not (isinstance(node, ast.Name) and node.id == "print"), f"{path}:{node.lineno}"
+
+
+def test_the_python_interface_imports_nothing_heavy_before_its_first_use() -> None:
+    code = (
+        "import sys, medad\n"
+        "detector = medad.method('pca', size=32)\n"
+        "assert {'load', 'method', 'evaluate', 'compare', 'dataset', 'score_folder'} <= set(dir(medad))\n"
+        "heavy = {'torch', 'monai', 'mlflow', 'pandas', 'matplotlib', 'sklearn', 'scipy', 'pydicom'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "HEAVY []" in done.stdout, done.stdout
 
 
 def test_help_and_argument_errors_import_nothing_heavy() -> None:

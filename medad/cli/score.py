@@ -126,7 +126,7 @@ def score(
         _finish(summary, folder, out)
         return
     on_cluster = engine is common.Engine.RAY  # the machines of a cluster have their own devices
-    model_device = common.start(threads, "cpu" if on_cluster else device)
+    model_device = common.start(threads, "cpu" if on_cluster else device, monai=False)
     from medad.model import load
     from medad.scoring import score_folder
     from medad.scoring.recording import score_recorded

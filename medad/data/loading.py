@@ -14,9 +14,11 @@ from monai.transforms import Transform
 from torch import Tensor
 
 from medad.config import Settings
+from medad.data.presets import read_settings
 from medad.data.profile import Facts, facts_of
-from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
+from medad.data.transforms import as_slices, geometry, match_channels, to_network
 from medad.io import UnreadableImage, read_image
+from medad.io.image import Image
 from medad.io.masks import Grid, read_mask
 from medad.io.same_pixels import digest_of
 from medad.progress import Advance, progress
@@ -45,6 +47,10 @@ class Prepare(Transform):
         self.channels = settings.channels
         self.size = settings.size
         self.transform = to_network(settings)
+
+    def on_disk(self, study: Study) -> bool:
+        """Return whether the image of ``study`` is in files."""
+        return True
 
     def read(self, study: Study) -> MetaTensor:
         """Return the image as it is in its files, ``(C, *spatial)``, in the reader's axes. Raises UnreadableImage."""
@@ -75,6 +81,11 @@ def _grid_of(source: MetaTensor) -> Grid:
     return Grid(tuple(source.shape[1:]), affines[0], affines[1], bool(source.meta["reading"]["placed"]))
 
 
+def _image(source: MetaTensor) -> Image:
+    """Return pixels and reading of an image without MONAI's records."""
+    return Image(source.as_tensor(), source.meta.get("reading", {}))
+
+
 @dataclass(frozen=True)
 class _Read:
     """A study in memory: ``slices`` (N, C, S, S), its facts, and its mask (N, 1, S, S), if it has one.
@@ -100,7 +111,7 @@ class _Attempt(Transform):
             source = self.prepare.read(study)
             mask = self.prepare.mask(study, source)
             pixels = digest_of(source.as_tensor().numpy())
-            return _Read(as_slices(self.prepare.transform(source)), facts_of(source), mask, pixels)
+            return _Read(as_slices(self.prepare.transform(source)), facts_of(_image(source)), mask, pixels)
         except UnreadableImage as error:
             return error
         finally:
@@ -121,9 +132,11 @@ class Loader:
         device: torch.device | str = "cpu",
         skip_unreadable: bool = False,
         keep_bytes: int = KEPT_BYTES,
+        prepare: Prepare | None = None,
     ) -> None:
+        """``prepare`` reads and transforms a study, by default from its files."""
         self.settings = settings
-        self._prepare = Prepare(settings)
+        self._prepare = prepare or Prepare(settings)
         self.device = device
         self.skip_unreadable = skip_unreadable
         self._room = keep_bytes
@@ -162,6 +175,10 @@ class Loader:
                     slices = read[_key(study)].slices
                     most = max(most, len(slices))
                     yield study, slices.to(self.device)
+
+    def on_disk(self, studies: Sequence[Study]) -> list[Study]:
+        """Return those of ``studies`` whose images are in files, and not only in memory."""
+        return [study for study in studies if self._prepare.on_disk(study)]
 
     def facts(self, studies: Sequence[Study]) -> list[Facts]:
         """Return the facts of those of ``studies`` that have been read; read all of them where none has been."""

@@ -1,6 +1,6 @@
 """Summarize the images of a training set in a profile, and describe one image by the same facts.
 
-Facts are taken from the image in its file, as :meth:`medad.data.loading.Prepare.read` returns it. A profile is plain
+Facts are taken from the image in its file, as a reader returns it. A profile is plain
 JSON, holds no value of a single patient, and is stored in ``Card.profile``.
 """
 
@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
 from medad.config import ConfigError, Strict, build
-from medad.io.dicom.content import PROJECTION
 from medad.types import MedadError
 
 if TYPE_CHECKING:
-    from monai.data import MetaTensor
+    from medad.io.image import Image
 
 VERSION = 1
 SAMPLE = 20_000  # pixels of an image that its gray levels are computed from
@@ -114,9 +113,9 @@ class Facts:
     layout: NDArray[np.float64] | None
 
 
-def facts_of(source: MetaTensor) -> Facts:
-    """Return the facts of an image (C, W, H) or (C, X, Y, Z) in the axes of its reader."""
-    return facts_of_pixels(source.as_tensor().numpy(), source.meta.get("reading", {}))
+def facts_of(source: Image) -> Facts:
+    """Return the facts of an image in the axes of its reader."""
+    return facts_of_pixels(source.pixels.numpy(), source.reading)
 
 
 def facts_of_pixels(image: NDArray[Any], reading: Mapping[str, Any]) -> Facts:
@@ -124,6 +123,8 @@ def facts_of_pixels(image: NDArray[Any], reading: Mapping[str, Any]) -> Facts:
 
     CR, DX and RG count as one modality, "radiograph".
     """
+    from medad.io.dicom.content import PROJECTION
+
     modality = reading.get("modality")
     pixels = image[0]
     return Facts(

@@ -35,7 +35,7 @@ from medad.model_files import CARD
 from medad.outputs.cases import save_cases
 from medad.outputs.pictures import Scale, save_panel
 from medad.outputs.plots import save_curves, save_histograms
-from medad.registry import methods
+from medad.registry import methods, providers
 from medad.results.finished import charted
 from medad.results.names import CASES, PICTURES, RESULT
 from medad.splits import Pools, compose, unlabeled_counts
@@ -76,10 +76,11 @@ def train_model(
         trained_on=source,
         profile=profile_of(loader.facts(learned.normal)),  # available since the normals have been read
         loss_fall=history.falls(),
+        plugins=providers(experiment.method, experiment.settings),
         **normals,
     )
     every = (*data.normal, *data.unlabeled)
-    write_marks(folder, every, source["dataset"], loader.pixels(every))
+    write_marks(folder, loader.on_disk(every), source["dataset"], loader.pixels(every))
     save(folder, method, card)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return method, card

@@ -17,8 +17,6 @@ from monai.transforms import Transform
 from torch import Tensor, nn
 
 from medad.config import build
-from medad.data.loading import Prepare
-from medad.data.transforms import as_slices
 from medad.export.description import BLOCK
 from medad.export.names import ExportError
 from medad.io import discover
@@ -26,8 +24,8 @@ from medad.io.errors import UnreadableImage
 from medad.methods.base import Method
 from medad.model_card import Card, read_card
 from medad.registry import methods
-from medad.scoring.gate import Gate
 from medad.scoring.index.file_info import explained
+from medad.scoring.preparation import Preparation, Refused
 from medad.types import Scored, Skipped, Study
 
 
@@ -108,8 +106,7 @@ class ReadStudyd(Transform):
         """``force`` also passes what the gate would refuse."""
         card = read_card(Path(models))
         self.settings = network_settings(card)
-        self.prepare = Prepare(self.settings)
-        self.gate = None if force else Gate(card.profile)
+        self.preparation = Preparation(card, self.settings, force=force)
 
     def __call__(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """Return the item with "image" and "row"."""
@@ -126,11 +123,11 @@ class ReadStudyd(Transform):
             return {"image": nothing, "row": BundleRow(name, "failed", explained(error))}
 
     def _read(self, study: Study, nothing: Tensor) -> dict[str, Any]:
-        source = self.prepare.read(study)
-        if self.gate is not None and (reason := self.gate.check(source)):
-            return {"image": nothing, "row": BundleRow(study.id, "skipped", reason)}
-        slices = as_slices(self.prepare.transform(source)).contiguous()
-        return {"image": slices, "row": BundleRow(study.id, "scored")}
+        try:
+            prepared = self.preparation(self.preparation.read(study))
+        except Refused as refusal:
+            return {"image": nothing, "row": BundleRow(study.id, "skipped", str(refusal))}
+        return {"image": prepared.slices, "row": BundleRow(study.id, "scored")}
 
 
 def _relative(path: Path, root: Path) -> str:

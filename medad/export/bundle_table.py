@@ -8,9 +8,9 @@ from ignite.engine import Engine, Events
 
 from medad.export.bundle_parts import BundleNetwork, split_channels
 from medad.files import write_records
-from medad.functional.pooling import study_score
 from medad.model_card import read_card
 from medad.scoring.flagging import Verdicts
+from medad.scoring.pooled import NonFinite, pooled
 
 TABLE = "scores.csv"
 
@@ -41,12 +41,12 @@ class WriteScores:
         record: dict[str, object] = {"file": row.file, "status": row.status, "reason": row.reason, "slices": slices}
         if slices:
             scored = split_channels(engine.state.output["pred"].cpu(), self.members)
-            values = {name: study_score(result.members) for name, result in scored.items()}
-            if all(result.score.isfinite().all() for result in scored.values()):
+            try:
+                values = pooled(scored)
                 verdicts = self.verdicts.of([values])
                 record |= {**values, **{name: column.tolist()[0] for name, column in verdicts.items()}}
-            else:
-                record |= {"status": "failed", "reason": "the model gives no finite score for it (non-finite)"}
+            except NonFinite as error:
+                record |= {"status": "failed", "reason": str(error)}
         self.rows.append(record)
 
     def write(self, _: Engine) -> None:

@@ -47,7 +47,7 @@ class Intensities(Strict):
         return self
 
 
-INTENSITIES = {  # for each preset of medad/data/transforms.py
+INTENSITIES = {  # for each preset of medad/data/presets.py
     "published": Intensities(kind="extremes"),
     "cxr": Intensities(kind="percentiles", low=0.005, high=0.995),
     "mr": Intensities(kind="percentiles", low=0.005, high=0.995),

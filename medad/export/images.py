@@ -127,8 +127,11 @@ def save_map(out: Path, study_id: str, source: Source, maps: Floats, worst: int,
     plane = slices.shape[-2:]
     restored = maps if maps.shape[-2:] == plane else resize(maps, plane)
     if source.pixels.ndim == 4:
+        from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
+
         whole = from_slices(restored, source.affine, volume=True)[0]
-        write_volume(out / volume, whole, source.affine, np.asarray(source.original_affine, np.float64), scale)
+        turn = ornt_transform(io_orientation(source.affine), io_orientation(source.original_affine))
+        write_volume(out / volume, apply_orientation(whole, turn), source.original_affine, scale)
     gray = _bytes_of(slices[worst].mean(axis=0))
     save_pair(out / picture, gray, overlay(gray, restored[worst, 0], scale), scale, compress_level=PNG_EFFORT)
     return picture

@@ -16,7 +16,6 @@ from fractions import Fraction
 from math import ceil
 
 import numpy as np
-from scipy import stats
 
 from medad.functional.intervals import CONFIDENCE, Floats, UndefinedMetric
 
@@ -61,6 +60,8 @@ def false_alarm_range(n: int, alpha: float, confidence: float = CONFIDENCE) -> t
     ``n`` is the number of held-out normals, whose scores have no ties. The rate follows a beta distribution with
     parameters k and n + 1 - k, where k = floor(alpha (n + 1)) (Vovk, 2012).
     """
+    from scipy import stats  # a second of import, which scoring does without
+
     rank = _rank(n, alpha)
     if rank < 1:
         return 0.0, 0.0

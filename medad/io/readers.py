@@ -21,6 +21,7 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 
 from medad.io.errors import UnreadableImage
 from medad.io.formats import IMAGES
+from medad.io.image import writable
 from medad.io.picture import Array, Picture
 from medad.io.read import Files, read_picture
 from medad.io.settings import ReadSettings
@@ -63,12 +64,7 @@ def read_image(files: Files, settings: ReadSettings | None = None) -> MetaTensor
 
 def as_image(picture: Picture, name: str) -> MetaTensor:
     """Return what :func:`read_image` returns for a ``picture`` that was read from the file ``name``."""
-    return MetaTensor(torch.from_numpy(_writable(picture.array)), meta=_meta_data(picture, name))
-
-
-def _writable(array: Array) -> Array:
-    """Return the array, or a copy if torch cannot share its memory: it is read-only or has negative strides."""
-    return array if array.flags.writeable and min(array.strides) >= 0 else array.copy()
+    return MetaTensor(torch.from_numpy(writable(picture.array)), meta=_meta_data(picture, name))
 
 
 def _meta_data(picture: Picture, name: str) -> dict[str, Any]:
@@ -127,7 +123,7 @@ class StudyReader(ImageReader):
         """
         if img.picture is None:
             raise img.error or UnreadableImage(img.name)
-        return _writable(img.picture.array), _meta_data(img.picture, img.name)
+        return writable(img.picture.array), _meta_data(img.picture, img.name)
 
 
 class LoadStudy(LoadImage):

@@ -25,7 +25,7 @@ from medad.io.errors import UnreadableImage
 from medad.io.picture import Picture
 
 if TYPE_CHECKING:
-    from monai.data import MetaTensor
+    from medad.io.image import Image
 
 STATED, STRAY = 0.5, 0.02
 SIDE_FACTOR, ELONGATION_FACTOR = 4.0, 2.0
@@ -47,8 +47,8 @@ class Gate:
         if profile:
             check_profile(profile)
 
-    def check(self, image: MetaTensor) -> str | None:
-        """Return why ``image``, ``(C, *spatial)`` from ``Prepare.read``, is refused; None if it passes."""
+    def check(self, image: Image) -> str | None:
+        """Return why ``image``, as it is in its files, is refused; None if it passes."""
         return self.refusal(facts_of(image)) if self.profile else None
 
     def refusal(self, facts: Facts) -> str | None:
@@ -110,11 +110,10 @@ class Judging:
 
     def __call__(self, picture: Picture, name: str) -> str:
         """Return why the model would refuse ``picture``; "" if it would score it."""
-        from medad.data.transforms import match_channels
-        from medad.io.readers import as_image
+        from medad.io.image import image_of, with_channels
 
         try:
-            return self.gate.check(match_channels(as_image(picture, name), self.channels)) or ""
+            return self.gate.check(with_channels(image_of(picture, name), self.channels)) or ""
         except UnreadableImage as error:
             return f"{error.reason}; {error.remedy}"
 

@@ -17,20 +17,14 @@ THUMBNAILS = "thumbnails"
 THUMBNAIL = 192  # pixels of the longer side
 
 
-def write_volume(
-    path: Path, anomaly_map: NDArray[np.float32], affine: NDArray[Any], original: NDArray[Any], scale: Scale
-) -> None:
-    """Write a map (X, Y, Z) as float32 NIfTI on the voxels of its source.
+def write_volume(path: Path, anomaly_map: NDArray[np.float32], affine: NDArray[Any], scale: Scale) -> None:
+    """Write a map (I, J, K), in the axes of its source, as float32 NIfTI with the ``affine`` (4, 4) of the source.
 
-    ``affine`` belongs to the axes of the map, ``original`` to those of the source. The header names the map and holds
-    both ends of the color scale (``cal_min``, ``cal_max``), which viewers use.
+    The header names the map and holds both ends of the color scale (``cal_min``, ``cal_max``), which viewers use.
     """
     import nibabel as nib
-    from nibabel.orientations import io_orientation, ornt_transform
 
-    turned = nib.Nifti1Image(anomaly_map, np.asarray(affine, np.float64))
-    turn = ornt_transform(io_orientation(turned.affine), io_orientation(original))
-    written = nib.Nifti1Image(turned.as_reoriented(turn).dataobj, original)
+    written = nib.Nifti1Image(anomaly_map, np.asarray(affine, np.float64))
     written.header["descrip"] = f"medad: map {scale.name}"[:79].encode("ascii", "replace")
     written.header["cal_min"], written.header["cal_max"] = scale.low, scale.high
     with writing(path, exclusive=True) as part:

@@ -89,7 +89,7 @@ class Run:
 
     def _started(self, stack: ExitStack) -> tuple[Pool[Job], Engine, Local]:
         """Start the pool of workers, the engine of the settings and the local engine; ``stack`` closes them."""
-        preload()
+        preload(None if self.settings.watch else self.index.some_files())
         make = self.backend.worker(self.settings, self.out, self.session)
         count = self.settings.workers or len(os.sched_getaffinity(0))
         pool: Pool[Job] = Pool(count, make, self.settings.timeout)

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from medad.config import Resampling, Settings
-from medad.data.transforms import PRESETS, as_slices, match_channels, read_settings, restore, to_network
+from medad.data.presets import PRESETS, read_settings
+from medad.data.transforms import as_slices, match_channels, restore, to_network
 from medad.export.description import INTENSITIES, VOI, Preprocessing
 from medad.export.images import Preparation
 from medad.functional.preprocessing import from_slices

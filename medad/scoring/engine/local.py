@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medad.functional.pooling import study_score
 from medad.io.pool import AHEAD, Pool
 from medad.io.pool_jobs import Lost, Outcome
 from medad.scoring.engine.jobs import Draw, Job, Pixels, Read, Ready
 from medad.scoring.flagging import Verdicts
 from medad.scoring.index.entries import Entry
+from medad.scoring.pooled import NonFinite, pooled
 from medad.types import Scored, Study
 
 if TYPE_CHECKING:
@@ -170,10 +170,8 @@ def drawn(before: Entry, done: Entry) -> Entry:
 
 def entry_of(scored: dict[str, Scored], seconds: float) -> Entry:
     """Return the row of a study from the scores of its slices; it has failed if any score is not finite."""
-    scores = {name: study_score(result.members) for name, result in scored.items()}
     count = len(next(iter(scored.values())).score)
-    if not all(np.isfinite(np.asarray(result.score)).all() for result in scored.values()):
-        return Entry(
-            "failed", "the model gives no finite score for it (non-finite)", count, seconds=seconds, kind="non-finite"
-        )
-    return Entry("scored", slices=count, scores=scores, seconds=seconds)
+    try:
+        return Entry("scored", slices=count, scores=pooled(scored), seconds=seconds)
+    except NonFinite as error:
+        return Entry("failed", str(error), count, seconds=seconds, kind="non-finite")

@@ -45,7 +45,7 @@ class WithTorch:
         return self.model.method.primary
 
     def worker(self, settings: ScoreSettings, out: Path, session: Session) -> Callable[[], Callable[[Job], Done]]:
-        """Return what makes a worker that reads, prepares and draws with MONAI's transforms."""
+        """Return what makes a worker that reads, prepares and draws with PyTorch."""
         return partial(Worker, self.model.card, self.model.method.settings, settings, out, session)
 
     def scorer(self) -> Scorer:
