@@ -112,15 +112,19 @@ class Facts:
 
 
 def facts_of(source: Image) -> Facts:
-    """Return the facts of an image in the axes of its reader.
+    """Return the facts of an image in the axes of its reader."""
+    return facts_of_pixels(source.pixels.numpy(), source.reading)
+
+
+def facts_of_pixels(image: NDArray[Any], reading: Mapping[str, Any]) -> Facts:
+    """Return the facts of an image (C, W, H) or (C, X, Y, Z), from its pixels and the decisions of its reader.
 
     CR, DX and RG count as one modality, "radiograph".
     """
     from medad.io.dicom.content import PROJECTION
 
-    reading = source.reading
     modality = reading.get("modality")
-    pixels = source.pixels.numpy()[0]
+    pixels = image[0]
     return Facts(
         "radiograph" if modality in PROJECTION else modality,
         reading.get("region"),
@@ -128,8 +132,8 @@ def facts_of(source: Image) -> Facts:
         bool(reading.get("localizer")),
         bool(reading.get("capture")),
         float(reading.get("saturation", 0.0)) > COLORED,
-        source.volume,
-        (int(source.pixels.shape[2]), int(source.pixels.shape[1])),
+        image.ndim == 4,
+        (image.shape[2], image.shape[1]),
         levels_of(pixels),
         layout_of(pixels) if pixels.ndim == 2 else None,
     )

@@ -47,9 +47,10 @@ class Gate:
 
     def check(self, image: Image) -> str | None:
         """Return why ``image``, as it is in its files, is refused; None if it passes."""
-        if not self.profile:
-            return None
-        facts = facts_of(image)
+        return self.refusal(facts_of(image)) if self.profile else None
+
+    def refusal(self, facts: Facts) -> str | None:
+        """Return why an image with these ``facts`` is refused; None if it passes."""
         rules: tuple[Callable[[Facts], Iterator[str]], ...] = (self._kinds, self._words, self._size, self._pixels)
         return next((reason for rule in rules for reason in rule(facts)), None)
 

@@ -10,18 +10,13 @@ from itertools import accumulate, pairwise
 import numpy as np
 import torch
 
-from medad.functional.pooling import study_score
 from medad.methods.base import Method
 from medad.methods.batching import BLOCK, BLOCK_GPU, FixedBlocks, rows_of
 from medad.scoring.engine.jobs import Pixels
 from medad.scoring.settings import ScoringError
-from medad.types import MedadError, Scored
+from medad.types import Scored
 
-__all__ = ["BLOCK", "BLOCK_GPU", "NonFinite", "Scorer", "pooled"]
-
-
-class NonFinite(MedadError):
-    """The model gives a study a score that is NaN or infinite."""
+__all__ = ["BLOCK", "BLOCK_GPU", "Scorer"]
 
 
 class Scorer:
@@ -51,14 +46,3 @@ class Scorer:
     def close(self) -> None:
         """Stop the threads, and restore the number of threads of PyTorch."""
         self._blocks.close()
-
-
-def pooled(scored: dict[str, Scored]) -> dict[str, float]:
-    """Return each score of a study from those of its slices.
-
-    Raises:
-        NonFinite: the score of a slice is NaN or infinite.
-    """
-    if not all(torch.isfinite(torch.cat([result.score, result.members.flatten()])).all() for result in scored.values()):
-        raise NonFinite("the model gives no finite score for it (non-finite)")
-    return {name: study_score(result.members) for name, result in scored.items()}

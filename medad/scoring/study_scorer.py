@@ -1,7 +1,7 @@
 """Score single studies in this process, on the way that 'medad score' distributes over its workers.
 
 Both are made of the same parts: :class:`medad.scoring.preparation.Preparation` (reading, gate, preprocessing),
-:class:`medad.scoring.scorer.Scorer` (blocks of one fixed size), :func:`medad.scoring.scorer.pooled` (pooling and the
+:class:`medad.scoring.scorer.Scorer` (blocks of one fixed size), :func:`medad.scoring.pooled.pooled` (pooling and the
 check for scores that are not finite) and :class:`medad.scoring.flagging.Verdicts` (p-values, percentiles and flags).
 So a study has the same scores, to the last bit, whichever way it takes.
 """
@@ -19,8 +19,9 @@ from medad.io import UnreadableImage, discover
 from medad.io.image import Image
 from medad.model import Model
 from medad.scoring.flagging import FLAGGED_BY, Verdicts
+from medad.scoring.pooled import NonFinite, pooled
 from medad.scoring.preparation import Preparation, Prepared, Refused
-from medad.scoring.scorer import NonFinite, Scorer, pooled
+from medad.scoring.scorer import Scorer
 from medad.types import MedadError, Scored, Skipped, Study
 
 Source = Study | Image | MedadError

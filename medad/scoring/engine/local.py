@@ -13,7 +13,8 @@ from medad.io.pool_jobs import Lost, Outcome
 from medad.scoring.engine.jobs import Draw, Job, Pixels, Read, Ready
 from medad.scoring.flagging import Verdicts
 from medad.scoring.index.entries import Entry
-from medad.scoring.scorer import NonFinite, Scorer, pooled
+from medad.scoring.pooled import NonFinite, pooled
+from medad.scoring.scorer import Scorer
 from medad.types import Scored, Study
 
 Result = tuple[Study, Entry]
