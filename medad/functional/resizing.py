@@ -13,7 +13,7 @@ FINER = 4  # "two_steps" goes to 256 by way of 1024
 def resize_slices(
     slices: Tensor, plane: Plane, resampling: str, bounds: tuple[float | None, float | None] = (None, None)
 ) -> Tensor:
-    """Resize ``slices`` (N, C, H, W) to (N, C, *plane).
+    """Resize ``slices`` (N, C, H, W) to the rows and columns ``plane``.
 
     "antialiased" is bilinear with antialiasing, as Pillow's BILINEAR before rounding. "plain" is bilinear between the
     four nearest pixels, however much the image shrinks. "two_steps" resizes to a grid ``FINER`` times finer (bicubic,

@@ -1,6 +1,8 @@
-"""Pool the scores of slices to the score of a study; needs no PyTorch, and takes its tensors as well as arrays."""
+"""Pool the scores of slices to the scores of a study, and refuse scores that are not finite. Needs no torch."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,13 +14,14 @@ class NonFinite(MedadError):
     """The model gives a study a score that is NaN or infinite."""
 
 
-def pooled(scored: dict[str, Scored]) -> dict[str, float]:
-    """Return each score of a study from those of its slices, on the CPU.
+def pooled(scored: Mapping[str, Scored]) -> dict[str, float]:
+    """Return each score of a study from those of its slices.
 
     Raises:
         NonFinite: the score of a slice is NaN or infinite.
     """
-    for result in scored.values():
-        if not (np.isfinite(np.asarray(result.score)).all() and np.isfinite(np.asarray(result.members)).all()):
-            raise NonFinite("the model gives no finite score for it (non-finite)")
+    if not all(
+        np.isfinite(np.asarray(part)).all() for result in scored.values() for part in (result.score, result.members)
+    ):
+        raise NonFinite("the model gives no finite score for it (non-finite)")
     return {name: study_score(result.members) for name, result in scored.items()}
