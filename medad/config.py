@@ -16,7 +16,7 @@ from medad.parsing_yaml import parse_yaml
 from medad.text import visible
 from medad.types import MedadError
 
-Resampling = Literal["antialiased", "plain", "two_steps"]  # the modes of ResizePlane in data/transforms.py
+Resampling = Literal["antialiased", "plain", "two_steps"]  # the modes of functional/resizing.py
 
 
 class ConfigError(MedadError):

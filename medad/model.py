@@ -35,7 +35,7 @@ from medad.files import WriteError, write_json, writing
 from medad.methods.base import Method
 from medad.model_card import Card, read_card
 from medad.model_files import CARD, WEIGHTS, ModelError, check_files
-from medad.registry import UnknownName, methods
+from medad.registry import UnknownName, methods, missing_part
 from medad.weights import Form, WeightsError, check_forms, forms_of, read_header, read_weights
 
 __all__ = ["CARD", "WEIGHTS", "Card", "Model", "ModelError", "load", "read_card", "save"]
@@ -68,15 +68,28 @@ def save(folder: Path, method: Method, card: Card) -> None:
 def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     """Load the model in ``folder``, ready to score on ``device``.
 
-    Memory for the networks is allocated only after the card and the header of the weights have been checked.
+    Memory for the networks is allocated only after the card and the header of the weights have been checked. One thread
+    loads: more would gain nothing, and those of OpenMP spin for seconds on a busy machine.
 
     Raises:
         ModelError: the folder holds no model, or its card and weights do not fit; the message names the part.
     """
     check_files(folder)
     _refuse_links(folder)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _loaded(folder, device)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _loaded(folder: Path, device: torch.device | str) -> Model:
+    """Return the model in ``folder``. Raises ModelError."""
     try:
         card = read_card(folder)
+        if why := missing_part(card.plugins):
+            raise ModelError(f"{folder}: {why}")
         kind = methods.get(card.method)
         card = card.model_copy(update={"settings": kind.settings_model.of_card(card.settings)})
         settings = build(kind.settings_model, card.settings, str(folder / CARD))

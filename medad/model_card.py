@@ -48,6 +48,8 @@ class Card(Strict):
 
     ``acquisition`` is the model of acquisition facts, normals against archive, by which an AUC is adjusted; None if
     there were too few studies. ``acquisition_notes`` say how well these facts alone tell the archive from the normals.
+    ``plugins`` names the packages of the method and its parts that are no part of medad
+    (:func:`medad.registry.providers`).
 
     ``percentiles`` exists on cards of earlier versions only and is not read. These are percentiles of training normals,
     which nearly every new study exceeds.
@@ -73,6 +75,7 @@ class Card(Strict):
     )
     thresholds: dict[Name, dict[Name, Number]] = Field(default_factory=dict, max_length=MOST_KEYS)
     profile: dict[Name, Any] = Field(default_factory=dict, max_length=MOST_KEYS)
+    plugins: dict[Name, Name] = Field(default_factory=dict, max_length=MOST_KEYS)
     loss_fall: dict[Name, Number] = Field(default_factory=dict, max_length=MOST_KEYS)
     acquisition: AcquisitionModel | None = None
     acquisition_notes: tuple[Name, ...] = Field((), max_length=MOST_KEYS)

@@ -1,7 +1,8 @@
 """Registries of networks, scores, methods, datasets and backbones: each file in a package registers one name.
 
 The file ``medad/networks/aeu.py`` registers the network "aeu". The names are therefore read from the file names,
-without importing torch; a file is imported when its entry is first requested.
+without importing torch; a file is imported when its entry is first requested. Other packages add to a registry by entry
+points (``medad/plugins.py``), which are read and imported in the same way.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import ast
 import difflib
 import importlib
 import importlib.util
+import logging
 import pkgutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from medad.plugins import Plugin, PluginError, plugins
 from medad.types import MedadError
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class UnknownName(MedadError):
@@ -40,6 +44,7 @@ class Registry(Generic[T]):
         self.package = package
         self.shared = frozenset(shared)
         self._things: dict[str, T] = {}
+        self._ignored: set[str] = set()  # names of plugins that medad has itself
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that registers an object as ``name``.
@@ -58,10 +63,34 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Return all names, sorted. Imports none of the files."""
+        return sorted(self._in_files() | set(self._things) | set(self._plugins()))
+
+    def _in_files(self) -> set[str]:
+        """Return the names that the files of the package register."""
         spec = importlib.util.find_spec(self.package)
         paths = spec.submodule_search_locations if spec else None
-        file_names = {module.name for module in pkgutil.iter_modules(paths) if self._holds_one(module.name)}
-        return sorted(file_names | set(self._things))
+        return {module.name for module in pkgutil.iter_modules(paths) if self._holds_one(module.name)}
+
+    def _plugins(self) -> dict[str, Plugin]:
+        """Return what other packages add, by name; a name that medad has itself is ignored with a warning."""
+        added = plugins(self.package)
+        for name in (added.keys() & self._in_files()) - self._ignored if added else ():
+            self._ignored.add(name)
+            log.warning("the %s %r of %s is ignored: medad has one of its own", self.kind, name, added[name].package)
+        return {name: plugin for name, plugin in added.items() if name not in self._ignored}
+
+    def provider(self, name: str) -> str:
+        """Return the package that adds ``name``, with its version; "" for what is part of medad."""
+        plugin = self._plugins().get(name)
+        return "" if plugin is None else plugin.package
+
+    def usable(self) -> Iterator[T]:
+        """Yield every object; what a package adds and cannot be imported is left out with a warning."""
+        for name in self.names():
+            try:
+                yield self.get(name)
+            except PluginError as error:
+                log.warning("left out: %s", error)
 
     def _holds_one(self, file: str) -> bool:
         return not file.startswith("_") and file not in self.shared
@@ -79,8 +108,13 @@ class Registry(Generic[T]):
         return name
 
     def describe(self, name: str) -> str:
-        """Return the first line of the docstring of the file that registers ``name``. Imports no file."""
+        """Return the first line of the docstring of the file that registers ``name``, or its package's summary.
+
+        Imports no file.
+        """
         self.check(name)
+        if (plugin := self._plugins().get(name)) is not None:
+            return plugin.summary
         spec = importlib.util.find_spec(self.package)
         folders = (spec and spec.submodule_search_locations) or ()
         places = [Path(folder, file) for folder in folders for file in (f"{name}.py", f"{name}/__init__.py")]
@@ -91,10 +125,13 @@ class Registry(Generic[T]):
         """Import the file that registers ``name``, if it is not imported yet, and return its object.
 
         Raises:
-            UnknownName: no file registers ``name``.
+            UnknownName: no file and no other package registers ``name``.
             ValueError: the file of that name registers nothing, or something under another name.
+            PluginError: the package that adds it cannot be imported.
         """
         self.check(name)
+        if name not in self._things and (plugin := self._plugins().get(name)) is not None:
+            self._things.setdefault(name, plugin.load())  # its module may have registered it as well
         if name not in self._things:
             importlib.import_module(f"{self.package}.{name}")
         if name not in self._things:
@@ -153,3 +190,29 @@ datasets = PartedRegistry(
     "dataset", "medad.datasets", {"base", "layouts", "prepared", "raw_downloads", "class_benchmarks"}
 )
 backbones = PartedRegistry("backbone", "medad.backbones", {"base"})
+
+
+def providers(method: str, settings: Any) -> dict[str, str]:
+    """Return the packages of a model's parts that are no part of medad, as {"method halves": "medad-halves 1.2"}.
+
+    ``settings`` are those of the method; a network, a backbone and scores are named by its fields of these names.
+    """
+    parts: list[tuple[Registry[Any], str]] = [(methods, method)]
+    parts += [(networks, settings.network)] if hasattr(settings, "network") else []
+    parts += [(backbones, settings.backbone.partition(":")[0])] if hasattr(settings, "backbone") else []
+    parts += [(scores, name) for name in getattr(settings, "scores", ())]
+    return {f"{registry.kind} {name}": package for registry, name in parts if (package := registry.provider(name))}
+
+
+def missing_part(recorded: Mapping[str, str]) -> str:
+    """Return why a model with these ``recorded`` :func:`providers` cannot be loaded here; "" if it can."""
+    registries: tuple[Registry[Any], ...] = (methods, networks, backbones, scores)
+    by_kind = {registry.kind: registry for registry in registries}
+    for part, package in recorded.items():
+        kind, _, name = part.partition(" ")
+        if kind in by_kind and name not in by_kind[kind].names():
+            return (
+                f"its {kind} {name!r} is in the package {package}, which is not installed here: install it "
+                f"(pip install {package.partition(' ')[0]})"
+            )
+    return ""

@@ -16,7 +16,7 @@ PACKAGE = Path(medad.__file__).parent
 # Each part may import parts of the rows above it, and of its own part.
 LAYERS = [
     {"types", "wording"},
-    {"text"},
+    {"text", "plugins"},
     {"files", "locks", "parsing", "shortage"},
     {"parsing_yaml"},
     {"registry", "config", "progress", "csv_tables", "model_files", "ray_cluster", "splits", "tensor_forms"},
@@ -31,6 +31,8 @@ LAYERS = [
     {"scoring"},
     {"archive"},
     {"serving"},
+    {"export"},
+    {"serving", "api"},
     {"cli"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
@@ -136,6 +138,18 @@ def test_in_scoring_no_folder_and_its_parent_import_each_other() -> None:
             assert not any(
                 name in imported(path) for name in ("medad.scoring.ScoreSettings", "medad.scoring.score_folder")
             )
+
+
+def test_the_python_interface_imports_nothing_heavy_before_its_first_use() -> None:
+    code = (
+        "import sys, medad\n"
+        "detector = medad.method('pca', size=32)\n"
+        "assert {'load', 'method', 'evaluate', 'compare', 'dataset', 'score_folder'} <= set(dir(medad))\n"
+        "heavy = {'torch', 'monai', 'mlflow', 'pandas', 'matplotlib', 'sklearn', 'scipy', 'pydicom'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "HEAVY []" in done.stdout, done.stdout
 
 
 def test_help_and_argument_errors_import_nothing_heavy() -> None:

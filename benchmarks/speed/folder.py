@@ -48,8 +48,9 @@ from pydicom.uid import (
 from medad.cli import app
 from medad.data.facts import facts_of
 from medad.data.profile import profile_of
-from medad.io import read_image
+from medad.io import ReadSettings, read_picture
 from medad.io.dicom.codecs import _PLUGINS  # so that both decode by the same library
+from medad.io.image import image_of
 from medad.methods.ddad import DDAD, DDADSettings
 from medad.model import Card, save
 
@@ -109,7 +110,7 @@ def model(folder: Path, files: Sequence[Path]) -> Path:
     torch.manual_seed(0)
     method = DDAD(DDADSettings(preset="cxr", scores=("rec", "intra", "inter")))
     scale = dict.fromkeys(method.scores, 1.0)
-    facts = [facts_of(read_image(path)) for path in files[:DIFFERENT]]
+    facts = [facts_of(image_of(read_picture(path, ReadSettings()), path.name)) for path in files[:DIFFERENT]]
     settings = method.settings.model_dump(mode="json")
     card = Card(method="ddad", settings=settings, seed=0, trained_on={}, map_scale=scale, profile=profile_of(facts))
     save(folder, method.eval(), card)

@@ -1,11 +1,12 @@
-"""Images per second of DDAD's scores beside a plain loop, in one run, and whether the scores are equal.
+"""Images per second of DDAD's scores beside a plain loop and ONNX Runtime, and whether the scores are equal.
 
     python benchmarks/speed/score.py [--threads 1] [--busy] [--seconds 2] [--rounds 5] [--networks ae,aeu,memae]
 
 The plain loop takes one image at a time through each of the six networks, then through the ASR-Nets, as PyTorch makes
 them: evaluation mode, no gradients, torch's default threads (or --threads) and memory format. medad's way is
-``DDAD.score`` on a batch. The two are timed in turns; the median round counts. Ends with 1 if a score differs by more
-than 1e-4 of itself.
+``DDAD.score`` on a batch. ONNX Runtime takes the exported file in passes of 16 images, one thread each, side by side,
+as ``medad score MODEL.onnx`` does. The three are timed in turns; the median round counts. Ends with 1 if a score
+differs by more than 1e-4 of itself.
 """
 
 from __future__ import annotations
@@ -15,14 +16,21 @@ import copy
 import json
 import statistics
 import sys
+import tempfile
 from functools import partial
 from itertools import cycle
+from pathlib import Path
 
+import numpy as np
 import torch
 from _common import in_turns, machine, neighbor, parser, rate, ratio
 from torch import Tensor, nn
 
+from medad.export.onnx_model import OnnxModel
+from medad.export.onnx_scoring import OnnxScorer
+from medad.export.run import export_model
 from medad.methods.ddad import DDAD, DDADSettings
+from medad.model import Card, Model
 from medad.networks._refinement import ASRNet
 
 BATCH = 64
@@ -90,6 +98,23 @@ def plain_asr_net(refiner: ASRNet) -> nn.Sequential:
     return network.eval()
 
 
+def exported(method: DDAD, threads: int) -> OnnxScorer:
+    """The method on ONNX Runtime."""
+    scale = dict.fromkeys(method.scores, 1.0)
+    card = Card(method="ddad", settings=method.settings.model_dump(mode="json"), seed=0, trained_on={}, map_scale=scale)
+    with tempfile.TemporaryDirectory() as folder:
+        export_model(Model(method, card, ""), ["onnx"], Path(folder))
+        return OnnxScorer(OnnxModel(Path(folder)), threads)
+
+
+def difference_of_runtimes(method: DDAD, on_onnx: OnnxScorer, images: Tensor) -> float:
+    """The largest difference of a score on ONNX Runtime, relative to PyTorch's."""
+    ours, theirs = method.score(images), on_onnx([images.numpy()])[0]
+    return max(
+        float(np.abs(np.asarray(theirs[name].score) / ours[name].score.numpy() - 1).max()) for name in method.scores
+    )
+
+
 def difference(method: DDAD, plain: Plain, images: Tensor) -> float:
     """The largest difference of a score, relative to the plain loop's."""
     ours = method.score(images)
@@ -117,19 +142,31 @@ def compare(network: str, what: str, asked: argparse.Namespace) -> dict[str, obj
         method.score(images)
         return BATCH
 
-    turns = {"plain": partial(rate, plainly, asked.seconds), "medad": partial(rate, ours, asked.seconds)}
+    on_onnx = exported(method, torch.get_num_threads())
+
+    def exportedly() -> int:
+        on_onnx([images.numpy()])
+        return BATCH
+
+    works = {"plain": plainly, "medad": ours, "onnx": exportedly}
+    turns = {name: partial(rate, work, asked.seconds) for name, work in works.items()}
     found = in_turns(turns, asked.rounds)
     row = {
         "network": network,
         "what": what,
         "plain": statistics.median(found["plain"]),
         "medad": statistics.median(found["medad"]),
+        "onnx": statistics.median(found["onnx"]),
         "ratio": ratio(found["medad"], found["plain"]),
+        "onnx_ratio": ratio(found["onnx"], found["medad"]),
         "difference": difference(method, plain, images),
+        "onnx_difference": difference_of_runtimes(method, on_onnx, images),
     }
     print(
         f"{network:6} {what:22} plain {row['plain']:7.1f} images/s   medad {row['medad']:7.1f}   "
-        f"{row['ratio']:5.1f} times   largest difference {row['difference']:.0e}",
+        f"{row['ratio']:5.1f} times   largest difference {row['difference']:.0e}   "
+        f"ONNX Runtime {row['onnx']:7.1f}   {row['onnx_ratio']:4.2f} times medad   difference "
+        f"{row['onnx_difference']:.0e}",
         flush=True,
     )
     return row
@@ -146,7 +183,7 @@ def main() -> None:
     with neighbor(asked.busy):
         rows = [compare(network, what, asked) for network in asked.networks.split(",") for what in READS]
     print(json.dumps({"threads": threads, "busy": asked.busy, "rows": rows}))
-    if any(not row["difference"] <= TOLERANCE for row in rows):
+    if any(not row[name] <= TOLERANCE for row in rows for name in ("difference", "onnx_difference")):
         sys.exit("scores differ")
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from medad.archive.judged import ArchiveError
 from medad.archive.ranking import Ranking
-from medad.data.study_reading import Prepare
-from medad.data.transforms import as_slices
+from medad.data.preprocessing import Preprocessing
 from medad.experiments.score_studies import score_images
 from medad.files import write_csv, write_json
 from medad.functional.intervals import clusters_of
@@ -19,7 +18,8 @@ from medad.outputs.pictures import Scale
 from medad.outputs.triage import About, Item, Worst, write_triage
 from medad.progress import progress
 from medad.scoring.core.identifiers import pseudonym
-from medad.scoring.core.maps import heatmaps_of, preview, save_map, save_thumbnail, thumbnail_of
+from medad.scoring.core.map_files import heatmaps_of, thumbnail_of
+from medad.scoring.core.maps import preview, save_map, save_thumbnail
 from medad.types import Study
 
 TABLE, ESTIMATE = "archive.csv", "archive.json"
@@ -77,7 +77,7 @@ def _write_table(path: Path, ranking: Ranking, pictures: Mapping[int, _Pictures]
 
 def _draw(model: Model, ranking: Ranking, out: Path, top: int, scale: Scale) -> Iterator[tuple[int, _Pictures]]:
     """Draw the studies that rank first, and yield the place of each with its pictures."""
-    prepare = Prepare(model.method.settings)
+    preprocessing = Preprocessing(model.method.settings)
     first = ranking.order[:top].tolist()
     with progress("draw heatmaps", len(first)) as advance:
         for place in first:
@@ -87,20 +87,20 @@ def _draw(model: Model, ranking: Ranking, out: Path, top: int, scale: Scale) -> 
                 yield place, _Pictures(thumbnail, heatmap)
             else:
                 try:
-                    yield place, _draw_study(model, prepare, study, out, scale)
+                    yield place, _draw_study(model, preprocessing, study, out, scale)
                 except UnreadableImage as error:
                     yield place, _Pictures(reason=str(error))
             advance(1)
 
 
-def _draw_study(model: Model, prepare: Prepare, study: Study, out: Path, scale: Scale) -> _Pictures:
-    source = prepare.read(study)
-    image = prepare.transform(source)
+def _draw_study(model: Model, preprocessing: Preprocessing, study: Study, out: Path, scale: Scale) -> _Pictures:
+    source = preprocessing.read(study)
+    slices = preprocessing.slices(source)
     device = next(iter(model.method.state_dict().values())).device
-    scored = score_images(model.method, as_slices(image).to(device))[scale.name]
+    scored = score_images(model.method, slices.to(device))[scale.name]
     worst = int(scored.score.argmax())
-    heatmap = save_map(out, study.id, source, image, scored.anomaly_map, worst, scale)
-    thumbnail = save_thumbnail(out, study.id, preview(source, image)[worst], scored.anomaly_map[worst], scale)
+    heatmap = save_map(out, study.id, source, scored.anomaly_map, worst, scale)
+    thumbnail = save_thumbnail(out, study.id, preview(source, slices)[worst], scored.anomaly_map[worst], scale)
     return _Pictures(thumbnail, heatmap)
 
 

@@ -16,6 +16,7 @@ from medad.cli.bench import bench
 from medad.cli.compare import compare
 from medad.cli.demo import demo
 from medad.cli.evaluate import evaluate
+from medad.cli.export import export
 from medad.cli.inspect import inspect
 from medad.cli.report import report
 from medad.cli.run import run
@@ -80,7 +81,7 @@ def _with_exit_codes(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-WORK = (demo, bench, train, evaluate, run, score, archive, report, inspect, track, compare, threshold)
+WORK = (demo, bench, train, evaluate, run, score, archive, report, inspect, track, compare, threshold, export)
 LISTS = (listing.methods, listing.networks, listing.pipelines, listing.settings)
 for command in (*WORK, *LISTS):
     app.command()(_with_exit_codes(command))

@@ -100,8 +100,10 @@ def log_to_stderr() -> None:
     logging.getLogger("medad").setLevel(logging.INFO)
 
 
-def start(threads: int, device: str) -> str:
+def start(threads: int, device: str, monai: bool = True) -> str:
     """Set up logging, warnings and threads; return the name of the device to use.
+
+    Import PyTorch, and with ``monai`` what every caller that trains or evaluates needs next: scoring does without.
 
     Raises:
         ConfigError: the device does not exist or cannot be used.
@@ -111,10 +113,11 @@ def start(threads: int, device: str) -> str:
     log_to_stderr()
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    with waiting("loading PyTorch and MONAI"):
+    with waiting("loading PyTorch and MONAI" if monai else "loading PyTorch"):
         import torch
 
-        import medad.data.loading  # noqa: F401 - with MONAI, which every caller needs next
+        if monai:
+            import medad.data.loading  # noqa: F401
 
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     if device == "auto":

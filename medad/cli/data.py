@@ -20,11 +20,16 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: as many as ther
 
 def listing(data_root: DataRoot = None) -> None:
     """List the data sets, and what of them is below --data-root."""
+    from medad.plugins import PluginError
     from medad.registry import datasets
 
     lines = []
     for name in datasets.names():
-        dataset = datasets.get(name)
+        try:
+            dataset = datasets.get(name)
+        except PluginError as error:
+            lines.append((name, str(error), "-", *(["-"] if data_root else [])))
+            continue
         state = [dataset_state(dataset, data_root)] if data_root else []
         lines.append((name, dataset.title, dataset.about.modality, *state))
     show_table(("name", "title", "modality", *(["found"] if data_root else [])), lines)

@@ -101,7 +101,7 @@ def _as_model(folder: Path, options_given: bool) -> tuple[ReadSettings, Judge, s
         raise ConfigError("--model decides how files are read: leave out --voi and --gray")
     check_model(folder)
     common.start(1, "cpu")
-    from medad.data.transforms import read_settings
+    from medad.data.presets import read_settings
     from medad.model import load
     from medad.scoring.core.gate import Judging
 

@@ -15,11 +15,16 @@ JUDGING = "evaluation"
 
 def methods(json_: Json = False) -> None:
     """List the methods: what each is, what it is built on, and whether it learns from unlabeled studies."""
+    from medad.plugins import PluginError
     from medad.registry import methods as registry
 
     rows = []
     for name in registry.names():
-        model = registry.settings(name)
+        try:
+            model = registry.settings(name)
+        except PluginError as error:
+            rows.append({"name": name, "what": str(error), "built_on": "-", "learns_from_unlabeled": "-"})
+            continue
         built_on = [what for what in ("network", "backbone") if what in model.model_fields]
         rows.append(
             {

@@ -11,6 +11,7 @@ import typer
 from medad.cli import _common as common
 from medad.cli import _tracking as tracking
 from medad.cli._paths import check_model, there
+from medad.cli._scoring_exported import is_exported, score_exported
 from medad.cli._settings_options import with_settings
 from medad.config import ConfigError
 from medad.model_files import CARD
@@ -24,7 +25,9 @@ SHOWN = 10
 
 @with_settings(ScoreSettings, watch={"metavar": "SECONDS"})
 def score(
-    model: Annotated[Path, typer.Argument(help="Model folder, or models:/NAME@candidate in MLflow.")],
+    model: Annotated[
+        Path, typer.Argument(help="Model folder, models:/NAME@candidate in MLflow, or an exported .onnx file.")
+    ],
     folder: Annotated[
         Path, typer.Argument(help="Folder of DICOM, NIfTI and raster files, or one file.", callback=there)
     ],
@@ -52,12 +55,18 @@ def score(
     however it came about, and scores only what is new or has changed.
     """
     common.check_address(common.Engine(settings.engine), settings.address)
-    check_model(model)
-    _check_names(model, settings.score, settings.point)
+    exported = is_exported(model)
+    if not exported:
+        check_model(model)
+        _check_names(model, settings.score, settings.point)
     if experiment is not None and not track:
         raise ConfigError(f"--experiment {experiment}: it belongs to --track")
+    if exported:
+        summary = score_exported(model, folder, out, settings, restart=restart, threads=threads, track=track)
+        _finish(summary, folder, out)
+        return
     on_cluster = settings.engine == "ray"  # the machines of a cluster have their own devices
-    device = common.start(threads, "cpu" if on_cluster else settings.device)
+    device = common.start(threads, "cpu" if on_cluster else settings.device, monai=False)
     from medad.model import load
     from medad.scoring import score_folder
     from medad.scoring.recording import score_recorded
@@ -68,8 +77,13 @@ def score(
         summary = score_recorded(loaded, folder, out, settings, tracked.tracker, restart=restart)
     else:
         summary = score_folder(loaded, folder, out, settings, restart=restart)
-    _report(summary, folder, out)
     tracked.close(out)
+    _finish(summary, folder, out)
+
+
+def _finish(summary: Summary, folder: Path, out: Path) -> None:
+    """Print the summary, and exit with 1 if a case failed or there was no file."""
+    _report(summary, folder, out)
     if summary.counts["failed"] or not sum(summary.counts.values()):
         raise typer.Exit(1)
 

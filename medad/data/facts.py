@@ -1,18 +1,19 @@
 """Describe one image by facts that a profile of a training set summarizes and a gate compares.
 
-Facts are taken from the image in its file, as :meth:`medad.data.study_reading.Prepare.read` returns it.
+Facts are taken from the image in its file, as a reader returns it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 
-from medad.io.dicom.content import PROJECTION
+if TYPE_CHECKING:
+    from medad.io.image import Image
 
 SAMPLE = 20_000  # pixels of an image that its gray levels are computed from
 LEVELS = np.linspace(0, 1, 21)
@@ -41,14 +42,20 @@ class Facts:
     layout: NDArray[np.float64] | None
 
 
-def facts_of(source: MetaTensor) -> Facts:
-    """Return the facts of an image (C, W, H) or (C, X, Y, Z) in the axes of its reader.
+def facts_of(source: Image) -> Facts:
+    """Return the facts of an image in the axes of its reader."""
+    return facts_of_pixels(source.pixels.numpy(), source.reading)
+
+
+def facts_of_pixels(image: NDArray[Any], reading: Mapping[str, Any]) -> Facts:
+    """Return the facts of an image (C, W, H) or (C, X, Y, Z), from its pixels and the decisions of its reader.
 
     CR, DX and RG count as one modality, "radiograph".
     """
-    reading = source.meta.get("reading", {})
+    from medad.io.dicom.content import PROJECTION
+
     modality = reading.get("modality")
-    pixels = source.as_tensor().numpy()[0]
+    pixels = image[0]
     return Facts(
         "radiograph" if modality in PROJECTION else modality,
         reading.get("region"),
@@ -56,8 +63,8 @@ def facts_of(source: MetaTensor) -> Facts:
         bool(reading.get("localizer")),
         bool(reading.get("capture")),
         float(reading.get("saturation", 0.0)) > COLORED,
-        source.ndim == 4,
-        (int(source.shape[2]), int(source.shape[1])),
+        image.ndim == 4,
+        (image.shape[2], image.shape[1]),
         levels_of(pixels),
         layout_of(pixels) if pixels.ndim == 2 else None,
     )

@@ -50,10 +50,12 @@ class Loader:
         skip_unreadable: bool = False,
         cache_bytes: int = CACHE_BYTES,
         cache: StudyCache | None = None,
+        prepare: Prepare | None = None,
     ) -> None:
+        """``prepare`` reads and transforms a study, by default from its files."""
         self.settings = settings
         self._feature_cache = cache
-        self._prepare = Prepare(settings)
+        self._prepare = prepare or Prepare(settings)
         self.device = device
         self.skip_unreadable = skip_unreadable
         self._room = cache_bytes
@@ -104,6 +106,10 @@ class Loader:
         cached = CachedFeatures(self._feature_cache, self.settings, str(torch.device(self.device).type))
         records = (self._facts, self._acquisition, self._pixels)
         return cached.compute(studies, extract, self.stream, *records, name=name, block=block)
+
+    def on_disk(self, studies: Sequence[Study]) -> list[Study]:
+        """Return those of ``studies`` whose images are in files, and not only in memory."""
+        return [study for study in studies if self._prepare.on_disk(study)]
 
     def facts(self, studies: Sequence[Study]) -> list[Facts]:
         """Return the facts of those of ``studies`` that have been read; read all of them where none has been."""

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from medad.config import Settings
 from medad.data.acquisition.facts import AcquisitionFacts, acquisition_facts
-from medad.data.facts import Facts, facts_of
-from medad.data.transforms import as_slices, geometry, match_channels, read_settings, to_network
+from medad.data.facts import Facts, facts_of_pixels
+from medad.data.presets import read_settings
+from medad.data.transforms import as_slices, geometry, match_channels, to_network
 from medad.io import UnreadableImage, read_image
 from medad.io.masks import Grid, read_mask
 from medad.io.same_pixels import digest_of
@@ -30,6 +31,10 @@ class Prepare(Transform):
         self.channels = settings.channels
         self.size = settings.size
         self.transform = to_network(settings)
+
+    def on_disk(self, study: Study) -> bool:
+        """Return whether the image of ``study`` is in files."""
+        return True
 
     def read(self, study: Study) -> MetaTensor:
         """Return the image as it is in its files, ``(C, *spatial)``, in the reader's axes. Raises UnreadableImage."""
@@ -87,7 +92,7 @@ class Attempt(Transform):
             mask = self.prepare.mask(study, source)
             stored = source.as_tensor().numpy()
             acquisition = acquisition_facts(stored, source.meta["reading"], np.asarray(source.meta["affine"]))
-            facts, pixels = facts_of(source), digest_of(stored)
+            facts, pixels = facts_of_pixels(stored, source.meta["reading"]), digest_of(stored)
             return ReadStudy(as_slices(self.prepare.transform(source)), facts, mask, pixels, acquisition)
         except UnreadableImage as error:
             return error

@@ -6,10 +6,8 @@ axes (rows, columns and, for a volume, slices), and a resize in the plane. :func
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from monai.data import MetaTensor
@@ -17,30 +15,23 @@ from monai.transforms import Compose, InvertibleTransform, Orientation
 from monai.transforms.utils import create_scale
 from monai.utils.enums import TraceKeys
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from medad.config import Resampling, Settings
-from medad.data.intensities import Bounded, ToSigned, extremes, percentiles, window
-from medad.io import ReadSettings, UnreadableImage
-
-Intensity = Callable[[MetaTensor], MetaTensor]
-FINER = 4  # "two_steps" goes to 256 by way of 1024
+from medad.data.intensities import Bounded, ToSigned
+from medad.data.presets import PRESETS
+from medad.functional.resizing import resize_slices
+from medad.io.image import match_channels as pixel_channels
 
 
 def match_channels(image: MetaTensor, channels: int) -> MetaTensor:
-    """Repeat a gray image ``(1, *spatial)`` to ``channels`` channels; return an image that has them as it is.
-
-    The reader already converts color to gray where the settings ask for gray.
+    """Return ``image`` ``(C, *spatial)`` with ``channels`` channels (:func:`medad.io.image.match_channels`).
 
     Raises:
-        UnreadableImage: the image has another number of channels.
+        UnreadableImage: the image has several channels, and another number of them.
     """
-    if image.shape[0] == channels:
-        return image
-    if image.shape[0] != 1:
-        reason = f"it has {image.shape[0]} channels and the model takes {channels}"
-        raise UnreadableImage(str(image.meta["filename_or_obj"]), "channels", reason, "convert it to gray or RGB")
-    return image.expand(channels, *image.shape[1:]).clone()
+    pixels = image.as_tensor()
+    matched = pixel_channels(pixels, channels, str(image.meta.get("filename_or_obj", "-")))
+    return image if matched is pixels else MetaTensor(matched).copy_meta_from(image)
 
 
 class DisplayAxes(InvertibleTransform):
@@ -78,9 +69,7 @@ DISPLAY_AXES = DisplayAxes()  # shared by every geometry, because MONAI lets an 
 class ResizePlane(InvertibleTransform):
     """Resize rows and columns to size x size.
 
-    "antialiased" is bilinear with antialiasing, as Pillow's BILINEAR before rounding. "plain" is bilinear between the
-    four nearest pixels, however much the image shrinks. "two_steps" resizes to a grid ``FINER`` times finer (bicubic,
-    as Pillow's BICUBIC, clipped to the image's range) and from there by "antialiased".
+    :func:`medad.functional.resizing.resize_slices` says what each ``resampling`` does.
 
     The inverse interpolates bilinearly to the original rows and columns.
     """
@@ -109,51 +98,9 @@ class ResizePlane(InvertibleTransform):
         for axis in (0, 1):  # centers of the corner pixels move with the pixel size
             scale[axis, 3] = (before[axis] / plane[axis] - 1) / 2
         meta = self.track_transform_meta(image, sp_size=plane, affine=scale, transform_info=info)
-        slices = as_slices(image)
-        if resampling == "two_steps":
-            bounds = image.meta.get("bounds", (None, None))
-            slices = torch.cat([_by_a_finer_grid(piece, plane, bounds) for piece in torch.split(slices, 1)])
-        elif tuple(before) != plane:
-            antialias = resampling == "antialiased"
-            slices = interpolate(slices, plane, mode="bilinear", antialias=antialias, align_corners=False)
+        slices = resize_slices(as_slices(image), plane, resampling, image.meta.get("bounds", (None, None)))
         moved = slices[0] if image.ndim == 3 else slices.movedim(0, -1)
         return MetaTensor(moved.contiguous()).copy_meta_from(meta)
-
-
-def _by_a_finer_grid(image: Tensor, plane: tuple[int, int], bounds: tuple[float | None, float | None]) -> Tensor:
-    """Resize a slice (1, C, H, W) to ``FINER`` times ``plane``, clip it to ``bounds``, and resize it to ``plane``."""
-    finer = tuple(FINER * side for side in plane)
-    fine = interpolate(image, finer, mode="bicubic", antialias=True, align_corners=False)
-    fine = fine if None in bounds else fine.clamp(*bounds)
-    return interpolate(fine, plane, mode="bilinear", antialias=True, align_corners=False)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A mapping of intensities to [-1, 1].
-
-    ``voi`` tells the DICOM reader how to apply windows; ``measure`` returns the range of an image that states none.
-    """
-
-    voi: Literal["off", "window", "published"]
-    measure: Callable[[Tensor], tuple[float, float]]
-
-
-PRESETS = {
-    "published": Preset(
-        "published", extremes
-    ),  # the protocol of DDAD: 8-bit images by x / 255, all others by minimum and maximum
-    "cxr": Preset("window", percentiles),
-    "mr": Preset("off", percentiles),
-    "ct": Preset("off", window(40, 400)),
-    "fundus": Preset("off", extremes),
-}
-
-
-def read_settings(settings: Settings) -> ReadSettings:
-    """Return the settings with which files are read for a model with these ``settings``."""
-    voi = PRESETS[settings.preset].voi
-    return ReadSettings(voi=voi, color="gray" if settings.channels == 1 else "keep")
 
 
 @cache

@@ -29,7 +29,7 @@ class DatasetError(MedadError):
 class About:
     """What a user needs to know to get and to use a dataset.
 
-    ``preset`` is the preset of data/transforms.py that suits the scans, as an alternative to "published". ``counts``
+    ``preset`` is the preset of data/presets.py that suits the scans, as an alternative to "published". ``counts``
     are the published sizes as (list, studies) pairs, with the list titles of LISTS in datasets/layouts.py. ``tasks``
     are "detection" (images get a score) and "localization" (there are masks).
     """

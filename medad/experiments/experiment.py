@@ -36,7 +36,7 @@ from medad.model_files import CARD
 from medad.outputs.cases import save_cases
 from medad.outputs.pictures import save_panel
 from medad.outputs.plots import save_curves, save_histograms
-from medad.registry import methods
+from medad.registry import methods, providers
 from medad.results.finished import charted
 from medad.results.names import CASES, PICTURES, RESULT
 from medad.results.row import AboutData, ResultRow
@@ -82,10 +82,11 @@ def train_model(
         loss_fall=history.falls(),
         acquisition=acquisition,
         acquisition_notes=notes,
+        plugins=providers(experiment.method, experiment.settings),
         **normals,
     )
     every = (*data.normal, *data.unlabeled)
-    write_marks(folder, every, source["dataset"], loader.pixels(every))
+    write_marks(folder, loader.on_disk(every), source["dataset"], loader.pixels(every))
     save(folder, method, card)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return method, card

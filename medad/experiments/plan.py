@@ -73,7 +73,8 @@ def plan(pipeline: Pipeline, overrides: Mapping[str, Any], manifest_names: Colle
         methods.check(name)
     judging = set(Evaluation.model_fields)
     _check_keys(overrides, pipeline.methods, "--set", judging)
-    _check_keys(pipeline.settings, methods.names(), "pipeline", judging)
+    own = [name for name in methods.names() if name in pipeline.methods or not methods.provider(name)]
+    _check_keys(pipeline.settings, own, "pipeline", judging)
     for method, values in pipeline.method_settings.items():
         _check_keys(values, [methods.check(method)], "method_settings")
     for variant, changed in pipeline.variants.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from medad.data.loading import Loader, UnreadableStudies
 from medad.functional.pooling import pool_slices
 from medad.methods.base import Method
-from medad.methods.batching import joined_scores
+from medad.methods.batching import FixedBlocks, joined_scores, rows_of
 from medad.progress import progress
 from medad.types import Scored, Study
 
@@ -44,19 +45,27 @@ class ScoredStudy:
 def score_studies(method: Method, studies: Sequence[Study], loader: Loader) -> Iterator[ScoredStudy]:
     """Read ``studies`` and yield them scored, about one batch of slices at a time.
 
-    The loader decides whether unreadable studies are skipped or raise an error.
+    They are scored in the fixed blocks of 'medad score', so that a calibration score equals, to the last bit, the score
+    that the model gives the same study later. The loader decides whether unreadable studies are skipped or raise an
+    error.
 
     Raises:
         UnreadableStudies: no study can be read.
     """
     count = 0
-    with progress("score studies", len(studies)) as advance:
+    with (
+        closing(FixedBlocks(method, torch.get_num_threads())) as blocks,
+        progress("score studies", len(studies)) as advance,
+    ):
         for group in _batches(loader.stream(studies, method.settings.batch_size), method.settings.batch_size):
-            scored = score_images(method, torch.cat([slices for _, slices in group]))
+            scored = blocks(torch.cat([slices for _, slices in group]))
             start = 0
             for study, slices in group:
-                yield ScoredStudy(study, slices.cpu(), _slice_scores(scored, slice(start, start + len(slices))))
-                start += len(slices)
+                end = start + len(slices)
+                yield ScoredStudy(
+                    study, slices.cpu(), {name: rows_of(scores, start, end) for name, scores in scored.items()}
+                )
+                start = end
             count += len(group)
             advance(len(group))
     if not count:
@@ -64,8 +73,14 @@ def score_studies(method: Method, studies: Sequence[Study], loader: Loader) -> I
 
 
 def score_study(method: Method, study: Study, loader: Loader) -> ScoredStudy:
-    """Read and score one study."""
-    return next(score_studies(method, [study], loader))
+    """Read and score one study for a picture: without padding to a block, so that the last digits may differ.
+
+    Raises:
+        UnreadableStudies: the study cannot be read.
+    """
+    for _, slices in loader.stream([study], method.settings.batch_size):
+        return ScoredStudy(study, slices.cpu(), score_images(method, slices))
+    raise UnreadableStudies("no study can be read")
 
 
 def _batches(stream: Iterator[tuple[Study, Tensor]], images: int) -> Iterator[list[tuple[Study, Tensor]]]:
@@ -78,13 +93,6 @@ def _batches(stream: Iterator[tuple[Study, Tensor]], images: int) -> Iterator[li
             group = []
     if group:
         yield group
-
-
-def _slice_scores(scored: dict[str, Scored], place: slice) -> dict[str, Scored]:
-    return {
-        name: Scored(scores.score[place], scores.anomaly_map[place], scores.members[place])
-        for name, scores in scored.items()
-    }
 
 
 def score_images(method: Method, images: Tensor) -> dict[str, Scored]:

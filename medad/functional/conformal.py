@@ -16,7 +16,6 @@ from fractions import Fraction
 from math import ceil
 
 import numpy as np
-from scipy import stats
 
 from medad.functional.intervals import CONFIDENCE, Floats, UndefinedMetric
 
@@ -74,6 +73,8 @@ def false_alarm_range(n: int, alpha: float, confidence: float = CONFIDENCE) -> t
     >>> [round(end, 3) for end in false_alarm_range(100, 0.05)]
     [0.016, 0.099]
     """
+    from scipy import stats  # a second of import, which scoring does without
+
     rank = _rank(n, alpha)
     if rank < 1:
         return 0.0, 0.0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Item = TypeVar("Item", bound=Hashable)
 
@@ -18,24 +19,28 @@ def pool_slices(scores: Tensor, counts: list[int]) -> Tensor:
 
     ``scores`` (N, ...) are those of all slices in study order; ``counts`` are the numbers of slices of the S studies.
 
+    >>> import torch
     >>> pool_slices(torch.tensor([0.1, 0.9, 0.4]), [2, 1])
     tensor([0.9000, 0.4000])
     """
+    import torch
+
     return torch.stack([part.amax(dim=0) for part in torch.split(scores, counts)])
 
 
-def study_score(members: Tensor) -> float:
+def study_score(members: Tensor | NDArray[np.float32]) -> float:
     """Return the score of a study, the mean of the M networks' maxima over its N slices, from ``members`` (N, M).
 
-    >>> study_score(torch.tensor([[1.0, 0.0], [0.0, 3.0]]))
+    >>> study_score(np.array([[1.0, 0.0], [0.0, 3.0]]))
     2.0
     """
-    return float(members.amax(dim=0).double().mean())
+    return float(np.asarray(members).max(axis=0).astype(np.float64).mean())
 
 
 def top_mean(maps: Tensor, share: float) -> Tensor:
     """Return the mean (B,) of the highest ``share`` (0 to 1) of the pixels of ``maps`` (B, 1, H, W), at least one.
 
+    >>> import torch
     >>> top_mean(torch.arange(4.0).view(1, 1, 2, 2), 0.5)
     tensor([2.5000])
     """

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from medad.functional.capture import captured
+
 Size = tuple[int, int]
 Places = tuple[slice, slice]
 NEIGHBORS = ((0, 0), (0, 1), (1, -1), (1, 0), (1, 1))  # rows and columns to the second position of a pair
@@ -25,7 +27,8 @@ def upsampled_products(expert: Tensor, apprentice: Tensor, size: Size) -> tuple[
 
     The upsampling is bilinear with aligned corners, in double precision. The expert E gets no gradient.
     """
-    tables = _Neighbors.apply(expert, apprentice)  # type: ignore[no-untyped-call]  # PyTorch's stubs lack it
+    tables_of: Any = _tables if captured() else _Neighbors.apply
+    tables = tables_of(expert, apprentice)
     rows, columns = (_weights(*sides).to(tables[0]) for sides in zip(expert.shape[-2:], size, strict=True))
     both, of_expert, of_apprentice = (rows @ table @ columns.T for table in tables)
     return both, of_expert, of_apprentice
@@ -57,8 +60,7 @@ class _Neighbors(Function):
     def forward(ctx: Any, expert: Tensor, apprentice: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the tables of expert and apprentice, of the expert, and of the apprentice."""
         ctx.save_for_backward(expert, apprentice)
-        shares = [(_table(e, a), _table(e, e), _table(a, a)) for e, a in _shares(expert, apprentice)]
-        both, of_expert, of_apprentice = (torch.cat(parts) for parts in zip(*shares, strict=True))
+        both, of_expert, of_apprentice = _tables(expert, apprentice)
         ctx.mark_non_differentiable(of_expert)
         return both, of_expert, of_apprentice
 
@@ -78,12 +80,21 @@ class _Neighbors(Function):
         return None, gradient
 
 
+def _tables(expert: Tensor, apprentice: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the tables of expert and apprentice, of the expert, and of the apprentice."""
+    shares = [(_table(e, a), _table(e, e), _table(a, a)) for e, a in _shares(expert, apprentice)]
+    both, of_expert, of_apprentice = (torch.cat(parts) for parts in zip(*shares, strict=True))
+    return both, of_expert, of_apprentice
+
+
 def _shares(*features: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Yield parts (b, h, w, C) of each (B, C, h, w) in double precision; on a CPU b is what fits in the cache."""
-    images, *shape = features[0].shape
-    if features[0].device.type == "cpu":
-        images = max(1, IN_CACHE // torch.Size(shape).numel())
-    parts = zip(*(torch.split(maps.movedim(1, -1), images) for maps in features), strict=True)
+    last = [maps.movedim(1, -1) for maps in features]
+    if features[0].device.type == "cpu" and not captured():
+        images = max(1, IN_CACHE // features[0].shape[1:].numel())
+        parts = zip(*(torch.split(maps, images) for maps in last), strict=True)
+    else:
+        parts = zip(*([maps] for maps in last), strict=True)
     return (tuple(tensor.to(torch.float64, memory_format=torch.contiguous_format) for tensor in part) for part in parts)
 
 
@@ -102,7 +113,7 @@ def _pairs(height: int, width: int) -> Iterator[tuple[Places, Places, Places, bo
 def _table(first_features: Tensor, second_features: Tensor) -> Tensor:
     """Return the table (b, 2 h - 1, 2 w - 1) of two (b, h, w, C); it is symmetric in the two."""
     height, width = first_features.shape[1:3]
-    table = first_features.new_zeros(len(first_features), 2 * height - 1, 2 * width - 1)
+    table = first_features.new_zeros(first_features.shape[0], 2 * height - 1, 2 * width - 1)
     for first, second, places, differ in _pairs(height, width):
         products = (first_features[:, *first] * second_features[:, *second]).sum(dim=-1)
         if differ:

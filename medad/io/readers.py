@@ -22,6 +22,7 @@ from medad.io.core.errors import UnreadableImage
 from medad.io.core.formats import IMAGES
 from medad.io.core.picture import Array, Picture
 from medad.io.core.settings import ReadSettings
+from medad.io.image import writable
 from medad.io.read import Files, read_picture
 from medad.io.reading import Reading
 
@@ -46,13 +47,8 @@ def read_image(files: Files, settings: ReadSettings | None = None) -> MetaTensor
 
 
 def as_image(picture: Picture, name: str) -> MetaTensor:
-    """Return a picture as :func:`read_image` returns it; ``name`` is the file that it was read from."""
-    return MetaTensor(torch.from_numpy(_writable(picture.array)), meta=_meta_data(picture, name))
-
-
-def _writable(array: Array) -> Array:
-    """Return the array, or a copy if torch cannot share its memory: it is read-only or has negative strides."""
-    return array if array.flags.writeable and min(array.strides) >= 0 else array.copy()
+    """Return what :func:`read_image` returns for a ``picture`` that was read from the file ``name``."""
+    return MetaTensor(torch.from_numpy(writable(picture.array)), meta=_meta_data(picture, name))
 
 
 def _meta_data(picture: Picture, name: str) -> dict[str, Any]:
@@ -116,7 +112,7 @@ class StudyReader(ImageReader):
         """
         if img.picture is None:
             raise img.error or UnreadableImage(img.name)
-        return _writable(img.picture.array), _meta_data(img.picture, img.name)
+        return writable(img.picture.array), _meta_data(img.picture, img.name)
 
 
 class LoadStudy(LoadImage):

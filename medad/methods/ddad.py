@@ -45,7 +45,13 @@ class DDAD(Method):
                 {name: ASRNet(len(read.refines)) for name, read in self._read.items() if read.refines}
             ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it
         self.eval()
-        try:  # so that a score that cannot be computed fails now, not after training
+        if torch.get_default_device().type != "meta":  # there, PyTorch's decompositions cost seconds of import
+            self._try_scores()
+
+    def _try_scores(self) -> None:
+        """Raise ConfigError for a score that cannot be computed now, and not after training."""
+        settings = self.settings
+        try:
             self.score(torch.zeros(1, settings.channels, settings.size, settings.size))
         except ValueError as error:
             raise ConfigError(f"scores={list(settings.scores)}, members={settings.members}: {error}") from None

@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from medad.functional.capture import captured
 from medad.networks._convolutions import ManyMaps, to_few_maps
 
 IN_CACHE = 2  # images per part: the 128 maps of an image take 2 MB at 64 x 64; larger parts exceed the CPU cache
@@ -26,8 +27,8 @@ class ASRNet(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the probabilities (B, 2, H, W) for ``maps`` (B, inputs, H, W); channel 1 is abnormal."""
-        lean = maps.device.type == "cpu" and not (self.training or torch.is_grad_enabled() or maps.shape[2] % 2)
-        return torch.softmax(self._lean(maps) if lean else self.layers(maps), dim=1)
+        plain = self.training or torch.is_grad_enabled() or captured() or maps.device.type != "cpu" or maps.shape[2] % 2
+        return torch.softmax(self.layers(maps) if plain else self._lean(maps), dim=1)
 
     def _lean(self, maps: Tensor) -> Tensor:
         """Return the result of ``layers`` in evaluation mode for maps (B, inputs, H, W), H even, faster on a CPU."""

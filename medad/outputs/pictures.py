@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from medad.files import writing
 from medad.types import Case
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Gray = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

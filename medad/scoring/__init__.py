@@ -19,14 +19,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from medad.scoring.core.settings import HEATMAPS, LEDGER, TABLE, ScoreSettings, ScoringError
-    from medad.scoring.folder import Summary, score_folder
+    from medad.scoring.folder import Summary, score_folder, score_folder_with
 
 _HOMES = {
     **dict.fromkeys(("HEATMAPS", "LEDGER", "TABLE", "ScoreSettings", "ScoringError"), "core.settings"),
-    **dict.fromkeys(("Summary", "score_folder"), "folder"),
+    **dict.fromkeys(("Summary", "score_folder", "score_folder_with"), "folder"),
 }
 
-__all__ = ["HEATMAPS", "LEDGER", "TABLE", "ScoreSettings", "ScoringError", "Summary", "score_folder"]
+__all__ = [
+    "HEATMAPS",
+    "LEDGER",
+    "TABLE",
+    "ScoreSettings",
+    "ScoringError",
+    "Summary",
+    "score_folder",
+    "score_folder_with",
+]
 
 
 def __getattr__(name: str) -> Any:

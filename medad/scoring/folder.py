@@ -8,16 +8,20 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from medad.model import Model
 from medad.scoring.columns import Columns, Digests
 from medad.scoring.core.flagging import Verdicts
 from medad.scoring.core.gate import Gate
 from medad.scoring.core.settings import LEDGER, ScoreSettings, ScoringError
+from medad.scoring.engine.backend import Backend
 from medad.scoring.index.ledger import Ledger
 from medad.scoring.results import settings_digest, write_results
 from medad.scoring.run import ScoringRun
 from medad.types import MedadError
+
+if TYPE_CHECKING:
+    from medad.model import Model
 
 REASONS = 100
 log = logging.getLogger(__name__)
@@ -46,20 +50,29 @@ def score_folder(
         ScoringError: ``folder`` does not exist, the model has no such score, or too many images fail.
         LedgerError: ``out`` holds the results of another model or folder, is in use, or cannot be written.
     """
+    from medad.scoring.engine.with_torch import WithTorch
+
+    return score_folder_with(WithTorch(model), folder, out, settings, restart=restart)
+
+
+def score_folder_with(
+    backend: Backend, folder: Path, out: Path, settings: ScoreSettings | None = None, *, restart: bool = False
+) -> Summary:
+    """Do the work of :func:`score_folder` with a model in any form, such as an exported one."""
     settings = settings or ScoreSettings()
-    score = settings.score or model.card.ranking_score(model.method.primary)
-    settings = settings.model_copy(update={"score": score, "map": settings.map or model.card.drawn_map(score)})
-    verdicts = _verdicts(model, settings)
+    score = settings.score or backend.card.ranking_score(backend.primary)
+    settings = settings.model_copy(update={"score": score, "map": settings.map or backend.card.drawn_map(score)})
+    verdicts = _verdicts(backend, settings)
     if not settings.force:
-        Gate(model.card.profile)  # reports a damaged profile here, before any worker starts
+        Gate(backend.card.profile)  # reports a damaged profile here, before any worker starts
     log.info("cases are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
     if why := verdicts.cannot_flag:
         undrawn = ", and no heatmap drawn (--heatmaps all draws everything)" if settings.heatmaps == "flagged" else ""
         log.warning("no case will be flagged%s: %s", undrawn, why)
     if not folder.exists():
         raise ScoringError(f"{folder}: there is no such file or folder")
-    ledger = Ledger(out / LEDGER, _identity(model, folder, settings), restart)
-    digests = Digests(model.digest, settings_digest(verdicts, force=settings.force))
+    ledger = Ledger(out / LEDGER, _identity(backend.digest, folder, settings), restart)
+    digests = Digests(backend.digest, settings_digest(verdicts, force=settings.force))
     columns = Columns(verdicts, digests, settings.uids)
 
     def tables() -> None:
@@ -70,7 +83,7 @@ def score_folder(
 
     with closing(ledger):
         try:
-            rows_before = ScoringRun(model, folder, out, settings, verdicts, ledger, tables).all()
+            rows_before = ScoringRun(backend, folder, out, settings, verdicts, ledger, tables).all()
         except BaseException:
             with suppress(MedadError):  # the same cause may stop the tables; the first error is the one to report
                 tables()
@@ -79,11 +92,11 @@ def score_folder(
         return Summary(Counter(ledger.counts()), rows_before, _reasons(ledger))
 
 
-def _verdicts(model: Model, settings: ScoreSettings) -> Verdicts:
+def _verdicts(backend: Backend, settings: ScoreSettings) -> Verdicts:
     """Return the rules that flag a case."""
     return Verdicts(
-        model.card,
-        tuple(model.method.scores),
+        backend.card,
+        backend.scores,
         settings.score,
         alpha=settings.alpha,
         threshold=settings.threshold,
@@ -92,10 +105,10 @@ def _verdicts(model: Model, settings: ScoreSettings) -> Verdicts:
     )
 
 
-def _identity(model: Model, folder: Path, settings: ScoreSettings) -> dict[str, str]:
+def _identity(digest: str, folder: Path, settings: ScoreSettings) -> dict[str, str]:
     """Return the values that must be equal in all calls on one output folder."""
     return {
-        "model": model.digest,
+        "model": digest,
         "folder": str(folder.resolve()),
         "score": settings.score,
         "map": settings.map,

@@ -16,7 +16,7 @@ from pathlib import Path
 from medad.files import PART
 from medad.scoring.core.entries import Entry
 from medad.scoring.core.flagging import Verdicts
-from medad.scoring.core.maps import THUMBNAILS, heatmaps_of, thumbnail_of
+from medad.scoring.core.map_files import THUMBNAILS, heatmaps_of, thumbnail_of
 from medad.scoring.core.settings import HEATMAPS, ScoringError
 from medad.scoring.index.ledger import Ledger
 

@@ -8,23 +8,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-
-import torch
 
 from medad.io.pool import Pool
 from medad.io.pool_jobs import Outcome
 from medad.io.preload import preload
-from medad.model import Model
 from medad.progress import Advance, progress
 from medad.scoring.core.flagging import Verdicts
-from medad.scoring.core.scorer import Scorer
 from medad.scoring.core.settings import FolderAway, ScoreSettings, ScoringError
-from medad.scoring.engine.engines import Engine, Engines
+from medad.scoring.engine.backend import Backend, Engine
+from medad.scoring.engine.engines import Engines
 from medad.scoring.engine.jobs import Job
 from medad.scoring.engine.local import Drawing, Local
-from medad.scoring.engine.worker import Worker
 from medad.scoring.file_look import FileLook
 from medad.scoring.index.duplicates import enter_copies, settle, waiting
 from medad.scoring.index.file_info import Session
@@ -42,7 +37,7 @@ class ScoringRun:
 
     def __init__(
         self,
-        model: Model,
+        backend: Backend,
         folder: Path,
         out: Path,
         settings: ScoreSettings,
@@ -50,7 +45,7 @@ class ScoringRun:
         ledger: Ledger,
         tables: Callable[[], None],
     ) -> None:
-        self.model, self.out, self.settings = model, out, settings
+        self.backend, self.out, self.settings = backend, out, settings
         self.verdicts, self.ledger, self.tables = verdicts, ledger, tables
         self.session = Session()
         self.index = Index(ledger, folder, settings.watch > 0, self.session, settings.follow_links)
@@ -95,12 +90,12 @@ class ScoringRun:
 
     def _started(self, stack: ExitStack) -> Engines:
         """Start the pool of workers, the engine of the settings and the local engine; ``stack`` closes them."""
-        preload()
-        make = partial(Worker, self.model.card, self.model.method.settings, self.settings, self.out, self.session)
+        preload(None if self.settings.watch else self.index.some_files())
+        make = self.backend.worker(self.settings, self.out, self.session)
         count = self.settings.workers or len(os.sched_getaffinity(0))
         pool: Pool[Job] = Pool(count, make, self.settings.timeout)
         stack.callback(pool.close)
-        scorer = Scorer(self.model.method, torch.get_num_threads())
+        scorer = self.backend.scorer()
         stack.callback(scorer.close)
         drawing = Drawing(self.verdicts, self.settings.heatmaps)
         local = Local(pool, scorer, drawing)
@@ -108,9 +103,7 @@ class ScoringRun:
         pool.quiet = local.quiet
         if self.settings.engine == "local":
             return Engines(pool, local, local)
-        from medad.scoring.engine.on_ray import OnRay
-
-        on_ray = OnRay(self.model, self.settings, drawing, self.out, count)
+        on_ray = self.backend.on_ray(self.settings, drawing, self.out, count)
         stack.callback(on_ray.close)
         return Engines(pool, on_ray, local)
 

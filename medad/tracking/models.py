@@ -114,8 +114,9 @@ def _signature(scores: list[str]) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    columns = [ColSpec("double", name, required=False) for name in scores]
-    return ModelSignature(Schema([ColSpec("string", "path")]), Schema([*columns, ColSpec("string", "error")]))
+    columns = [ColSpec("double", name, required=False) for name in (*scores, "p_value", "percentile")]
+    result = [ColSpec("boolean", "flagged"), ColSpec("string", "status"), ColSpec("string", "error")]
+    return ModelSignature(Schema([ColSpec("string", "path")]), Schema([*columns, *result]))
 
 
 def folder_digest(folder: Path) -> str:

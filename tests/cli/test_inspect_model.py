@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from medad.cli import app
 from medad.data.facts import facts_of
+from medad.data.preprocessing import Preprocessing
 from medad.data.profile import profile_of
-from medad.data.study_reading import Prepare
 from medad.model import CARD, load
 from medad.types import Study
 
@@ -26,7 +26,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("gate")
     rng = np.random.default_rng(0)
     model = untrained(root / "model")
-    prepare = Prepare(load(model).method.settings)
+    prepare = Preprocessing(load(model).method.settings)
     known = [write_dicom(root / "known" / str(index), gray_image(rng)) for index in range(12)]
     facts = [facts_of(prepare.read(Study(path.name, (path,)))) for path in known]
     card = json.loads((model / CARD).read_text())

@@ -16,7 +16,7 @@ from helpers.making import gray_image
 from helpers.runs import TABLE, drawn, score, started
 from PIL import Image
 
-from medad.data.study_reading import Prepare
+from medad.data.preprocessing import Preprocessing
 from medad.io import UnreadableImage
 from medad.model import load
 from medad.scoring import ScoreSettings, score_folder
@@ -78,7 +78,7 @@ def folder_of_copies(root: Path) -> Path:
 def test_a_copy_takes_the_place_of_one_that_is_to_be_drawn_and_cannot_be_read_again(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    box, out, read = folder_of_copies(tmp_path), tmp_path / "out", Prepare.read
+    box, out, read = folder_of_copies(tmp_path), tmp_path / "out", Preprocessing.read
 
     def away(self, study):  # type: ignore[no-untyped-def]
         if study.id == "a.png":
@@ -86,7 +86,7 @@ def test_a_copy_takes_the_place_of_one_that_is_to_be_drawn_and_cannot_be_read_ag
         return read(self, study)
 
     score(model, box, out, threshold=NONE)
-    monkeypatch.setattr(Prepare, "read", away)
+    monkeypatch.setattr(Preprocessing, "read", away)
     table = pd.read_csv(score(model, box, out, threshold=ALL), index_col="file")
     assert table["status"].to_dict() == {"a.png": "failed", "b.png": "scored"}
     same(model, box, out, tmp_path / "fresh", threshold=ALL)

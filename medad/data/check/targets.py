@@ -51,7 +51,7 @@ def subjects(root: Path) -> Iterator[Subject]:
         yield of_manifest(root)
         return
     root = root.resolve()
-    registered = [datasets.get(name) for name in datasets.names()]
+    registered = list(datasets.usable())
     with_folder = [dataset for dataset in registered if isinstance(dataset, (MedADLayout, Classes))]
     if (root / LISTED).is_file():
         matching = [

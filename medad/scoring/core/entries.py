@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from medad.scoring.core.identifiers import NOT_DICOM, Identifiers, Level
+
+Pixels = NDArray[np.float32]  # the slices (N, C, S, S) of a case on the network's grid, in [-1, 1]
 
 
 @dataclass(frozen=True)

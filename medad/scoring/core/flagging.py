@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medad.functional.conformal import least_normals, p_values
-from medad.model import Card
+from medad.model_card import Card
 from medad.scoring.core.settings import ScoringError
 
 Values = dict[str, NDArray[Any]]
@@ -149,6 +149,19 @@ class Verdicts:
         flagged: NDArray[np.bool_] = np.any([np.zeros(len(rows), bool), *flags], axis=0)
         return flagged
 
+    def among_normals(
+        self, name: str, values: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Return p-values and percentiles (N,) of ``values`` (N,) of the score ``name``; None without held-out normals.
+
+        The p-value is conformal, and the percentile is 100 (1 - p): the share of held-out normals that score lower.
+        """
+        normals = self.card.calibration.get(name)
+        if not normals:
+            return None
+        p = p_values(np.asarray(normals), values)
+        return p, (100 * (1 - p)).round(2)
+
     def of(self, rows: Sequence[Mapping[str, float]]) -> Values:
         """Return columns (N,) of percentiles, p-values and flags of N scored cases.
 
@@ -159,9 +172,9 @@ class Verdicts:
         """
         columns: Values = {}
         for name in self.scores:
-            if normals := self.card.calibration.get(name):
-                p = p_values(np.asarray(normals), np.array([row[name] for row in rows], np.float64))
-                columns |= {f"{name}_percentile": (100 * (1 - p)).round(2), f"{name}_p": p}
+            compared = self.among_normals(name, np.array([row[name] for row in rows], np.float64))
+            if compared is not None:
+                columns |= {f"{name}_percentile": compared[1], f"{name}_p": compared[0]}
         names = {}
         if self.normals:
             columns["flag_alpha"], names["flag_alpha"] = columns[f"{self.score}_p"] <= self.alpha, "alpha"

@@ -18,16 +18,15 @@ the facts:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-from monai.data import MetaTensor
+from typing import TYPE_CHECKING, Any
 
 from medad.data.facts import Facts, distance, facts_of
 from medad.data.profile import WORDS, check_profile
-from medad.data.transforms import match_channels
 from medad.io.core.errors import UnreadableImage
 from medad.io.core.picture import Picture
-from medad.io.readers import as_image
+
+if TYPE_CHECKING:
+    from medad.io.image import Image
 
 STATED, STRAY = 0.5, 0.02
 SIDE_FACTOR, ELONGATION_FACTOR = 4.0, 2.0
@@ -49,11 +48,14 @@ class Gate:
         if profile:
             check_profile(profile)
 
-    def check(self, image: MetaTensor) -> str | None:
-        """Return why ``image``, ``(C, *spatial)`` from ``Prepare.read``, is refused; None if it passes."""
+    def check(self, image: Image) -> str | None:
+        """Return why ``image``, as it is in its files, is refused; None if it passes."""
+        return self.refusal(facts_of(image)) if self.profile else None
+
+    def refusal(self, facts: Facts) -> str | None:
+        """Return why an image with these ``facts`` is refused; None if it passes."""
         if not self.profile:
             return None
-        facts = facts_of(image)
         rules: tuple[Callable[[Facts], Iterator[str]], ...] = (self._kinds, self._words, self._size, self._pixels)
         return next((reason for rule in rules for reason in rule(facts)), None)
 
@@ -109,8 +111,10 @@ class Judging:
 
     def __call__(self, picture: Picture, name: str) -> str:
         """Return why the model would refuse ``picture``; "" if it would score it."""
+        from medad.io.image import image_of, with_channels
+
         try:
-            return self.gate.check(match_channels(as_image(picture, name), self.channels)) or ""
+            return self.gate.check(with_channels(image_of(picture, name), self.channels)) or ""
         except UnreadableImage as error:
             return f"{error.reason}; {error.remedy}"
 

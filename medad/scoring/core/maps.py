@@ -2,73 +2,45 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
-from monai.data import MetaTensor
-from nibabel.orientations import io_orientation, ornt_transform
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from medad.data.transforms import DisplayAxes, as_slices, restore
-from medad.files import writing
+from medad.data.preprocessing import display_slices, on_source_grid, restored_slices
+from medad.io.image import Image
 from medad.outputs.pictures import LEAST_BAR, Scale, overlay, save_heatmap, save_pair, to_gray
-from medad.scoring.core.settings import HEATMAPS
-
-THUMBNAILS = "thumbnails"
-THUMBNAIL = 192  # pixels of the longer side
+from medad.scoring.core.map_files import THUMBNAIL, heatmaps_of, thumbnail_of, write_volume
 
 
-def save_map(
-    out: Path, study_id: str, source: MetaTensor, image: MetaTensor, maps: Tensor, worst: int, scale: Scale
-) -> str:
+def save_map(out: Path, study_id: str, source: Image, maps: Tensor, worst: int, scale: Scale) -> str:
     """Write the heatmap of a study, and return its path relative to ``out``, which identifies no patient.
 
     The same study gives the same bytes each time. For a volume the whole map is written beside the picture, as NIfTI
     on the voxels of the source.
 
-    ``source``, ``(C, *spatial)``, is the study as in its files; ``image``, (C, S, S[, D]), is the network's input with
-    the record of its transforms, from which the geometry is restored; ``maps``, (N, 1, S, S), are the maps of its
-    slices; ``worst`` is the index of the slice with the highest score; ``scale`` maps anomaly values to colors.
+    ``source`` is the study as in its files; ``maps``, (N, 1, S, S), are the maps of its slices; ``worst`` is the index
+    of the slice with the highest score; ``scale`` maps anomaly values to colors.
     """
     picture, volume = heatmaps_of(study_id)
-    display = DisplayAxes()
-    restored = restore(maps, image)
-    if restored.ndim == 4:
-        save_volume(out / volume, restored, scale)
-    save_heatmap(out / picture, as_slices(display(source))[worst], as_slices(display(restored))[worst], scale)
+    if source.volume:
+        write_volume(out / volume, on_source_grid(maps, source), source.original_affine, scale)
+    heat = restored_slices(maps[worst : worst + 1], source)[0]
+    save_heatmap(out / picture, display_slices(source)[worst], heat, scale)
     return picture
 
 
-def save_volume(path: Path, anomaly_map: MetaTensor, scale: Scale) -> None:
-    """Write a map (1, X, Y, Z), in the axes of the reader, as float32 NIfTI on the voxels and affine of the source.
-
-    The header names the map and holds both ends of the color scale (``cal_min``, ``cal_max``), which viewers use.
-    """
-    source = np.asarray(anomaly_map.meta["original_affine"], np.float64)
-    turned = nib.Nifti1Image(anomaly_map.as_tensor()[0].float().numpy(), np.asarray(anomaly_map.affine, np.float64))
-    turn = ornt_transform(io_orientation(turned.affine), io_orientation(source))
-    volume = turned.as_reoriented(turn)
-    written = nib.Nifti1Image(volume.dataobj, source)
-    written.header["descrip"] = f"medad: map {scale.name}"[:79].encode("ascii", "replace")
-    written.header["cal_min"], written.header["cal_max"] = scale.low, scale.high
-    with writing(path, exclusive=True) as part:
-        nib.save(written, part)
-
-
-def preview(source: MetaTensor, image: MetaTensor) -> Tensor:
+def preview(source: Image, slices: Tensor) -> Tensor:
     """Return the gray images for thumbnails, uint8 (D, h, w), small enough to be sent to another process.
 
-    A radiograph is shrunk from its ``source``; the slices of a volume are those of ``image``, the network's input.
+    A radiograph is shrunk from its ``source``; the slices of a volume are ``slices``, the network's input (D, C, S, S).
     """
-    if source.ndim == 4:
-        slices = as_slices(image).float().mean(dim=1)
-        return ((slices + 1) * 127.5).round().clamp(0, 255).byte()
-    step = max(1, max(source.shape[1:]) // (2 * THUMBNAIL))
-    rows = source.as_tensor()[:, ::step, ::step].float().mean(dim=0).T[None, None]
+    if source.volume:
+        return ((slices.float().mean(dim=1) + 1) * 127.5).round().clamp(0, 255).byte()
+    step = max(1, max(source.pixels.shape[1:]) // (2 * THUMBNAIL))
+    rows = source.pixels[:, ::step, ::step].float().mean(dim=0).T[None, None]
     scale = THUMBNAIL / max(rows.shape[2:])
     size = [max(1, round(side * min(1.0, scale))) for side in rows.shape[2:]]
     small = interpolate(rows, size, mode="bilinear", antialias=True, align_corners=False)
@@ -87,20 +59,3 @@ def save_thumbnail(out: Path, study_id: str, slice_: Tensor, anomaly_map: Tensor
     gray = enlarged.numpy()
     save_pair(out / name, gray, overlay(gray, heat.numpy(), scale), scale, quality=80)
     return name
-
-
-def heatmaps_of(study_id: str) -> tuple[str, str]:
-    """Return the paths of a study's heatmap below the output folder: the picture, and the NIfTI file of a volume."""
-    name = _named(HEATMAPS, study_id)
-    return f"{name}.png", f"{name}.nii.gz"
-
-
-def thumbnail_of(study_id: str) -> str:
-    """Return the path of a study's thumbnail below the output folder."""
-    return f"{_named(THUMBNAILS, study_id)}.jpg"
-
-
-def _named(folder: str, study_id: str) -> str:
-    """Return a name that identifies no patient, in one of 256 folders: a folder of a million files is slow to open."""
-    digest = hashlib.sha256(study_id.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return f"{folder}/{digest[:2]}/{digest}"

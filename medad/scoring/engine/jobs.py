@@ -9,8 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from medad.scoring.core.entries import Entry
-from medad.scoring.core.scorer import Pixels
+from medad.scoring.core.entries import Entry, Pixels
 from medad.scoring.index.file_info import Looked
 from medad.types import Study
 

@@ -7,18 +7,21 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
-from medad.functional.pooling import study_score
 from medad.io.pool import AHEAD, Pool
 from medad.io.pool_jobs import Outcome
 from medad.parallel import Lost
-from medad.scoring.core.entries import Entry
+from medad.scoring.core.entries import Entry, Pixels
 from medad.scoring.core.flagging import Verdicts
-from medad.scoring.core.scorer import Pixels, Scorer
+from medad.scoring.core.pooled import NonFinite, pooled
 from medad.scoring.engine.jobs import Draw, Job, Read, Ready
 from medad.types import Scored, Study
+
+if TYPE_CHECKING:
+    from medad.scoring.engine.backend import AnyScorer
 
 Result = tuple[Study, Entry]
 
@@ -46,15 +49,15 @@ class Drawing:
     def __call__(self, study: Study, scored: dict[str, Scored], entry: Entry) -> Draw:
         """Return the job that draws ``study``, from the scores of its slices and its row."""
         worst = int(scored[self.verdicts.score].score.argmax())
-        maps = scored[self.verdicts.map].anomaly_map.numpy().copy()
+        maps = scored[self.verdicts.map].anomaly_map
         flagged = self.heatmaps == "flagged" and bool(self.verdicts.flagged([entry.scores])[0])
-        return Draw(study, maps, worst, flagged or self.heatmaps == "all")
+        return Draw(study, np.array(maps, np.float32), worst, flagged or self.heatmaps == "all")
 
 
 class Local:
     """Scores studies with a pool of workers."""
 
-    def __init__(self, pool: Pool[Job], scorer: Scorer, drawing: Drawing) -> None:
+    def __init__(self, pool: Pool[Job], scorer: AnyScorer, drawing: Drawing) -> None:
         self.pool = pool
         self.scorer = scorer
         self.drawing = drawing
@@ -168,10 +171,8 @@ def drawn(before: Entry, done: Entry) -> Entry:
 
 def entry_of(scored: dict[str, Scored], seconds: float) -> Entry:
     """Return the row of a study from the scores of its slices; it has failed if any score is not finite."""
-    scores = {name: study_score(result.members) for name, result in scored.items()}
     count = len(next(iter(scored.values())).score)
-    if not all(torch.isfinite(result.score).all() for result in scored.values()):
-        return Entry(
-            "failed", "the model gives no finite score for it (non-finite)", count, seconds=seconds, kind="non-finite"
-        )
-    return Entry("scored", slices=count, scores=scores, seconds=seconds)
+    try:
+        return Entry("scored", slices=count, scores=pooled(scored), seconds=seconds)
+    except NonFinite as error:
+        return Entry("failed", str(error), count, seconds=seconds, kind="non-finite")

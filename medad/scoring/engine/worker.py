@@ -1,131 +1,84 @@
-"""A worker process: it does one job at a time, such as looking into files, reading a study, or drawing its map."""
+"""A worker process that reads, prepares and draws with PyTorch."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from monai.data import MetaTensor
 from torch import Tensor
 
 from medad.config import Settings
-from medad.data.study_reading import Prepare
-from medad.data.transforms import as_slices
-from medad.io import UnreadableImage
+from medad.io.image import Image
 from medad.model import Card
-from medad.scoring.core.entries import Entry
-from medad.scoring.core.gate import Gate
+from medad.scoring.core.entries import Entry, Pixels
 from medad.scoring.core.maps import preview, save_map, save_thumbnail
-from medad.scoring.core.scorer import Pixels
+from medad.scoring.core.preparation import Preparation, Prepared, Refused
 from medad.scoring.core.settings import ScoreSettings
-from medad.scoring.engine.jobs import Digest, Done, Draw, Job, Look, Read, Ready
-from medad.scoring.index.bad_slices import failure
-from medad.scoring.index.file_info import Session, digest_of, look_into
-from medad.scoring.index.file_parts import counted
+from medad.scoring.engine.job_worker import JobWorker
+from medad.scoring.engine.jobs import Draw, Ready
+from medad.scoring.index.file_info import Session
 from medad.scoring.index.schema import GATED
-from medad.scoring.index.stamps import CHANGED, unchanged
-from medad.types import MedadError, Study
+from medad.types import Study
 
-log = logging.getLogger(__name__)
 KEPT_BYTES = 256 * 2**20  # of sources that wait for their drawings
 
 
 @dataclass(frozen=True)
 class _Drawable:
-    """The images of a study that its pictures are drawn from; ``source`` and ``image`` only if heatmaps are drawn."""
+    """The images of a study that its pictures are drawn from; ``source`` only if heatmaps are drawn."""
 
     preview: Tensor
-    source: MetaTensor | None = None
-    image: MetaTensor | None = None
+    source: Image | None = None
 
     @property
     def nbytes(self) -> int:
         """The memory of preview and source, in bytes."""
-        return int(self.preview.nbytes) + (0 if self.source is None else int(self.source.nbytes))
+        return int(self.preview.nbytes) + (0 if self.source is None else self.source.nbytes)
 
 
-class Worker:
+class Worker(JobWorker):
     """Does jobs. It keeps the images of the last studies that it read, up to ``KEPT_BYTES``, to draw them later."""
 
     def __init__(
         self, card: Card, network: Settings, settings: ScoreSettings, out: Path, session: Session | None = None
     ) -> None:
         """``network`` holds the settings of the model's method; ``session`` hashes the identifying values of files."""
-        self.settings = settings
-        self.session = session or Session()
-        self.out = out
-        self.prepare = Prepare(network, split=settings.split)
-        self.gate = None if settings.force else Gate(card.profile)
+        super().__init__(settings, out, session)
+        self.preparation = Preparation(card, network, force=settings.force, split=settings.split)
         self.scale = card.color_scale(settings.map)
         self.drawables: OrderedDict[str, _Drawable] = OrderedDict()
 
-    def __call__(self, job: Job) -> Done:
-        """Do ``job``, and return its result.
+    def read(self, study: Study) -> Image:
+        """Return the image of a study as it is in its files. Raises UnreadableImage."""
+        return self.preparation.read(study)
 
-        A look gives a list of file infos; a digest gives a string or None; reading a study gives the network's input,
-        or the final entry if the study is skipped or failed; drawing gives the final entry.
-
-        Raises:
-            MedadError: the output folder cannot be written.
-        """
-        if isinstance(job, Look):
-            infos = [look_into(path, self.settings.uids, self.session, job.content) for path in job.paths]
-            return [counted(info) for info in infos] if self.settings.split else infos
-        if isinstance(job, Digest):
-            return digest_of(job.path, job.pixels)
-        began = time.monotonic()
-        done = self._done(job, began)
-        if unchanged(job.study):
-            return done
-        # The result, or the error, may come from a mixture of two versions of a file.
-        return Entry("failed", CHANGED, seconds=time.monotonic() - began, kind="changed")
-
-    def _done(self, job: Read | Draw, began: float) -> Ready | Entry:
-        """Do a job on a study; its errors become a failed entry."""
+    def prepare_study(self, study: Study, began: float) -> Ready | Entry:
+        """Read a study; return its slices on the network's grid, or the entry of a study that the gate refuses."""
         try:
-            if isinstance(job, Draw):
-                return self._draw(job, began)
-            return self._read(job.study, began)
-        except UnreadableImage as error:
-            return replace(failure(job.study, error, self.prepare.read), seconds=time.monotonic() - began)
-        except OSError as error:  # from the output folder: reading turns its errors into UnreadableImage
-            raise MedadError(f"{self.out}: a heatmap cannot be written: {error.strerror or error}") from None
-        except MemoryError:
-            reason = "there is not enough memory to prepare it (too-large); score it on a larger machine"
-            return Entry("failed", reason, kind="too-large")
-        except Exception as error:  # a defect of medad that one study triggers must not end the whole run
-            log.exception("internal error on one study")
-            return Entry("failed", f"internal error ({type(error).__name__}); please report it", kind="internal")
-
-    def _read(self, study: Study, began: float) -> Ready | Entry:
-        source = self.prepare.read(study)
-        if self.gate is not None and (reason := self.gate.check(source)):
-            return Entry("skipped", reason, seconds=time.monotonic() - began, kind=GATED)
-        image: MetaTensor = self.prepare.transform(source)
-        slices: Pixels = np.ascontiguousarray(as_slices(image).numpy())
+            prepared = self.preparation(self.preparation.read(study))
+        except Refused as refusal:
+            return Entry("skipped", str(refusal), seconds=time.monotonic() - began, kind=GATED)
+        slices: Pixels = prepared.slices.numpy()
         if self.settings.engine == "ray":
-            return Ready(slices, time.monotonic() - began, preview(source, image).numpy())
-        self._keep(study.id, source, image)
+            return Ready(slices, time.monotonic() - began, preview(prepared.source, prepared.slices).numpy())
+        self._keep(study.id, prepared)
         return Ready(slices, time.monotonic() - began)
 
-    def _keep(self, name: str, source: MetaTensor, image: MetaTensor) -> _Drawable:
+    def _keep(self, name: str, prepared: Prepared) -> _Drawable:
         """Keep the images of a study for its drawing, and drop the oldest ones beyond ``KEPT_BYTES``."""
-        images = (source, image) if self.settings.heatmaps != "none" else ()
-        drawable = self.drawables[name] = _Drawable(preview(source, image), *images)
+        source = prepared.source if self.settings.heatmaps != "none" else None
+        drawable = self.drawables[name] = _Drawable(preview(prepared.source, prepared.slices), source)
         while len(self.drawables) > 1 and sum(item.nbytes for item in self.drawables.values()) > KEPT_BYTES:
             self.drawables.popitem(last=False)
         return drawable
 
     def _read_again(self, study: Study) -> _Drawable:
-        source = self.prepare.read(study)
-        return self._keep(study.id, source, self.prepare.transform(source))
+        return self._keep(study.id, self.preparation.again(self.preparation.read(study)))
 
-    def _draw(self, job: Draw, began: float) -> Entry:
+    def draw(self, job: Draw, began: float) -> Entry:
         """Write the thumbnail of a study, and its heatmap if the job asks for one."""
         study, maps, worst = job.study, torch.from_numpy(job.maps), job.worst
         heatmap = ""
@@ -134,8 +87,8 @@ class Worker:
         else:
             drawable = self.drawables.pop(study.id, None) or self._read_again(study)
             gray = drawable.preview[worst]
-            if job.heatmap and drawable.source is not None and drawable.image is not None:
-                heatmap = save_map(self.out, study.id, drawable.source, drawable.image, maps, worst, self.scale)
+            if job.heatmap and drawable.source is not None:
+                heatmap = save_map(self.out, study.id, drawable.source, maps, worst, self.scale)
         thumbnail = save_thumbnail(self.out, study.id, gray, maps[worst], self.scale)
         seconds = time.monotonic() - began
         return Entry("scored", heatmap=heatmap, facts={"thumbnail": thumbnail}, seconds=seconds)

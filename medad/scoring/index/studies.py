@@ -65,6 +65,11 @@ class Index:
         query = f"SELECT count(*) FROM files WHERE look IS NULL AND {self._settled()}"
         return int(self.ledger.database.execute(query).fetchone()[0])
 
+    def some_files(self, count: int = 10_000) -> list[Path]:
+        """Return the paths of up to ``count`` files, of those that the readers of this run are loaded for."""
+        rows = self.ledger.database.execute(f"SELECT path FROM files LIMIT {count:d}")
+        return [self.path(name) for (name,) in rows]
+
     def retry(self) -> None:
         """Set failed files back to do: they may have failed because a share was offline. Call it after :meth:`walk`."""
         with self.ledger.writing() as database:

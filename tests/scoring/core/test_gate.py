@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers.making import gray_image, write_dicom
-from monai.data import MetaTensor
 from numpy.typing import NDArray
 from PIL import Image
 
 from medad.config import Settings
 from medad.data.facts import facts_of
 from medad.data.loading import Loader
+from medad.data.preprocessing import Preprocessing
 from medad.data.profile import ProfileError, profile_of
-from medad.data.study_reading import Prepare
+from medad.io.image import Image as Source
 from medad.scoring.core.gate import Gate
 from medad.types import Study
 
@@ -63,8 +64,12 @@ def check(profile: dict[str, Any], tmp_path: Path) -> Check:
     return answer
 
 
-def read(path: Path) -> MetaTensor:
-    return Prepare(Settings(size=16)).read(Study("x", (path,)))
+def source_of(pixels: NDArray[Any], **reading: Any) -> Source:
+    return Source(torch.from_numpy(pixels[None].astype(np.float32)), reading)
+
+
+def read(path: Path) -> Source:
+    return Preprocessing(Settings(size=16)).read(Study("x", (path,)))
 
 
 def test_what_is_like_the_training_images_passes(check: Check) -> None:
@@ -121,17 +126,16 @@ def test_a_photo_is_refused_and_a_radiograph_stored_as_rgb_is_not(profile: dict[
 
 
 def test_a_volume_is_no_radiograph(profile: dict[str, Any]) -> None:
-    assert Gate(profile).check(MetaTensor(np.random.rand(1, 160, 160, 5))) == "a volume; the model knows radiographs"
+    assert Gate(profile).check(source_of(np.random.rand(160, 160, 5))) == "a volume; the model knows radiographs"
 
 
 def test_strays_in_training_teach_nothing_and_words_that_few_images_state_decide_nothing() -> None:
     rng = np.random.default_rng(6)
 
     def facts(view: str | None) -> Any:
-        reading = {"modality": "CR", "view": view}
-        return facts_of(MetaTensor(chest(rng, 48)[None].astype(np.float32), meta={"reading": reading}))
+        return facts_of(source_of(chest(rng, 48), modality="CR", view=view))
 
-    lateral = MetaTensor(chest(rng, 48)[None].astype(np.float32), meta={"reading": {"view": "lateral"}})
+    lateral = source_of(chest(rng, 48), view="lateral")
     often, stray = [facts("frontal") for _ in range(99)], facts("lateral")
     assert Gate(profile_of([*often, stray])).check(lateral) == "lateral view; the model knows frontal"
     assert Gate(profile_of([*often[:20], *[stray] * 5])).check(lateral) is None
@@ -139,16 +143,16 @@ def test_strays_in_training_teach_nothing_and_words_that_few_images_state_decide
 
 
 def test_a_model_without_profile_lets_pass_and_a_wrong_profile_is_refused(profile: dict[str, Any]) -> None:
-    assert Gate({}).check(MetaTensor(np.zeros((1, 9, 9)))) is None
+    assert Gate({}).check(source_of(np.zeros((9, 9)))) is None
     for wrong in ({"version": 2}, {**profile, "layout": [1.0]}, {**profile, "view": "frontal"}):
         with pytest.raises(ProfileError):
             Gate(wrong)
 
 
 def test_few_images_make_no_layout_that_could_show_a_person() -> None:
-    image = MetaTensor(gray_image(np.random.default_rng(7))[None].astype(np.float32))
-    few = profile_of([facts_of(image)] * 9)
+    gray = gray_image(np.random.default_rng(7))
+    few = profile_of([facts_of(source_of(gray))] * 9)
     assert few["layout"] is None
-    assert Gate(few).check(MetaTensor(255 - image)) is None
+    assert Gate(few).check(source_of(255 - gray)) is None
     with pytest.raises(ProfileError):
         profile_of([])

@@ -9,23 +9,22 @@ import numpy as np
 import pytest
 import torch
 from helpers.making import gray_image, write_dicom
-from monai.data import MetaTensor
 from PIL import Image
 
 from medad.config import Settings
-from medad.data.study_reading import Prepare
-from medad.data.transforms import as_slices, to_network
+from medad.data.preprocessing import Preprocessing
+from medad.io.image import Image as Source
 from medad.outputs.pictures import LEAST_BAR, Scale
 from medad.scoring.core.maps import preview, save_map, save_thumbnail
 from medad.types import Study
 
-PREPARE = Prepare(Settings(size=16))
+PREPARE = Preprocessing(Settings(size=16))
 SCALE = Scale("rec", 0.25, 1.0)
 
 
-def prepared(*files: Path) -> tuple[MetaTensor, MetaTensor]:
+def prepared(*files: Path) -> tuple[Source, torch.Tensor]:
     source = PREPARE.read(Study("x", files))
-    return source, PREPARE.transform(source)
+    return source, PREPARE.slices(source)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +45,7 @@ def test_the_map_of_a_volume_lies_on_the_voxels_of_its_source(tmp_path: Path, ax
     volume[18:26, 8:20, 4:8] = 100
     nib.save(nib.Nifti1Image(volume, affine), tmp_path / "scan.nii")
     source, image = prepared(tmp_path / "scan.nii")
-    name = save_map(tmp_path, "scan", source, image, as_slices(image), 0, SCALE)
+    name = save_map(tmp_path, "scan", source, image, 0, SCALE)
     found = nib.load(tmp_path / name.replace(".png", ".nii.gz"))
     np.testing.assert_array_equal(found.affine, nib.load(tmp_path / "scan.nii").affine)
     assert found.shape == volume.shape
@@ -64,7 +63,7 @@ def test_the_map_of_a_dicom_series_lies_where_nibabel_would_put_its_slices(tmp_p
         image = gray_image(np.random.default_rng(place), side=24)
         files.append(write_dicom(tmp_path / f"{place}", image, **position, **uids))
     source, image = prepared(*files)
-    name = save_map(tmp_path, "series", source, image, as_slices(image), 1, SCALE)
+    name = save_map(tmp_path, "series", source, image, 1, SCALE)
     found = nib.load(tmp_path / name.replace(".png", ".nii.gz"))
     first = np.array([5.0, -7.0, 0.0, 1.0])  # ImagePositionPatient, from LPS to RAS
     np.testing.assert_allclose(found.affine @ [0, 0, 0, 1], first, atol=1e-5)
@@ -73,10 +72,10 @@ def test_the_map_of_a_dicom_series_lies_where_nibabel_would_put_its_slices(tmp_p
 
 def test_a_heatmap_has_one_color_scale_whatever_its_own_top(tmp_path: Path) -> None:
     write_dicom(tmp_path / "IM1", gray_image(np.random.default_rng(0), side=30)[:, :20].copy())
-    source, image = prepared(tmp_path / "IM1")
+    source, _ = prepared(tmp_path / "IM1")
     pictures = []
     for level in (-3.0, 0.25, 0.5, 1.0, 7.0):
-        name = save_map(tmp_path, f"id{level}", source, image, torch.full((1, 1, 16, 16), level), 0, SCALE)
+        name = save_map(tmp_path, f"id{level}", source, torch.full((1, 1, 16, 16), level), 0, SCALE)
         with Image.open(tmp_path / name) as picture:
             pictures.append(np.asarray(picture))
     below, plain, half, full, beyond = pictures
@@ -92,21 +91,21 @@ def test_a_heatmap_has_one_color_scale_whatever_its_own_top(tmp_path: Path) -> N
 
 def test_names_tell_nothing_and_are_the_same_each_time(tmp_path: Path) -> None:
     write_dicom(tmp_path / "IM1", gray_image(np.random.default_rng(1)))
-    source, image = prepared(tmp_path / "IM1")
-    one = save_map(tmp_path, "DOE^JANE/IM1", source, image, torch.rand(1, 1, 16, 16), 0, SCALE)
+    source, _ = prepared(tmp_path / "IM1")
+    one = save_map(tmp_path, "DOE^JANE/IM1", source, torch.rand(1, 1, 16, 16), 0, SCALE)
     first = (tmp_path / one).read_bytes()
     assert "DOE" not in one
-    two = save_map(tmp_path, "DOE^JANE/IM1", source, image, torch.rand(1, 1, 16, 16), 0, SCALE)
+    two = save_map(tmp_path, "DOE^JANE/IM1", source, torch.rand(1, 1, 16, 16), 0, SCALE)
     assert one == two
     assert (tmp_path / two).read_bytes() != first
-    assert one != save_map(tmp_path, "DOE^JANE/IM2", source, image, torch.rand(1, 1, 16, 16), 0, SCALE)
+    assert one != save_map(tmp_path, "DOE^JANE/IM2", source, torch.rand(1, 1, 16, 16), 0, SCALE)
 
 
 def test_a_thumbnail_shows_the_image_and_where_the_map_is(tmp_path: Path) -> None:
     pixels = np.zeros((400, 600), np.float32)
     pixels[:, 300:] = 3000
-    source = MetaTensor(pixels.T[None].copy())
-    small = preview(source, to_network(Settings(size=16))(source))
+    source = Source(torch.from_numpy(pixels.T[None].copy()))
+    small = preview(source, PREPARE.slices(source))
     assert small.shape == (1, 128, 192)
     assert small.dtype == torch.uint8
     heat = torch.zeros(1, 16, 16)
@@ -130,7 +129,7 @@ def test_the_preview_of_a_volume_has_its_slices(tmp_path: Path) -> None:
 def test_a_volume_names_its_map_and_holds_the_ends_of_its_scale(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(np.random.default_rng(2).random((20, 30, 5), np.float32), np.eye(4)), tmp_path / "v.nii")
     source, image = prepared(tmp_path / "v.nii")
-    name = save_map(tmp_path, "v", source, image, as_slices(image), 0, Scale("r_dual", 0.125, 0.75))
+    name = save_map(tmp_path, "v", source, image, 0, Scale("r_dual", 0.125, 0.75))
     header = nib.load(tmp_path / name.replace(".png", ".nii.gz")).header
     assert b"r_dual" in bytes(header["descrip"])
     assert (float(header["cal_min"]), float(header["cal_max"])) == (0.125, 0.75)

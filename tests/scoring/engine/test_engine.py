@@ -17,7 +17,7 @@ from helpers.making import gray_image, write_dicom
 from helpers.runs import TABLE, children, score, started
 from PIL import Image
 
-from medad.data.study_reading import Prepare
+from medad.data.preprocessing import Preprocessing
 from medad.experiments.score_studies import ScoredStudy
 from medad.io import UnreadableImage
 from medad.methods.ddad import DDAD
@@ -256,7 +256,7 @@ def test_what_failed_is_tried_again_when_asked(
         raise UnreadableImage(study.files[0], "corrupt", "the decoder was away", "try again")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Prepare, "read", away)
+        patch.setattr(Preprocessing, "read", away)
         assert "the decoder was away" in score(model, box, tmp_path).read_text()
     assert "the decoder was away" in score(model, box, tmp_path).read_text()
     assert score(model, box, tmp_path, retry_failed=True).read_bytes() == undisturbed

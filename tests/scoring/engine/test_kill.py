@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from helpers.runs import LOG, TABLE, children, drawn, mixed, score, started
 
-from medad.data.study_reading import Prepare
+from medad.data.preprocessing import Preprocessing
 from medad.model import load
 from medad.scoring import ScoreSettings, ScoringError, score_folder
 from medad.scoring.index.ledger import Ledger, LedgerError
@@ -31,13 +31,13 @@ def lines(path: Path) -> list[str]:
 
 def slowly(seconds: float) -> None:
     """Reading takes longer; in the process that calls this, and those that it forks."""
-    read = Prepare.read
+    read = Preprocessing.read
 
     def slow(self, study):  # type: ignore[no-untyped-def]
         time.sleep(seconds)
         return read(self, study)
 
-    Prepare.read = slow  # type: ignore[method-assign]
+    Preprocessing.read = slow  # type: ignore[method-assign]
 
 
 def killed_and_resumed(model: Path, box: Path, out: Path, moments: list[float], **settings: object) -> int:
@@ -124,7 +124,7 @@ def test_of_two_runs_on_one_output_folder_one_says_so(model: Path, box: Path, tm
 def test_a_file_that_hangs_and_one_that_crashes_cost_themselves_only(
     model: Path, box: Path, undisturbed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = Prepare.read
+    read = Preprocessing.read
 
     def bad(self, study):  # type: ignore[no-untyped-def]
         if study.id == "day0/IM0000":
@@ -133,7 +133,7 @@ def test_a_file_that_hangs_and_one_that_crashes_cost_themselves_only(
             os.kill(os.getpid(), signal.SIGSEGV)
         return read(self, study)
 
-    monkeypatch.setattr(Prepare, "read", bad)
+    monkeypatch.setattr(Preprocessing, "read", bad)
     rows = {line.split(",")[1]: line for line in score(model, box, tmp_path, timeout=1).read_text().splitlines()}
     assert "longer than 1 s (timeout), twice" in rows["day0/IM0000"]
     assert "signal SIGSEGV), twice" in rows["volume.nii.gz"]
