@@ -1,10 +1,11 @@
-"""The convolutional encoder and decoder that the networks of DDAD share."""
+"""The convolutional encoder and decoder that the networks of DDAD share, and the initialization of a network."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
-from torch import nn
+import torch
+from torch import Generator, nn
 
 WIDTHS = (16, 32, 64, 64)
 HIDDEN = 2048
@@ -36,3 +37,19 @@ def decoder(channels: int, size: int, latent: int) -> nn.Sequential:
     for before, after in pairwise(reversed(WIDTHS)):
         layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.ConvTranspose2d(WIDTHS[0], channels, 4, 2, 1, bias=False))
+
+
+def initialize(network: nn.Module, generator: Generator) -> None:
+    """Initialize ``network`` by PyTorch's default, drawn from ``generator`` and not from the global random state.
+
+    The weights are drawn on the CPU, so that a seed gives the same weights on every device.
+    """
+    home = next(network.parameters()).device
+    network.cpu()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(generator.initial_seed())  # torch.manual_seed would seed GPUs too
+        for module in network.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if reset is not None:
+                reset()
+    network.to(home)
