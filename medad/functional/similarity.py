@@ -19,7 +19,8 @@ def dissimilarity(images: Tensor, others: Tensor) -> Tensor:
     window = min(WINDOW, *(side - 1 + side % 2 for side in images.shape[-2:]))
     first, second = (((one + 1) / 2).clamp(0, 1) for one in (images, others))
     similarity, _ = compute_ssim_and_cs(first, second, 2, (window, window), (SIGMA, SIGMA))
-    return 1 - similarity
+    dissimilar: Tensor = 1 - similarity
+    return dissimilar
 
 
 def on_whole_image(maps: Tensor, images: Tensor) -> Tensor:

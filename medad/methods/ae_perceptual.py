@@ -87,7 +87,8 @@ class AEPerceptual(AutoencoderMethod):
         with torch.no_grad():
             features = self._features(images)
         size = features.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(LEAST_MEAN)
-        return (self._features(self.network(images)) - features).abs() / size
+        distances: Tensor = (self._features(self.network(images)) - features).abs() / size
+        return distances
 
     def _features(self, images: Tensor) -> Tensor:
         return (self._maps(images) - self.center) / self.spread

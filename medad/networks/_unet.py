@@ -21,7 +21,9 @@ class StandardizedConv2d(nn.Conv2d):
         """Return the convolution (B, D, H, W) of ``maps`` (B, C, H, W)."""
         centered = self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True)
         deviation = centered.flatten(1).std(dim=1).view(-1, 1, 1, 1) + LEAST_DEVIATION
-        return self._conv_forward(pad(maps, (1, 1, 1, 1), mode="reflect"), centered / deviation, self.bias)
+        padded = pad(maps, (1, 1, 1, 1), mode="reflect")
+        convolved: Tensor = self._conv_forward(padded, centered / deviation, self.bias)
+        return convolved
 
 
 def middle_divisor(channels: int) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from medad.progress import Advance, progress
 from medad.training import checkpoints
-from medad.training.optimizers import adam, adamw, spawn
+from medad.training.optimizers import adam, adamw, rmsprop, spawn
 from medad.training.reporting import Track, histories, record
 from medad.training.stepping import Alone, Player, Stepper, Together
 from medad.training.task import Batches, Decay, Opponent, Task, TrainingError
@@ -31,6 +31,7 @@ __all__ = [
     "TrainingError",
     "adam",
     "adamw",
+    "rmsprop",
     "spawn",
     "train",
     "visible",

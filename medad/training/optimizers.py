@@ -20,6 +20,11 @@ def adamw(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) -
     return torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 
+def rmsprop(network: nn.Module, learning_rate: float) -> Optimizer:
+    """Return an RMSprop with the defaults of TensorFlow, for which f-AnoGAN was written: decay 0.9, no momentum."""
+    return torch.optim.RMSprop(network.parameters(), lr=learning_rate, alpha=0.9)
+
+
 def spawn(rng: Generator) -> Generator:
     """Return a new generator, seeded by ``rng``."""
     return Generator().manual_seed(int(torch.randint(2**62, (), generator=rng)))

@@ -12,7 +12,7 @@ def test_a_large_weight_draws_the_codes_to_the_standard_normal() -> None:
     images = fake_load(small("vae"))(studies("normal", 10))
     divergences = []
     for weight in (0.0, 100.0):
-        method = fit(small("vae", divergence_weight=weight, epochs=20, learning_rate=1e-2))
+        method = fit(small("vae", divergence_weight=weight, epochs=8, learning_rate=1e-2))
         with torch.no_grad():
             mean, log_variance = method.network.encode(images)
         divergences.append(float((mean.square() + log_variance.exp() - 1 - log_variance).mean() / 2))

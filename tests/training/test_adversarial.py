@@ -66,8 +66,8 @@ def test_the_opponent_steps_first_and_the_task_in_every_few_batches(every: int, 
 def test_each_optimizer_moves_its_own_parameters() -> None:
     """Adam's first steps are as long as the rate: three of 1e-3 and three of 1e-2, in one epoch."""
     players = trained(adversarial(epochs=1))
-    assert float(players.chased.weight) == pytest.approx(1.003, abs=2e-4)
-    assert 0.015 < float(players.chasing.weight) <= 0.0301
+    assert players.chased.weight.item() == pytest.approx(1.003, abs=2e-4)
+    assert 0.015 < players.chasing.weight.item() <= 0.0301
     assert players.chased.bias.item() == players.chasing.bias.item() == 0
 
 
