@@ -94,4 +94,5 @@ class AEPerceptual(AutoencoderMethod):
         return (self._maps(images) - self.center) / self.spread
 
     def _maps(self, images: Tensor) -> Tensor:
-        return self.backbone(images)[self.settings.scale - 1]
+        maps: list[Tensor] = self.backbone(images)
+        return maps[self.settings.scale - 1]
