@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, shares: Tensor) -> Tensor:
-    """Return the mean of (g - 1)^2, where g is the length of the critic's gradient between ``real`` and ``fake`` images.
+    """Return the mean of (g - 1)^2, g the length of the critic's gradient between ``real`` and ``fake`` images.
 
     The gradient is that of ``critic`` (B, C, H, W) -> (B, 1) with respect to ``real + share (fake - real)``, where
     ``shares`` (B,) lie between 0 and 1; its length is taken over all pixels of an image.
