@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from medad.backbones.base import Backbone, Source, Tensors, fill
+from medad.backbones.base import Backbone, Tensors, WeightsSource, fill
 from medad.registry import backbones
 
 FILE = "vgg19-dcbb9e9d.pth"
@@ -43,9 +43,9 @@ class VGG19(Backbone):
 
     title = "VGG-19"
 
-    def source(self) -> Source:
+    def source(self) -> WeightsSource:
         """Return the source of torchvision's file."""
-        return Source(FILE, URL, "dcbb9e9d")
+        return WeightsSource(FILE, URL, "dcbb9e9d")
 
     def build(self, tensors: Tensors | None = None) -> nn.Module:
         """Build the layers up to conv5_2."""
