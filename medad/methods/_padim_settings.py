@@ -5,12 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from medad.config import MOST_IMAGES
-from medad.methods._archive_settings import BackboneSettings
+from medad.methods._archive_settings import ArchiveBackboneSettings
 from medad.registry import methods
 
 
 @methods.settings_of("padim")
-class PaDiMSettings(BackboneSettings):
+class PaDiMSettings(ArchiveBackboneSettings):
     """The settings of PaDiM; the defaults are those of the paper (Defard et al., ICPR workshops 2021) for ResNet-18."""
 
     backbone: str = Field("resnet18", max_length=1000, description="published: resnet18 and wide_resnet50_2")

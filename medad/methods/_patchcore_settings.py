@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from medad.config import MOST_IMAGES
-from medad.methods._archive_settings import BackboneSettings
+from medad.methods._archive_settings import ArchiveBackboneSettings
 from medad.registry import methods
 
 
 @methods.settings_of("patchcore")
-class PatchCoreSettings(BackboneSettings):
+class PatchCoreSettings(ArchiveBackboneSettings):
     """PatchCore's settings; the defaults are those of the paper (Roth et al., CVPR 2022) except for ``candidates``."""
 
     batch_size: int = Field(32, ge=2, le=MOST_IMAGES, description="images in a pass through the backbone")

@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from medad.config import MOST_EPOCHS, MOST_IMAGES, MOST_RATE
-from medad.methods._archive_settings import BackboneSettings
+from medad.methods._archive_settings import ArchiveBackboneSettings
 from medad.registry import methods
 
 
 @methods.settings_of("rd4ad")
-class RD4ADSettings(BackboneSettings):
+class RD4ADSettings(ArchiveBackboneSettings):
     """The settings of RD4AD; the defaults are those of its authors' code (Deng and Li, CVPR 2022)."""
 
     size: int = Field(256, ge=32, le=1024, multiple_of=32, description="side of the network's grid; published: 256")

@@ -115,7 +115,7 @@ class Method(nn.Module, ABC):
 
         Such a method can rank its archive only if it :class:`CrossFits`.
         """
-        return self.settings.learns_from_unlabeled  # type: ignore[no-any-return]
+        return bool(self.settings.uses_archive)
 
     @abstractmethod
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,15 +164,8 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
             engine.terminate()
             return
         place = (engine.state.iteration - 1) % len(tasks[0])  # of the batch in its epoch
-        for name, player in stepper.players(place):
-            player.optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=session.bfloat16):
-                losses = player.losses(batches)
-            losses.sum().backward()  # type: ignore[no-untyped-call]
-            if tasks[0].clip is not None:
-                player.clip(tasks[0].clip)
-            player.optimizer.step()
-            batch_losses.setdefault(name, []).append(losses.detach())
+        for name, losses in _step(stepper, batches, place, tasks[0].clip, session):
+            batch_losses.setdefault(name, []).append(losses)
 
     def finish_epoch(engine: Any) -> None:
         nonlocal saved
@@ -196,3 +189,18 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
     stepper.give_back()
     for task in tasks:
         task.network.eval()
+
+
+def _step(
+    stepper: Stepper, batches: Tensor, place: int, clip: float | None, session: _Session
+) -> Iterator[tuple[str, Tensor]]:
+    """Take the step of each player on a batch, number ``place`` of its epoch; yield its name and losses (K,)."""
+    for name, player in stepper.players(place):
+        player.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(batches.device.type, torch.bfloat16, enabled=session.bfloat16):
+            losses = player.losses(batches)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        if clip is not None:
+            player.clip(clip)
+        player.optimizer.step()
+        yield name, losses.detach()
