@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -181,20 +182,17 @@ class Ratio(Method):
         maps = self.backbone(images)
         standardized = (pool_features(maps) - self.center) / self.scale
         scored: dict[str, Scored] = {}
+        on_image = partial(sum_on_image, size=images.shape[-2:], sigma=self.settings.sigma)
         if self.settings.use_archive:
             members = standardized @ self.weights.T + self.biases
             parts = [
                 part - self.get_buffer(f"normal_map_{place}")
                 for place, part in enumerate(spread_over_positions(maps, self._mean_weights()))
             ]
-            scored["ratio"] = Scored(
-                members.mean(dim=1), sum_on_image(parts, images.shape[-2:], self.settings.sigma), members
-            )
+            scored["ratio"] = Scored(members.mean(dim=1), on_image(parts), members)
         distance = ((standardized - self.normal_center) @ self.whitener).square().mean(dim=1)
         parts = [self._unlikely(features, place) / len(maps) for place, features in enumerate(maps)]
-        scored["near"] = Scored(
-            distance, sum_on_image(parts, images.shape[-2:], self.settings.sigma), distance[:, None]
-        )
+        scored["near"] = Scored(distance, on_image(parts), distance[:, None])
         return scored
 
     def _unlikely(self, features: Tensor, place: int) -> Tensor:
