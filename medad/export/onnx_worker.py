@@ -10,7 +10,7 @@ from pathlib import Path
 from medad.data.facts import facts_of_pixels
 from medad.export.description import Description
 from medad.export.images import Preparation, Source, preview, save_map, save_thumbnail
-from medad.outputs.pictures import Bytes, Scale
+from medad.outputs.pictures import Bytes
 from medad.scoring.core.entries import Entry
 from medad.scoring.core.gate import Gate
 from medad.scoring.core.settings import ScoreSettings
@@ -47,7 +47,7 @@ class OnnxWorker(JobWorker):
         card = description.card
         self.preparation = Preparation(description.preprocessing, settings.split)
         self.gate = None if settings.force else Gate(card.profile)
-        self.scale = Scale(settings.map, *card.color_range(settings.map))
+        self.scale = card.color_scale(settings.map)
         self.drawables: OrderedDict[str, _Drawable] = OrderedDict()
 
     def read(self, study: Study) -> Source:

@@ -20,7 +20,7 @@ from medad.config import Evaluation
 from medad.data.loading import Loader
 from medad.evaluation.ranking import judge
 from medad.experiments.score_studies import score_studies
-from medad.scoring.mlflow_model import Scorer
+from medad.scoring.mlflow_model import ServedModel
 from medad.scoring.study_scorer import single_study
 from medad.types import Scored
 
@@ -35,7 +35,7 @@ def test_every_door_gives_the_same_numbers(model: Path, tmp_path: Path) -> None:
     files = [name for name in table.index if not name.startswith("half")]  # a series has a folder of its own
     paths = [folder / name for name in files]
     results = medad.load(model).score(paths)
-    served = Scorer(model).predict(pd.DataFrame({"path": [str(path) for path in paths]}))
+    served = ServedModel(model).predict(pd.DataFrame({"path": [str(path) for path in paths]}))
     (p_value,) = (name for name in table if name.endswith(("_p", "p_value")))
     for name, result, (_, row) in zip(files, results, served.iterrows(), strict=True):
         expected = table.loc[name]
@@ -73,7 +73,7 @@ def test_a_score_that_is_not_finite_is_a_failure_at_every_door(
         return {"rec": Scored(score, images, score[:, None])}
 
     monkeypatch.setattr("medad.methods.pca.PCA.score", nan)
-    row = Scorer(model).predict(pd.DataFrame({"path": [str(tmp_path / "x.png")]})).iloc[0]
+    row = ServedModel(model).predict(pd.DataFrame({"path": [str(tmp_path / "x.png")]})).iloc[0]
     assert (row["status"], row["error"]) == ("failed", "the model gives no finite score for it (non-finite)")
     (result,) = medad.load(model).score([tmp_path / "x.png"])
     assert (result.status, result.scores) == ("failed", {})
@@ -83,7 +83,7 @@ def test_a_score_that_is_not_finite_is_a_failure_at_every_door(
 def test_models_that_were_registered_by_an_earlier_version_are_loaded(model: Path) -> None:
     """MLflow calls the loader by the module path that was recorded when the model was registered."""
     for path in ("medad.serving", "medad.scoring.mlflow_model"):
-        assert isinstance(importlib.import_module(path)._load_pyfunc(str(model)), Scorer)
+        assert isinstance(importlib.import_module(path)._load_pyfunc(str(model)), ServedModel)
 
 
 def test_judging_is_that_of_the_bench() -> None:

@@ -56,7 +56,7 @@ def test_it_ends_with_a_table_a_picture_and_what_to_type_next(demo: tuple[Path, 
 def test_the_second_time_nothing_is_run_again(demo: tuple[Path, Result, Result]) -> None:
     _, _, again = demo
     assert again.exit_code == 0, again.output
-    assert "0 experiments run, 4 kept" in again.output
+    assert "0 experiments run, 5 kept" in again.output
 
 
 def test_no_patient_reaches_anything_that_is_written(demo: tuple[Path, Result, Result]) -> None:

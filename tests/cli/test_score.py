@@ -79,7 +79,7 @@ def test_three_scored_one_skipped_one_failed(model: Path, inbox: Path, tmp_path:
     assert table.loc["volume.nii.gz", "slices"] == 3
     for name, rows in (("deep/er/IM0001", 40), ("picture.png", 40), ("volume.nii.gz", 40)):
         with Image.open(tmp_path / "out" / table.loc[name, "heatmap"]) as picture:
-            assert picture.size == (240, rows + 20), "the source's grid, widened and lengthened by the color bar"
+            assert picture.size == (240, rows + 36), "the source's grid, widened and lengthened by the color bar"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["inbox", "out"]
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from helpers.making import FAST, gray_image
 
-from medad.data.profile import facts_of_pixels, profile_of
+from medad.data.facts import facts_of_pixels
+from medad.data.profile import profile_of
 from medad.methods.base import Method
 from medad.methods.ddad import DDAD, DDADSettings
 from medad.model import Card, Model, load, save

@@ -62,7 +62,7 @@ def test_what_it_searches_for_would_be_found(tmp_path: Path, monkeypatch: pytest
         return "ValueError: x" if number == 3 else "read"
 
     monkeypatch.setattr(fuzz, "attempt", reads)
-    monkeypatch.setattr(fuzz, "LIMIT", 0.5)
+    monkeypatch.setattr(fuzz, "LIMIT", 3.0)
     monkeypatch.setattr(fuzz, "originals", lambda: {f"{number}.dcm": bytes(20) for number in range(5)})
     outcomes, findings = fuzz.run(tmp_path, 5, seed=0, keep=tmp_path)
     assert dict(outcomes) == {("DICOM", "read"): 2, ("DICOM", "finding"): 3}

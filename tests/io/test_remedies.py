@@ -69,7 +69,8 @@ def test_every_option_that_the_package_names_is_one_of_a_command() -> None:
         if "cli" in path.parts:
             continue
         for text in texts(ast.parse(path.read_text(encoding="utf-8"))):
-            assert set(OPTION.findall(text)) <= known, (path, text)
+            if "-m monai.bundle" not in text:  # commands of MONAI, in the documentation of a bundle
+                assert set(OPTION.findall(text)) <= known, (path, text)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -307,5 +307,5 @@ def test_train_and_score_a_folder(tmp_path: Path) -> None:
     scored = table[table["status"] == "scored"]
     assert (scored["max"] >= scored["top"]).all()
     # the source's grid, widened and lengthened by the color bar
-    assert Image.open(out / scored.loc["one.dcm", "heatmap"]).size == (240, 48 + 20)
-    assert Image.open(out / scored.loc["two.png", "heatmap"]).size == (240, 40 + 20)
+    assert Image.open(out / scored.loc["one.dcm", "heatmap"]).size == (240, 48 + 36)
+    assert Image.open(out / scored.loc["two.png", "heatmap"]).size == (240, 40 + 36)

@@ -49,9 +49,9 @@ def test_a_discriminator_that_makes_no_errors_starts_anew() -> None:
         assert all(torch.equal(before[name], value) for name, value in method.players.state_dict().items())
     opponent.losses[:] = [0.5, 9e-6]
     method._restart(opponent, generator)
-    assert 0.018 < layers[9].weight.std() < 0.022
-    assert abs(float(layers[9].weight.mean())) < 0.001
-    assert 0.01 < layers[10].weight.std() < 0.03
-    assert 0.99 < layers[10].weight.mean() < 1.01
+    assert 0.018 < layers[9].weight.detach().std() < 0.022
+    assert abs(float(layers[9].weight.detach().mean())) < 0.001
+    assert 0.01 < layers[10].weight.detach().std() < 0.03
+    assert 0.99 < layers[10].weight.detach().mean() < 1.01
     after = method.players.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("generator"))

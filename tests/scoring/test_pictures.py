@@ -177,7 +177,7 @@ def test_a_model_that_knows_no_normals_flags_nothing_and_says_so_once(
         score(model, box, tmp_path / "out")
         score(model, box, tmp_path / "given", threshold=NONE)
         score(model, box, tmp_path / "all", heatmaps="all")
-    first, drawing_all = [one.getMessage() for one in caplog.records if one.name == "medad.scoring"]
+    first, drawing_all = [one.getMessage() for one in caplog.records if one.name == "medad.scoring.folder"]
     assert "no case will be flagged, and no heatmap drawn (--heatmaps all draws everything)" in first
     assert "Give --threshold, or train" in first
     assert "heatmap" not in drawing_all, "a remedy that is already in use"
