@@ -28,6 +28,7 @@ def images(count: int, channels: int) -> Tensor:
     return torch.rand(count, channels, 32, 32, generator=Generator().manual_seed(count)) * 2 - 1
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")  # of what is constant; other batches are compared
 @every
 def test_a_trace_scores_batches_of_other_sizes(variant: tuple[str, str | None, dict[str, Any]]) -> None:
     name, network, more = variant

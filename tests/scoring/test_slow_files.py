@@ -56,7 +56,9 @@ def test_while_a_file_hangs_before_it_is_read_the_others_are_scored(
         events.extend(study_id for study_id, _ in entries)
 
     monkeypatch.setattr(pool_jobs, "SLOW", 0.5)
-    monkeypatch.setattr(f"medad.scoring.{'index.file_info' if step == '_looked' else 'engine.worker'}.{step}", hangs)
+    monkeypatch.setattr(
+        f"medad.scoring.{'index.file_info' if step == '_looked' else 'engine.job_worker'}.{step}", hangs
+    )
     monkeypatch.setattr(Index, "looked" if step == "_looked" else "digested", noted)
     monkeypatch.setattr(Ledger, "write", written)
     table = score(model, box, tmp_path / "out", timeout=8.0).read_text()

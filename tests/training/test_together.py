@@ -334,7 +334,7 @@ def test_images_that_do_not_fit_stay_on_the_cpu(
     for free, logged in ((3 * 4 * 1024 * 4, 0), (3 * 4 * 1024 * 4 - 1, 1)):
         loader = Loader(Settings(size=32))
         monkeypatch.setattr(
-            loader, "_read", lambda wanted: [ReadStudy(torch.ones(1, 1, 32, 32), None, None, "") for _ in wanted]
+            loader, "_read", lambda wanted: [ReadStudy(torch.ones(1, 1, 32, 32), None, None, "", None) for _ in wanted]
         )
         monkeypatch.setattr(medad.data.loading, "_free_memory", lambda device, free=free: free)
         caplog.clear()
