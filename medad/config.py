@@ -63,6 +63,11 @@ class Settings(Strict):
     batch_size: int = Field(64, ge=2, le=MOST_IMAGES, description="images in a training batch, and in a scoring batch")
 
     @property
+    def uses_archive(self) -> bool:
+        """Return whether a method with these settings learns from unlabeled studies."""
+        return self.learns_from_unlabeled and bool(getattr(self, "use_archive", True))
+
+    @property
     def least_tensors(self) -> int:
         """Return a lower bound for the number of tensors in the weights of a model with these settings."""
         return 0

@@ -102,6 +102,10 @@ def _loaded(folder: Path, device: torch.device | str) -> Model:
     _check_scores(folder, card, method)
     counters = {name: value for name, value in method.state_dict().items() if name.endswith("num_batches_tracked")}
     method.load_state_dict({**counters, **tensors})
+    try:
+        method.check_tensors()
+    except ValueError as error:
+        raise ModelError(f"{folder / WEIGHTS}: {error}") from None
     return Model(method.to(device).eval(), card, _digest(folder))
 
 
@@ -122,6 +126,10 @@ def _check_fit(folder: Path, kind: type[Method], settings: Settings, header: Map
         )
     with torch.device("meta"):
         described = kind(settings)
+    try:
+        described.resize({name: form.shape for name, form in header.items()})
+    except ValueError as error:
+        raise WeightsError(f"{folder / WEIGHTS}: {error}") from None
     check_forms(folder / WEIGHTS, header, forms_of(described.state_dict()), f"the settings in {CARD}")
 
 

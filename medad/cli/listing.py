@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from medad.cli._terminal import show_table
+from medad.config import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 JUDGING = "evaluation"
@@ -31,7 +32,7 @@ def methods(json_: Json = False) -> None:
                 "name": name,
                 "what": registry.describe(name),
                 "built_on": f"a {built_on[0]}" if built_on else "-",
-                "learns_from_unlabeled": "yes" if model.learns_from_unlabeled else "no",
+                "learns_from_unlabeled": _learning(model),
             }
         )
     _show(rows, json_)
@@ -83,6 +84,14 @@ def settings(
     if not json_ and method != JUDGING:
         typer.echo("write --set KEY=VALUE, for example --set batch_size=16 or --set 'scores=[rec,intra]'")
         typer.echo(f"--set also takes the keys that say how results are judged: medad settings {JUDGING}")
+
+
+def _learning(model: type[Settings]) -> str:
+    """Return whether a method learns from unlabeled studies: "yes", "no", or the setting that makes it do so."""
+    if not model.learns_from_unlabeled:
+        return "no"
+    choice = model.model_fields.get("use_archive")
+    return "yes" if choice is None or choice.default else "if use_archive=true"
 
 
 def _first_sentence(text: str) -> str:

@@ -68,22 +68,16 @@ def evaluate_one(
         if earlier_rows is not None:
             return earlier_rows
         write_json(out / IDENTITY, identity)
-        unlabeled = model.card.trained_on.get("unlabeled")
-        about = AboutData(split=pools.kind, n_unlabeled=unlabeled, n_unlabeled_abnormal=None, anomaly_rate=None)
         began = time.monotonic()
-        own_data = model.card.trained_on.get("digest") == pools.digest()
-        return evaluate_model(
-            experiment,
-            model.method,
-            model.card,
-            studies,
-            loader,
-            out,
-            run,
-            about=about,
-            began=began,
-            learned_normal=pools.normal if own_data else (),
-        )
+        learned = pools.normal if model.card.trained_on.get("digest") == pools.digest() else ()
+        about, arguments = _about(model, pools), (experiment, model.method, model.card, studies, loader, out, run)
+        return evaluate_model(*arguments, about=about, began=began, learned_normal=learned)
+
+
+def _about(model: Model, pools: Pools) -> AboutData:
+    """Return the columns on the data: of unlabeled studies of a training elsewhere, no labels are known."""
+    used = model.card.trained_on.get("unlabeled") if model.method.learned_archive else 0
+    return AboutData(split=pools.kind, n_unlabeled=used, n_unlabeled_abnormal=None, anomaly_rate=None)
 
 
 def _testable(folder: Path, dataset: str, pools: Pools) -> tuple[Study, ...]:

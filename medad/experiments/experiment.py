@@ -17,6 +17,7 @@ from medad.data.profile import profile_of
 from medad.data.training_marks import write_marks
 from medad.evaluation.findings import finding_tags
 from medad.experiments.acquisition import covariate_of, test_separation, training_acquisition
+from medad.experiments.draw_results import DRAWN, draw_results
 from medad.experiments.duplicate_images import check_copies
 from medad.experiments.normal_reference import (
     check_calibration,
@@ -27,25 +28,19 @@ from medad.experiments.normal_reference import (
 )
 from medad.experiments.plan import Experiment
 from medad.experiments.result_rows import result_rows
-from medad.experiments.score_studies import score_study
-from medad.experiments.test_scores import TestScores, panel_cases, picture, score_test, write_cases
+from medad.experiments.test_scores import score_test, write_cases
 from medad.files import write_json, write_records
 from medad.methods.base import Method
 from medad.model import Card, load, save
 from medad.model_files import CARD
-from medad.outputs.cases import save_cases
-from medad.outputs.pictures import save_panel
-from medad.outputs.plots import save_curves, save_histograms
 from medad.registry import methods, providers
 from medad.results.finished import charted
-from medad.results.names import CASES, PICTURES, RESULT
+from medad.results.names import CASES, RESULT
 from medad.results.row import AboutData, ResultRow
 from medad.splits import Pools, compose, unlabeled_counts
 from medad.tracking import Run
 from medad.training.history import LossHistory
-from medad.types import Study, TrainingSet
-
-PANEL, HISTOGRAMS, CURVES = "panel.png", "histograms.png", "curves.png"
+from medad.types import Split, Study, TrainingSet
 
 
 def train_model(
@@ -102,13 +97,7 @@ def run_experiment(experiment: Experiment, pools: Pools, loader: Loader, folder:
     method, card = _earlier_model(experiment, loader, model_folder, source) or train_model(
         experiment, split.training, loader, model_folder, run, source
     )
-    normal, abnormal = unlabeled_counts(pools, experiment.settings.anomaly_rate, experiment.settings.unlabeled)
-    about = AboutData(
-        split=pools.kind,
-        n_unlabeled=len(split.training.unlabeled) if pools.unknown else normal + abnormal,
-        n_unlabeled_abnormal=None if pools.unknown else abnormal,
-        anomaly_rate=None if pools.unknown else experiment.settings.anomaly_rate,
-    )
+    about = _about(experiment, pools, split)
     run.model(folder / "model", experiment.title)
     run.data(experiment.dataset, pools.digest(), "testing", {"studies": len(split.test)})
     return evaluate_model(
@@ -123,6 +112,19 @@ def run_experiment(experiment: Experiment, pools: Pools, loader: Loader, folder:
         began=began,
         learned_normal=split.training.normal,
     )
+
+
+def _about(experiment: Experiment, pools: Pools, split: Split) -> AboutData:
+    """Return the columns on the data; a method that learns from normals alone used no unlabeled studies."""
+    settings = experiment.settings
+    rate = None if pools.unknown else settings.anomaly_rate
+    if not settings.uses_archive:
+        return AboutData(split=pools.kind, n_unlabeled=0, n_unlabeled_abnormal=0, anomaly_rate=rate)
+    if pools.unknown:
+        count = len(split.training.unlabeled)
+        return AboutData(split=pools.kind, n_unlabeled=count, n_unlabeled_abnormal=None, anomaly_rate=rate)
+    normal, abnormal = unlabeled_counts(pools, settings.anomaly_rate, settings.unlabeled)
+    return AboutData(split=pools.kind, n_unlabeled=normal + abnormal, n_unlabeled_abnormal=abnormal, anomaly_rate=rate)
 
 
 def _earlier_model(
@@ -172,7 +174,7 @@ def evaluate_model(
     drift = test_separation(learned_normal, test_normal, loader)
     rows = result_rows(experiment, method, card, test, about, time.monotonic() - began, covariate)
     write_cases(folder / CASES, test, covariate)
-    _draw(experiment, method, card, test, loader, folder)
+    draw_results(experiment, method, card, test, loader, folder)
     for row in rows:
         for name, value in charted(row).items():
             run.metric(f"{experiment.dataset}/{row['score']}/{name}", value)
@@ -180,9 +182,8 @@ def evaluate_model(
     run.tags(finding_tags(rows))
     run.table(folder / "results.csv")
     run.table(folder / CASES, without=("id",))
-    run.artifact(folder / PANEL)
-    run.artifact(folder / HISTOGRAMS)
-    run.artifact(folder / CURVES)
+    for name in DRAWN:
+        run.artifact(folder / name)
     _write_result(folder / RESULT, experiment, rows, [] if drift is None else [drift.text])
     return rows
 
@@ -190,29 +191,6 @@ def evaluate_model(
 def counts(data: TrainingSet) -> dict[str, int]:
     """Return the numbers of normal and unlabeled training studies."""
     return {"normal": len(data.normal), "unlabeled": len(data.unlabeled)}
-
-
-def _draw(experiment: Experiment, method: Method, card: Card, test: TestScores, loader: Loader, folder: Path) -> None:
-    """Write panel, histograms, curves and pictures of single cases; the drawn studies are scored again."""
-    score = card.ranking_score(method.primary)
-    scales = {name: card.color_scale(name) for name in method.scores}
-    drawn = card.drawn_map(score)
-    title = f"{experiment.dataset}, {method.title} {experiment.network}, seed {experiment.seed}"
-    about = f"{title}: ranked by {score}, map drawn in heatmaps and triage: {drawn}"
-    ranks = "by rank in their class: 100% is where the maps find the mask best, or without masks the highest score"
-    save_panel(folder / PANEL, list(panel_cases(method, test, loader, score)), scales, f"{about}\n{ranks}")
-    save_histograms(folder / HISTOGRAMS, test.labels, test.scores, title)
-    save_curves(folder / CURVES, test.labels, test.scores, title)
-    save_cases(
-        folder / PICTURES,
-        [study.id for study in test.studies],
-        test.labels,
-        test.scores,
-        lambda index, by: picture(score_study(method, test.studies[index], loader), by, loader),
-        scales,
-        score,
-        drawn,
-    )
 
 
 def _write_result(path: Path, experiment: Experiment, rows: list[ResultRow], acquisition: list[str]) -> None:

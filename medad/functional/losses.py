@@ -1,4 +1,4 @@
-"""Training losses: reconstruction with or without predicted noise, memory sparsity, focal loss."""
+"""Training losses: reconstruction with or without predicted noise, memory sparsity, divergence, focal loss."""
 
 from __future__ import annotations
 
@@ -39,3 +39,12 @@ def focal_loss(probabilities: Tensor, mask: Tensor, gamma: float = 2.0, smooth: 
     target = torch.cat([1 - mask, mask], dim=1).clamp(smooth, 1 - smooth)
     chance = (target * probabilities).sum(dim=1) + smooth
     return (-((1 - chance) ** gamma) * torch.log(chance)).mean()
+
+
+def standard_normal_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return the Kullback-Leibler divergence of normal distributions from the standard one, a scalar.
+
+    ``mean`` m and ``log_variance`` s are (B, latent); the result is the mean over both of (m^2 + exp(s) - 1 - s) / 2
+    (Kingma and Welling, ICLR 2014).
+    """
+    return (mean.square() + log_variance.exp() - 1 - log_variance).mean() / 2

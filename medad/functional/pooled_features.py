@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
+
+from medad.functional.smoothing import gaussian
 
 SCALES = 3  # maps of which the maximum is a feature too; of deeper maps only the mean is
 
@@ -56,3 +59,14 @@ def spread_mean_over_positions(mean_maps: Sequence[Tensor], mean_features: Tenso
     for scale, (part, maxima) in enumerate(zip(parts[len(channels) :], of_maxima, strict=True)):
         spread[scale] = spread[scale] + part @ maxima
     return [contribution[None, None] for contribution in spread]
+
+
+def sum_on_image(parts: Sequence[Tensor], size: Sequence[int], sigma: float) -> Tensor:
+    """Return the sum (B, 1, H, W) of the maps (B, 1, h_s, w_s) of several scales on an image of ``size`` (H, W).
+
+    The sum is smoothed by a Gaussian of ``sigma`` image pixels, on the grid of the finest scale, where it costs least.
+    """
+    finest = parts[0].shape[-2:]
+    scales = torch.stack([interpolate(part, finest, mode="bilinear", align_corners=False) for part in parts])
+    smooth = gaussian(scales.sum(dim=0), sigma * finest[0] / size[0])
+    return interpolate(smooth, tuple(size), mode="bilinear", align_corners=False)

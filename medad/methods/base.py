@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -77,8 +77,9 @@ class CrossFits(Protocol):
 class Method(nn.Module, ABC):
     """A method learns from normal and unlabeled studies and then gives each image a value for each of its ``scores``.
 
-    The layers depend on the settings alone, so that ``load_state_dict`` restores a newly built method. Everything that
-    is learned is stored in parameters and buffers.
+    The layers depend on the settings alone, so that ``load_state_dict`` restores a newly built method; the only
+    exception is the length of the buffers in :attr:`longest`. Everything that is learned is stored in parameters and
+    buffers.
     """
 
     settings_model: ClassVar[type[Settings]] = Settings
@@ -114,7 +115,7 @@ class Method(nn.Module, ABC):
 
         Such a method can rank its archive only if it :class:`CrossFits`.
         """
-        return self.settings.learns_from_unlabeled  # type: ignore[no-any-return]
+        return bool(self.settings.uses_archive)
 
     @abstractmethod
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
@@ -129,6 +130,41 @@ class Method(nn.Module, ABC):
 
         Raises:
             TrainingError: the training cannot start, or it diverges.
+        """
+
+    @property
+    def longest(self) -> dict[str, int]:
+        """Return the greatest length of each buffer whose length (first dimension) training decides; by default none.
+
+        Such a buffer has the length 1 in a newly built method. The greatest length follows from the settings.
+        """
+        return {}
+
+    def resize(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Replace the buffers in :attr:`longest` by zeros of the lengths in ``shapes``, the shapes of stored tensors.
+
+        A buffer that ``shapes`` lacks stays as it is.
+
+        Raises:
+            ValueError: a length is not between 1 and the greatest; nothing is allocated for it.
+        """
+        for name, most in self.longest.items():
+            buffer, shape = self.get_buffer(name), tuple(shapes.get(name, ()))
+            if not shape:
+                continue
+            if not 1 <= shape[0] <= most:
+                raise ValueError(f"{name!r} has {shape[0]} rows, and the settings allow 1 to {most}")
+            setattr(self, name, buffer.new_zeros(shape[0], *buffer.shape[1:]))
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Load all tensors, as ``torch.nn.Module`` does, after :meth:`resize` to their lengths."""
+        self.resize({name: tuple(state_dict[name].shape) for name in self.longest if name in state_dict})
+        return super().load_state_dict(state_dict, *args, **kwargs)
+
+    def check_tensors(self) -> None:
+        """Raise ValueError if the loaded tensors hold a value that cannot be computed with, such as a wild index.
+
+        That values are finite is checked for all methods before.
         """
 
     @abstractmethod

@@ -17,8 +17,9 @@ from medad.methods.base import Load, Method
 from medad.methods.batching import score_in_shares
 from medad.networks._ensemble import Ensemble
 from medad.networks._refinement import ASRNet
+from medad.networks.base import initialize
 from medad.registry import methods, networks, scores
-from medad.training import Task, Track, TrainingError, adam, spawn, train, visible
+from medad.training import Task, Track, TrainingError, adam, copied, spawn, train, visible
 from medad.types import Evidence, Scored, TrainingSet
 
 
@@ -81,7 +82,7 @@ class DDAD(Method):
         if self.udm is not None:
             tasks += self._module_tasks("udm", self.udm, _joined(normal, load(data.unlabeled)), rng)
         self._check_refiners(len(normal))
-        learn(tasks, "train the networks")
+        learn(tasks, "train the networks", later=list(self._refiner_tasks(normal, copied(rng))))
         self.eval()
         if self.refiners:
             learn(list(self._refiner_tasks(normal, rng)), "train ASR-Net")
@@ -99,7 +100,7 @@ class DDAD(Method):
         settings = self.settings
         for index, network in enumerate(ensemble.members):
             generator = spawn(rng)
-            _initialize(network, generator)
+            initialize(network, generator)
             yield Task(
                 f"{module}{index}",
                 network,
@@ -116,7 +117,7 @@ class DDAD(Method):
         settings = self.settings
         for name, refiner in self.refiners.items():
             generator = spawn(rng)
-            _initialize(refiner, generator)
+            initialize(refiner, generator)
             yield Task(
                 name,
                 refiner,
@@ -159,19 +160,3 @@ def _joined(first: Tensor, second: Tensor) -> Tensor:
     """Concatenate two sets of images, on the CPU if either did not fit on the device."""
     home = first.device if first.device == second.device else torch.device("cpu")
     return torch.cat([first.to(home), second.to(home)])
-
-
-def _initialize(network: nn.Module, generator: Generator) -> None:
-    """Initialize ``network`` by PyTorch's default, drawn from ``generator`` and not from the global random state.
-
-    The weights are drawn on the CPU, so that a seed gives the same weights on every device.
-    """
-    home = next(network.parameters()).device
-    network.cpu()
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(generator.initial_seed())  # torch.manual_seed would seed GPUs too
-        for module in network.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if reset is not None:
-                reset()
-    network.to(home)

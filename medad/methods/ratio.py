@@ -10,34 +10,35 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import interpolate
 
-from medad.backbones import NONE
-from medad.backbones._weights import locate, read, weights_digest
-from medad.backbones.base import Backbone, built
+from medad.backbones._weights import weights_digest
 from medad.functional.density_ratio import LEAST_SCALE, Floats, whitening
-from medad.functional.imagenet import normalize_for_imagenet
-from medad.functional.pooled_features import pool_features, spread_mean_over_positions, spread_over_positions
+from medad.functional.pooled_features import (
+    pool_features,
+    spread_mean_over_positions,
+    spread_over_positions,
+    sum_on_image,
+)
 from medad.functional.position_moments import PositionMoments
-from medad.functional.smoothing import gaussian
+from medad.methods._frozen import FrozenBackbone
 from medad.methods._ratio_classifiers import Pooled, cross_fit, learn_classifiers
 from medad.methods._ratio_settings import RatioSettings
 from medad.methods.base import CrossFitted, Load, Method
 from medad.methods.batching import score_in_shares
 from medad.progress import progress
-from medad.registry import backbones, methods
+from medad.registry import methods
 from medad.training import Track, TrainingError
 from medad.types import Scored, Study, TrainingSet
 
 log = logging.getLogger(__name__)
 LEAST_POSITION_SCALE = 0.1  # of a map's mean spread; constant borders would make any change infinite
 MAP_NORMALS = 256  # normal studies that the mean and the spread at each position of a map are estimated from
-IN_CACHE = 2  # images in a pass through the backbone on a CPU: with 16, EfficientNet-lite0 took twice the time
 FEATURES = 1  # version of the pooled features; part of their name in the cache
 TITLES = {
     "ratio": "log ratio of archive to normal density of frozen features",
@@ -64,9 +65,7 @@ class Ratio(Method):
 
     def __init__(self, settings: RatioSettings) -> None:
         super().__init__(settings)
-        self._architecture: Backbone = backbones.get(settings.backbone)
-        self.backbone = built(self._architecture, Generator().manual_seed(0), trunk=True).requires_grad_(False)
-        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it
+        self.backbone = FrozenBackbone(settings.backbone, trunk=True)
         self.eval()
         with torch.inference_mode():
             maps = self.backbone(torch.zeros(1, 3, settings.size, settings.size))
@@ -96,8 +95,7 @@ class Ratio(Method):
 
     def rehearse(self, allow_download: bool = False) -> None:
         """Check that the file of the backbone's weights exists and fits. Raises BackboneError."""
-        if self.settings.weights != NONE:
-            self._architecture.trunk(read(locate(self._architecture, self.settings.weights, allow_download)))
+        self.backbone.rehearse(self.settings.weights, allow_download)
 
     def fit(self, data: TrainingSet, load: Load, *, track: Track, rng: Generator, keep: Path | None = None) -> None:
         """Extract the features once, choose the regularization, fit the classifiers and the density of the normals.
@@ -111,11 +109,7 @@ class Ratio(Method):
                 "the score 'ratio' compares the normals with an archive, and there are no unlabeled studies: give "
                 "some, or use what normals alone say (--set use_archive=false)"
             )
-        if settings.weights != NONE:
-            tensors = read(locate(self._architecture, settings.weights))
-            self.backbone.load_state_dict(self._architecture.trunk(tensors).state_dict())
-        else:
-            log.warning("weights=none: the frozen network is random. This serves tests, its results say nothing")
+        self.backbone.fill(settings.weights)
         self.to(load.device)
         normal = self._features(data.normal, load)
         if len(normal.values) < 2:
@@ -139,15 +133,10 @@ class Ratio(Method):
     def _features(self, studies: Sequence[Study], load: Load) -> Pooled:
         """Return the pooled features of the images of ``studies``."""
         block = self.settings.batch_size
-        name = f"pooled {FEATURES} {self.settings.architecture} {weights_digest(self.backbone)} {block}"
-        pooled = load.features(studies, lambda images: pool_features(self._maps(images)), name=name, block=block)
+        name = f"pooled {FEATURES} {self.settings.architecture} {weights_digest(self.backbone.network)} {block}"
+        pooled = load.features(studies, lambda images: pool_features(self.backbone(images)), name=name, block=block)
         studies = [study for study, values in pooled for _ in values]
         return Pooled(torch.cat([values for _, values in pooled]).double().numpy(), studies)
-
-    @property
-    def learned_archive(self) -> bool:
-        """Whether the classifiers exist that learn from unlabeled studies."""
-        return self.settings.use_archive
 
     def cross_fit(self, data: TrainingSet, load: Load, *, rng: Generator) -> CrossFitted:
         """Score each study by a classifier that learned from other patients (:func:`cross_fitted_scores`).
@@ -168,7 +157,7 @@ class Ratio(Method):
         with progress("describe the normals' maps", len(studies)) as advance, torch.inference_mode():
             for _, images in load.stream(studies, self.settings.batch_size):
                 for batch in torch.split(images, self.settings.batch_size):
-                    moments.add(self._maps(batch))
+                    moments.add(self.backbone(batch))
                 advance(1)
         for place, (mean, spread) in enumerate(moments.mean_and_spread()):
             least = spread.mean() * LEAST_POSITION_SCALE + LEAST_SCALE
@@ -185,45 +174,28 @@ class Ratio(Method):
         for name, value in values.items():
             self.get_buffer(name).copy_(torch.as_tensor(value))
 
-    def _maps(self, images: Tensor) -> list[Tensor]:
-        """Return the feature maps of ``images``; on a CPU few at a time, whose maps stay in its caches."""
-        parts = torch.split(images, IN_CACHE) if images.device.type == "cpu" else (images,)
-        maps = [
-            self.backbone(normalize_for_imagenet(part).contiguous(memory_format=torch.channels_last)) for part in parts
-        ]
-        return [torch.cat(scale) for scale in zip(*maps, strict=True)]
-
     def score(self, images: Tensor) -> dict[str, Scored]:
         """Return the scores of ``images`` (B, C, S, S), each with its own map."""
         return score_in_shares(self._score, images)
 
     def _score(self, images: Tensor) -> dict[str, Scored]:
-        maps = self._maps(images)
+        maps = self.backbone(images)
         standardized = (pool_features(maps) - self.center) / self.scale
         scored: dict[str, Scored] = {}
+        on_image = partial(sum_on_image, size=images.shape[-2:], sigma=self.settings.sigma)
         if self.settings.use_archive:
             members = standardized @ self.weights.T + self.biases
             parts = [
                 part - self.get_buffer(f"normal_map_{place}")
                 for place, part in enumerate(spread_over_positions(maps, self._mean_weights()))
             ]
-            scored["ratio"] = Scored(members.mean(dim=1), self._on_image(parts, images), members)
+            scored["ratio"] = Scored(members.mean(dim=1), on_image(parts), members)
         distance = ((standardized - self.normal_center) @ self.whitener).square().mean(dim=1)
         parts = [self._unlikely(features, place) / len(maps) for place, features in enumerate(maps)]
-        scored["near"] = Scored(distance, self._on_image(parts, images), distance[:, None])
+        scored["near"] = Scored(distance, on_image(parts), distance[:, None])
         return scored
 
     def _unlikely(self, features: Tensor, place: int) -> Tensor:
         """Return the mean squared distance (B, 1, h, w) of each position from the normals, in standard deviations."""
         mean, scale = (self.get_buffer(f"position_{name}_{place}") for name in ("mean", "scale"))
         return ((features - mean) / scale).square().mean(dim=1, keepdim=True)
-
-    def _on_image(self, parts: Sequence[Tensor], images: Tensor) -> Tensor:
-        """Return the sum of the maps of several scales on the grid of ``images``, smoothed.
-
-        The sum is smoothed on the grid of the finest scale, where it costs least.
-        """
-        finest = parts[0].shape[-2:]
-        scales = torch.stack([interpolate(part, finest, mode="bilinear", align_corners=False) for part in parts])
-        smooth = gaussian(scales.sum(dim=0), self.settings.sigma * finest[0] / images.shape[-2])
-        return interpolate(smooth, images.shape[-2:], mode="bilinear", align_corners=False)

@@ -38,6 +38,8 @@ def _value(row: Row, metric: str) -> str:
 def _unlabeled(row: Row) -> str:
     """Format the size of the unlabeled set as "1600 + 2400" (normal + abnormal), or "812 unknown" without labels."""
     total, abnormal = row.get("n_unlabeled"), row.get("n_unlabeled_abnormal")
+    if total == 0:
+        return "not used"
     if total is None or abnormal is None:
         return "-" if total is None else f"{total} unknown"
     return f"{total - abnormal} + {abnormal}"

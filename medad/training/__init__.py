@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,26 +17,30 @@ from torch import Tensor
 
 from medad.progress import Advance, progress
 from medad.training import checkpoints
+from medad.training.estimate import announce
 from medad.training.grouping import crews, visible
-from medad.training.stepping import Alone, Stepper, Together
-from medad.training.task import Batches, Decay, Task, TrainingError, adam, adamw, spawn
+from medad.training.optimizers import adam, adamw, copied, rmsprop, spawn
+from medad.training.reporting import Track, histories, record
+from medad.training.stepping import Alone, Player, Stepper, Together
+from medad.training.task import Batches, Decay, Opponent, Task, TrainingError
 
 __all__ = [
     "SECONDS_BETWEEN_CHECKPOINTS",
     "Decay",
+    "Opponent",
     "Task",
     "Track",
     "TrainingError",
     "adam",
     "adamw",
+    "copied",
+    "rmsprop",
     "spawn",
     "train",
     "visible",
 ]
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
-
-Track = Callable[[str, float, int], None]  # name, value, step
 
 
 def train(
@@ -49,6 +52,7 @@ def train(
     together: bool | None = None,
     amp: bool = False,
     devices: Sequence[torch.device] = (),
+    later: Sequence[Task] = (),
 ) -> None:
     """Train every task to its last epoch, and report "NAME/loss" to ``track`` after each epoch.
 
@@ -60,6 +64,8 @@ def train(
     With ``keep``, checkpoints are written to that folder, and a killed training resumes from them to the same result.
     With ``amp``, a GPU with bfloat16 support uses PyTorch's autocast to bfloat16. ``what`` names the progress bar.
 
+    How long a long training will take is logged before it starts; ``later`` are tasks of the same method that follow.
+
     Raises:
         TrainingError: a loss is not finite, or a checkpoint in ``keep`` belongs to another training.
     """
@@ -69,6 +75,7 @@ def train(
     with _threads(1 if on_cpu else None), progress(what, total) as advance:
         session = _Session(track, advance, keep, amp and _has_bfloat16(tasks[0].device), threading.Event())
         _resume(tasks, session)
+        announce([*tasks, *later], workers, what)
         groups = crews(tasks, on_gpu if together is None else together, devices)
         with ThreadPoolExecutor(workers) as pool:
             running = [pool.submit(_run, group, device, session) for group, device in groups]
@@ -117,15 +124,17 @@ def _resume(tasks: Sequence[Task], session: _Session) -> None:
     for task in tasks:
         if task.name in states:
             task.restore(states[task.name], session.keep)
-            for epoch, loss in enumerate(task.losses, start=1):
-                session.track(f"{task.name}/loss", loss, epoch)
+            for player, losses in histories(task):
+                for epoch, loss in enumerate(losses, start=1):
+                    session.track(f"{task.name}/{player}", loss, epoch)
             session.advance(len(task.losses))
 
 
 def _stepper(tasks: Sequence[Task], device: torch.device) -> Stepper:
     first = tasks[0]
     if len(tasks) == 1 and device == first.device:
-        return Alone(first.loss, first.optimizer)
+        opponents = {opponent.name: Player(opponent.loss, opponent.optimizer) for opponent in first.opponents}
+        return Alone(first.loss, first.optimizer, opponents, first.every)
     return Together([task.network for task in tasks], first.loss, [task.optimizer for task in tasks], device)
 
 
@@ -137,32 +146,35 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
     for task in tasks:
         task.network.train()
     stepper = _stepper(tasks, device)
-    batch_losses: list[Tensor] = []
+    batch_losses: dict[str, list[Tensor]] = {}
     saved = time.monotonic()
 
     def begin_epoch(engine: Any) -> None:
+        for task in tasks:
+            if task.prepare is not None:
+                task.prepare()
         for group in stepper.optimizer.param_groups:
             group["lr"] = tasks[0].learning_rate
+        for opponent in tasks[0].opponents:
+            for group in opponent.optimizer.param_groups:
+                group["lr"] = tasks[0].rate_of(opponent.optimizer)
 
     def step(engine: Any, batches: Tensor) -> None:
         if session.stop.is_set():
             engine.terminate()
             return
-        stepper.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=session.bfloat16):
-            losses = stepper.losses(batches)
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        if tasks[0].clip is not None:
-            stepper.clip(tasks[0].clip)
-        stepper.optimizer.step()
-        batch_losses.append(losses.detach())
+        place = (engine.state.iteration - 1) % len(tasks[0])  # of the batch in its epoch
+        for name, losses in _step(stepper, batches, place, tasks[0].clip, session):
+            batch_losses.setdefault(name, []).append(losses)
 
     def finish_epoch(engine: Any) -> None:
         nonlocal saved
         if session.stop.is_set():
             return
-        _report(tasks, torch.stack(batch_losses).cpu().double().mean(dim=0).tolist(), session)
+        means = {name: torch.stack(losses).cpu().double().mean(dim=0) for name, losses in batch_losses.items()}
         batch_losses.clear()
+        record(tasks, {name: losses.tolist() for name, losses in means.items()}, session.track)
+        session.advance(len(tasks))
         now, last = time.monotonic(), len(tasks[0].losses) == tasks[0].epochs
         if session.keep and (now - saved >= SECONDS_BETWEEN_CHECKPOINTS or last):
             stepper.give_back()
@@ -179,15 +191,16 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
         task.network.eval()
 
 
-def _report(tasks: Sequence[Task], losses: Sequence[float], session: _Session) -> None:
-    """Record and report the losses of an epoch. Raises TrainingError if a loss is not finite."""
-    for task, loss in zip(tasks, losses, strict=True):
-        task.losses.append(loss)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"{task.name}: the loss became {loss} in epoch {len(task.losses)}; lower the learning rate, and look "
-                "for constant or extreme images with 'medad inspect'"
-            )
-    for task in tasks:
-        session.track(f"{task.name}/loss", task.losses[-1], len(task.losses))
-    session.advance(len(tasks))
+def _step(
+    stepper: Stepper, batches: Tensor, place: int, clip: float | None, session: _Session
+) -> Iterator[tuple[str, Tensor]]:
+    """Take the step of each player on a batch, number ``place`` of its epoch; yield its name and losses (K,)."""
+    for name, player in stepper.players(place):
+        player.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(batches.device.type, torch.bfloat16, enabled=session.bfloat16):
+            losses = player.losses(batches)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        if clip is not None:
+            player.clip(clip)
+        player.optimizer.step()
+        yield name, losses.detach()

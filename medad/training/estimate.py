@@ -48,7 +48,8 @@ def _seconds_per_step(task: Task) -> float:
     for step in range(1 + TIMED_STEPS):
         if step == 1:
             began = time.perf_counter()
-        task.loss(batch).sum().backward()  # type: ignore[no-untyped-call]
+        for loss in (*(opponent.loss for opponent in task.opponents), task.loss):
+            loss(batch).sum().backward()  # type: ignore[no-untyped-call]
         if task.device.type == "cuda":
             torch.cuda.synchronize(task.device)
     seconds = (time.perf_counter() - began) / TIMED_STEPS

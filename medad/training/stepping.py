@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -11,11 +11,12 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+LOSS = "loss"  # the name of a task's own loss, beside those of its opponents
 Loss = Callable[[Tensor], Tensor]  # batch (B, C, H, W) -> scalar
 
 
-class Stepper(Protocol):
-    """K networks that are trained by one backward pass and one step of ``optimizer``."""
+class Steps(Protocol):
+    """What takes a step: networks whose losses are minimized by one backward pass and one step of ``optimizer``."""
 
     optimizer: Optimizer
 
@@ -25,12 +26,19 @@ class Stepper(Protocol):
     def clip(self, most: float) -> None:
         """Scale the gradient of each network down to the 2-norm ``most`` if it is longer."""
 
+
+class Stepper(Steps, Protocol):
+    """K networks that are trained together, and the opponents of an adversarial training."""
+
+    def players(self, place: int) -> list[tuple[str, Steps]]:
+        """Return what steps, in order and by name, on the batch number ``place`` (from 0) of an epoch."""
+
     def give_back(self) -> None:
         """Copy the state of the training to the networks and their own optimizers."""
 
 
-class Alone:
-    """A single network with its own optimizer."""
+class Player:
+    """A loss and the optimizer that minimizes it, for a single network."""
 
     def __init__(self, loss: Loss, optimizer: Optimizer) -> None:
         self._loss = loss
@@ -43,6 +51,21 @@ class Alone:
     def clip(self, most: float) -> None:
         """Scale the gradient of the network down to the 2-norm ``most`` if it is longer."""
         clip_grad_norm_([value for group in self.optimizer.param_groups for value in group["params"]], most)
+
+
+class Alone(Player):
+    """A single network with its own optimizer, and its opponents, if it has any."""
+
+    def __init__(
+        self, loss: Loss, optimizer: Optimizer, opponents: Mapping[str, Player] | None = None, every: int = 1
+    ) -> None:
+        super().__init__(loss, optimizer)
+        self._opponents, self._every = opponents or {}, every
+
+    def players(self, place: int) -> list[tuple[str, Steps]]:
+        """Return the opponents, followed by the network itself in the first of every ``every`` batches."""
+        own: list[tuple[str, Steps]] = [(LOSS, self)] if place % self._every == 0 else []
+        return [*self._opponents.items(), *own]
 
     def give_back(self) -> None:
         """Do nothing: the network itself is trained."""
@@ -69,6 +92,10 @@ class Together:
         self.optimizer: Optimizer = type(optimizers[0])(self._weights.values(), **optimizers[0].defaults)
         states = [optimizer.state_dict()["state"] for optimizer in optimizers]
         _load(self.optimizer, {index: self._stack(index, states) for index in states[0]})
+
+    def players(self, place: int) -> list[tuple[str, Steps]]:
+        """Return the stacked networks themselves: they have no opponents."""
+        return [(LOSS, self)]
 
     def losses(self, batches: Tensor) -> Tensor:
         """Return the loss of each network, (K,), on its batch in ``batches`` (K, B, C, H, W)."""

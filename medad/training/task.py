@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,20 @@ class Decay:
 
 
 @dataclass
+class Opponent:
+    """A player of an adversarial task, such as a discriminator, which takes its step before the task's own loss does.
+
+    ``loss`` maps the batch (B, C, H, W) to a scalar, and ``optimizer`` minimizes it over its own parameters, which are
+    part of the task's network. It is reported as "TASK/NAME"; ``losses`` are those of the finished epochs.
+    """
+
+    name: str
+    loss: Loss
+    optimizer: Optimizer
+    losses: list[float] = field(default_factory=list)
+
+
+@dataclass
 class Task:
     """One network to train. ``loss`` maps a batch (B, C, H, W) to a scalar; ``generator`` is the only randomness.
 
@@ -42,6 +56,10 @@ class Task:
 
     Tasks of equal ``kin`` may be trained together: their networks have the same architecture, and their losses depend
     only on the network's weights and the batch.
+
+    In an adversarial task every batch first gives each of ``opponents`` a step. The task's own loss, which moves the
+    parameters in ``optimizer`` alone, follows in the first of every ``every`` batches of an epoch. ``prepare`` is
+    called before each epoch; it may depend on the losses of finished epochs and on the generator.
 
     ``also`` names further values that determine the result, such as the weight of a term of the loss; a checkpoint with
     other values is refused.
@@ -61,6 +79,9 @@ class Task:
     keep_last: bool = False
     clip: float | None = None
     also: Mapping[str, str | int | float] = field(default_factory=dict)
+    opponents: Sequence[Opponent] = ()
+    every: int = 1
+    prepare: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:
         if len(self.images) < self.batch_size and not self.keep_last:
@@ -82,7 +103,11 @@ class Task:
     @property
     def learning_rate(self) -> float:
         """Return the learning rate of the next epoch."""
-        return float(self.optimizer.defaults["lr"]) * self.decay.after(len(self.losses))
+        return self.rate_of(self.optimizer)
+
+    def rate_of(self, optimizer: Optimizer) -> float:
+        """Return the learning rate of ``optimizer``, the task's or an opponent's, in the next epoch."""
+        return float(optimizer.defaults["lr"]) * self.decay.after(len(self.losses))
 
     def _identity(self) -> dict[str, str | int | float]:
         """Return the values that determine the result, except the number of epochs, which may be increased later."""
@@ -90,9 +115,11 @@ class Task:
         return {
             "seed": self.generator.initial_seed(),
             "batch size": self.batch_size,
-            "optimizer": f"{type(self.optimizer).__name__} {self.optimizer.defaults} {self.decay}",
+            "optimizer": f"{_described(self.optimizer)} {self.decay}",
             **({"last batch": "kept"} if self.keep_last else {}),
             **({} if self.clip is None else {"clip": self.clip}),
+            **({} if self.every == 1 else {"every": self.every}),
+            **{f"optimizer of {opponent.name}": _described(opponent.optimizer) for opponent in self.opponents},
             **self.also,
             "images": f"{tuple(self.images.shape)} {zlib.crc32(some.numpy().tobytes())}",
         }
@@ -110,6 +137,7 @@ class Task:
             "generator": self.generator.get_state(),
             "losses": self.losses,
             "of": self._identity(),
+            **({"opponents": [_state_of(opponent) for opponent in self.opponents]} if self.opponents else {}),
         }
 
     def restore(self, state: State, source: Path) -> None:
@@ -129,23 +157,17 @@ class Task:
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.losses[:] = state["losses"]
+        for opponent, stored_opponent in zip(self.opponents, state.get("opponents", ()), strict=True):
+            opponent.optimizer.load_state_dict(stored_opponent["optimizer"])
+            opponent.losses[:] = stored_opponent["losses"]
 
 
-def adam(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> Optimizer:
-    """Return a fused Adam with the betas of DDAD and of CDO's re-release, (0.5, 0.999)."""
-    return torch.optim.Adam(
-        network.parameters(), lr=learning_rate, betas=(0.5, 0.999), weight_decay=weight_decay, fused=True
-    )
+def _described(optimizer: Optimizer) -> str:
+    return f"{type(optimizer).__name__} {optimizer.defaults}"
 
 
-def adamw(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> Optimizer:
-    """Return a fused AdamW with PyTorch's betas, (0.9, 0.999)."""
-    return torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay, fused=True)
-
-
-def spawn(rng: Generator) -> Generator:
-    """Return a new generator, seeded by ``rng``."""
-    return Generator().manual_seed(int(torch.randint(2**62, (), generator=rng)))
+def _state_of(opponent: Opponent) -> State:
+    return {"optimizer": opponent.optimizer.state_dict(), "losses": opponent.losses}
 
 
 class Batches:

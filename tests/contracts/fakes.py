@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,23 @@ def variants() -> list[tuple[str, str | None]]:
     return found
 
 
+@cache
+def tiny(method: str) -> dict[str, Any]:
+    """The settings that make a method small: TINY in tests/methods/test_METHOD.py, a literal, if it is there."""
+    path = Path(__file__).parent.parent / "methods" / f"test_{method}.py"
+    tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
+    values: list[dict[str, Any]] = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["TINY"]
+    ]
+    return values[0] if values else {}
+
+
 def small(method: str, network: str | None = None, **more: Any) -> Method:
     """A method that trains in a second."""
     kind: type[Method] = methods.get(method)
-    values = {**SETTINGS, "network": network or "ae", **more}
+    values = {**SETTINGS, "network": network or "ae", **tiny(method), **more}
     known = kind.settings_model.model_fields
     settings: Settings = kind.settings_model(**{key: value for key, value in values.items() if key in known})
     return kind(settings)

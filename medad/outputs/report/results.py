@@ -76,6 +76,8 @@ def calibration_count(cell: Cell) -> int:
 
 def _unlabeled(row: Row) -> str:
     """Format the size of the unlabeled set as "32 + 48" (normal + abnormal), or "80 unknown" without labels."""
+    if row["n_unlabeled"] == 0:
+        return "not used"
     counts = _sum("n_unlabeled_normal", "n_unlabeled_abnormal")(row)
     return f"{row['n_unlabeled']} unknown" if counts == ABSENT and row["n_unlabeled"] is not None else str(counts)
 
