@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from medad import __version__
 from medad.data.preprocessing import on_source_grid
 from medad.io.image import Image
 from medad.model import Model
+from medad.outputs.dicom import KINDS
 from medad.outputs.dicom.result import CaseResult, ModelFacts, Verdict
-from medad.outputs.dicom.source import NoDicomResult, read_source
+from medad.outputs.dicom.source import NoDicomResult, Source
 from medad.outputs.dicom.uids import Uids, result_text
 from medad.scoring.columns import Digests
 from medad.scoring.core.entries import CaseRow
@@ -35,15 +36,14 @@ class CaseScorer:
         self._prepare = Preparation(model.card, model.method.settings, force=True, split=split)
         self._scorer = Scorer(model.method, torch.get_num_threads())
 
-    def __call__(self, study: Study, scores: Mapping[str, float]) -> CaseResult:
+    def __call__(self, study: Study, source: Source, scores: Mapping[str, float]) -> CaseResult:
         """Return the result of a case that has these ``scores`` in the ledger.
 
         Raises:
-            NoDicomResult: the source lacks what a result refers to, or the case has other scores now.
+            NoDicomResult: the case has other scores now.
             UnreadableImage: a file cannot be read.
             ScoringError: the device is out of memory.
         """
-        source = read_source(study.files)
         image = self._prepare.read(study)
         (scored,) = self._scorer([self._prepare.again(image).slices.numpy()])
         again = pooled(scored)
@@ -90,13 +90,13 @@ def verdict_of(verdicts: Verdicts, scores: Mapping[str, float]) -> Verdict:
     )
 
 
-def result_uids(row: CaseRow, digests: Digests, drawn_map: str, kinds: Sequence[str]) -> dict[str, Uids]:
-    """Return the UIDs of the objects of a case, from what its row holds."""
+def result_uids(row: CaseRow, digests: Digests, drawn_map: str) -> dict[str, Uids]:
+    """Return the UIDs of the object of each kind, from what the row of a case holds, with pseudonyms of its UIDs."""
     identifiers = row.identifiers
     facts = {"model": digests.model, "settings": digests.settings, "map": drawn_map, "medad": __version__}
     facts |= {"level": row.level, "files": str(row.count)}
     text = result_text([identifiers.study, identifiers.series, identifiers.instance], facts, row.entry.scores)
-    return {kind: Uids(kind, text) for kind in kinds}
+    return {kind: Uids(kind, text) for kind in KINDS}
 
 
 def _worst_in_file(heat: NDArray[np.float32], scored: int, maps: Tensor, image: Image) -> int:

@@ -11,16 +11,16 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medad.files import write_csv
 from medad.io import UnreadableImage
 from medad.model import Model
 from medad.outputs.dicom import KINDS
-from medad.outputs.dicom.source import NoDicomResult
+from medad.outputs.dicom.source import NoDicomResult, read_source
 from medad.outputs.dicom.uids import Uids
-from medad.outputs.dicom.writing import holds, write_object
+from medad.outputs.dicom.writing import holds, refusal, write_object
 from medad.progress import progress
 from medad.scoring.columns import Digests
 from medad.scoring.core.entries import CaseRow
@@ -96,22 +96,20 @@ class DicomResults:
         self, row: CaseRow, ledger: Ledger, scorer: CaseScorer, digests: Digests, current: set[str]
     ) -> Iterator[ObjectRow]:
         """Write the missing objects of one case, and yield a row for each object."""
-        files, stamp, copy_of = ledger.files_of(row.id)
-        if copy_of:
-            yield ObjectRow(row.file, "all", "not possible", row.entry.reason)
-            return
         if not row.identifiers.study:
             reason = "the source is no DICOM file, or states no StudyInstanceUID: there is no study to add a result to"
             yield ObjectRow(row.file, "all", "not possible", reason)
             return
         place = named(FOLDER, row.id)
         current.add(place)
-        uids = result_uids(row, digests, scorer.verdicts.map, self.kinds)
+        pseudonymous = replace(row, identifiers=row.identifiers.pseudonyms()) if self.settings.uids else row
+        uids = result_uids(pseudonymous, digests, scorer.verdicts.map)
         paths = {kind: self.out / place / f"{kind}.dcm" for kind in KINDS}
         missing = [kind for kind in self.kinds if not holds(paths[kind], uids[kind])]
         self._delete_outdated(paths, uids, missing)
         done = dict.fromkeys(self.kinds, ("present", ""))
         if missing:
+            files, stamp = ledger.files_of(row.id)
             study = IndexedStudy(row.id, tuple(self.base / name for name in files), stamp=stamp)
             done |= self._write(row, study, scorer, {kind: (paths[kind], uids[kind]) for kind in missing})
         for kind, (status, reason) in done.items():
@@ -122,18 +120,26 @@ class DicomResults:
         self, row: CaseRow, study: IndexedStudy, scorer: CaseScorer, objects: dict[str, tuple[Path, Uids]]
     ) -> dict[str, tuple[str, str]]:
         """Score a case again, write its missing objects, and return status and reason of each."""
+        done = {}
         try:
-            result = scorer(study, row.entry.scores)
+            source = read_source(study.files)
+            for kind in objects:
+                if reason := refusal(kind, source):
+                    done[kind] = ("not possible", reason)
+            if len(done) == len(objects):
+                return done
+            result = scorer(study, source, row.entry.scores)
             if not unchanged(study):
                 raise NoDicomResult("the file has changed since it was scored: give the same command again")
         except NoDicomResult as error:
-            return dict.fromkeys(objects, ("failed", str(error)))
+            return dict.fromkeys(objects, ("failed", str(error))) | done
         except UnreadableImage as error:
-            return dict.fromkeys(objects, ("failed", f"{error.reason} ({error.kind})"))
+            return dict.fromkeys(objects, ("failed", f"{error.reason} ({error.kind})")) | done
         except MemoryError:
-            return dict.fromkeys(objects, ("failed", "there is not enough memory to make it (too-large)"))
-        done = {}
+            return dict.fromkeys(objects, ("failed", "there is not enough memory to make it (too-large)")) | done
         for kind, (path, uids) in objects.items():
+            if kind in done:
+                continue
             try:
                 write_object(path, result, uids)
                 done[kind] = ("written", "")

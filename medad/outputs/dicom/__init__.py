@@ -1,6 +1,7 @@
 """Write the result of a case as DICOM objects: for research, and the only output that carries a patient's identity.
 
-Each kind of object is one module with a function ``build``. Importing this package costs no pydicom and no highdicom.
+Each kind of object is one module: ``build`` makes the object of a case, and ``refusal`` says of which sources there can
+be none. Importing this package costs no pydicom and no highdicom.
 """
 
 from __future__ import annotations

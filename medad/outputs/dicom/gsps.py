@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 
 from medad.outputs.dicom import NOTICE
 from medad.outputs.dicom.result import LEVELS, CaseResult, equipment, finish, plain, series, state_laterality
-from medad.outputs.dicom.source import NoDicomResult
+from medad.outputs.dicom.source import Source
 from medad.outputs.dicom.uids import Uids
 from medad.outputs.pictures import Bytes
 
@@ -29,15 +29,16 @@ LEVEL = 0.5  # of 0 to 1: the middle of the color scale
 _GRAY = ("MONOCHROME1", "MONOCHROME2")
 
 
-def build(result: CaseResult, uids: Uids) -> Dataset:
-    """Return the presentation state: outlines where the scaled map reaches 0.5, and the result in words.
-
-    Raises:
-        NoDicomResult: the source is a color image, which a grayscale presentation state cannot refer to.
-    """
-    source = result.source
+def refusal(source: Source) -> str:
+    """Return why there can be no presentation state for this source; "" if there can be one."""
     if str(source.first.get("PhotometricInterpretation")) not in _GRAY:
-        raise NoDicomResult("the source is a color image, and a grayscale presentation state needs a gray one: use sc")
+        return "the source is a color image, and a grayscale presentation state needs a gray one: use sc"
+    return ""
+
+
+def build(result: CaseResult, uids: Uids) -> Dataset:
+    """Return the presentation state: outlines where the scaled map reaches 0.5, and the result in words."""
+    source = result.source
     layer = GraphicLayer("ANOMALY_MAP", 1, "Anomaly map, research use only")
     words = plain("; ".join([*result.verdict.words(), f"{result.model.name} {result.model.version}", NOTICE]), 1024)
     levels = result.levels

@@ -9,21 +9,22 @@ from pydicom.sr.codedict import codes
 
 from medad.outputs.dicom import NOTICE
 from medad.outputs.dicom.result import CaseResult, code, equipment, finish, plain, series, state_laterality
-from medad.outputs.dicom.source import NoDicomResult
+from medad.outputs.dicom.source import Source
 from medad.outputs.dicom.uids import Uids
 
 NUMBER = 9005
 
 
-def build(result: CaseResult, uids: Uids) -> Dataset:
-    """Return the parametric map.
-
-    Raises:
-        NoDicomResult: the source states no place in the patient, which a parametric map needs.
-    """
-    source = result.source
+def refusal(source: Source) -> str:
+    """Return why there can be no parametric map of this source; "" if there can be one."""
     if "FrameOfReferenceUID" not in source.first:
-        raise NoDicomResult("the source states no frame of reference, and a parametric map needs one: use seg or sc")
+        return "the source states no frame of reference, and a parametric map needs one: use seg or sc"
+    return ""
+
+
+def build(result: CaseResult, uids: Uids) -> Dataset:
+    """Return the parametric map."""
+    source = result.source
     heat = source.in_stored_order(result.heat)
     mapping = RealWorldValueMapping(
         lut_label="ANOMALY_MAP",

@@ -14,12 +14,18 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from medad.outputs.dicom import NOTICE
 from medad.outputs.dicom.result import CaseResult, equipment, finish, orientation_of, series, state_laterality
+from medad.outputs.dicom.source import Source
 from medad.outputs.dicom.uids import Uids
 from medad.outputs.pictures import Bytes, Gray, overlay, with_bar
 
 NUMBER = 9003
 SIDE = 512  # pixels; a smaller picture is enlarged, so that its text can be read
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
+
+
+def refusal(source: Source) -> str:
+    """Return "": there can be a capture of every source."""
+    return ""
 
 
 def build(result: CaseResult, uids: Uids) -> Dataset:

@@ -12,7 +12,7 @@ from pydicom.sr.coding import Code
 
 from medad.outputs.dicom import NOTICE
 from medad.outputs.dicom.result import LEVELS, CaseResult, algorithm, code, equipment, finish, series
-from medad.outputs.dicom.source import NoDicomResult
+from medad.outputs.dicom.source import Source
 from medad.outputs.dicom.uids import Uids
 
 NUMBER = 9001
@@ -21,12 +21,15 @@ _CATEGORY = Code("309825002", "SCT", "Spatial and Relational Concept")  # a map 
 logging.getLogger("highdicom").setLevel(logging.ERROR)
 
 
-def build(result: CaseResult, uids: Uids) -> Dataset:
-    """Return the segmentation: frames whose map is 0 everywhere are left out, unless all are.
+def refusal(source: Source) -> str:
+    """Return why there can be no segmentation of this source; "" if there can be one."""
+    if source.frames and "FrameOfReferenceUID" not in source.first:
+        return "its frames have no place in the patient, which the frames of a segmentation need: use sc"
+    return ""
 
-    Raises:
-        NoDicomResult: the source has several frames and no frame of reference.
-    """
+
+def build(result: CaseResult, uids: Uids) -> Dataset:
+    """Return the segmentation: frames whose map is 0 everywhere are left out, unless all are."""
     segment = SegmentDescription(
         segment_number=1,
         segment_label=f"Anomaly map {result.scale.name}"[:64],
@@ -38,8 +41,6 @@ def build(result: CaseResult, uids: Uids) -> Dataset:
         tracking_id="medad anomaly map",
     )
     source = result.source
-    if source.frames and "FrameOfReferenceUID" not in source.first:
-        raise NoDicomResult("its frames have no place in the patient, which the frames of a segmentation need: use sc")
     dataset = Seg(
         source_images=source.headers,
         pixel_array=source.in_stored_order(result.levels.astype(np.float32) / np.float32(LEVELS)),

@@ -9,6 +9,7 @@ from pydicom.sr.coding import Code
 
 from medad.outputs.dicom import NOTICE
 from medad.outputs.dicom.result import INTELLIGENCE, MAKER, CaseResult, code, equipment, finish, plain, series
+from medad.outputs.dicom.source import Source
 from medad.outputs.dicom.uids import Uids
 
 NUMBER = 9002
@@ -18,6 +19,11 @@ _FLAG = {
     True: code("FLAGGED", "Flagged"),
     False: code("NOT_FLAGGED", "Not flagged"),
 }
+
+
+def refusal(source: Source) -> str:
+    """Return "": there can be a report on every source."""
+    return ""
 
 
 def build(result: CaseResult, uids: Uids) -> Dataset:

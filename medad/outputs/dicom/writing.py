@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import warnings
 from pathlib import Path
+from types import ModuleType
 
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from medad.files import writing
 from medad.outputs.dicom.result import CaseResult
-from medad.outputs.dicom.source import NoDicomResult
+from medad.outputs.dicom.source import NoDicomResult, Source
 from medad.outputs.dicom.uids import Uids
 
 
@@ -23,6 +24,16 @@ def holds(path: Path, uids: Uids) -> bool:
         return False
 
 
+def refusal(kind: str, source: Source) -> str:
+    """Return why there can be no object of this kind for ``source``; "" if there can be one."""
+    return str(_module(kind).refusal(source))
+
+
+def _module(kind: str) -> ModuleType:
+    """Return the module that builds the objects of a kind."""
+    return importlib.import_module(f"medad.outputs.dicom.{kind}")
+
+
 def write_object(path: Path, result: CaseResult, uids: Uids) -> None:
     """Build the object of ``uids.kind``, and write it to ``path``. The caller holds a lock on the output folder.
 
@@ -30,7 +41,9 @@ def write_object(path: Path, result: CaseResult, uids: Uids) -> None:
         NoDicomResult: the object cannot be made of this source.
         WriteError: the file cannot be written.
     """
-    build = importlib.import_module(f"medad.outputs.dicom.{uids.kind}").build
+    if reason := refusal(uids.kind, result.source):
+        raise NoDicomResult(reason)
+    build = _module(uids.kind).build
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of values in the source's header, which they quote

@@ -148,11 +148,11 @@ class Ledger:
             identifiers = Identifiers(study or "", series or "", instance or "")
             yield CaseRow(os.fsdecode(case_id), 1 + files.count(b"\0"), entry, level or "file", identifiers)
 
-    def files_of(self, case_id: str) -> tuple[list[str], str, str]:
-        """Return the names of the files of a case, its stamp, and the ID of the case that it is a copy of, or ""."""
-        query = "SELECT files, stamp, copy_of FROM cases WHERE id = ?"
-        files, stamp, copy_of = self.database.execute(query, (os.fsencode(case_id),)).fetchone()
-        return [os.fsdecode(name) for name in files.split(b"\0")], stamp, os.fsdecode(copy_of or b"")
+    def files_of(self, case_id: str) -> tuple[list[str], str]:
+        """Return the names of the files of a case, and its stamp."""
+        query = "SELECT files, stamp FROM cases WHERE id = ?"
+        files, stamp = self.database.execute(query, (os.fsencode(case_id),)).fetchone()
+        return [os.fsdecode(name) for name in files.split(b"\0")], stamp
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows by status; rows without one are counted as "to do"."""
