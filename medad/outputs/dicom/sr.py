@@ -67,11 +67,7 @@ def _group(result: CaseResult, uids: Uids) -> sr.MeasurementsAndQualitativeEvalu
     parameters = [f"digest={model.digest}", f"score={verdict.name}", f"map={result.scale.name}"]
     if verdict.p is not None:
         parameters += [f"normals={verdict.normals}", f"alpha={verdict.alpha:g}"]
-    if verdict.threshold is not None:
-        parameters.append(f"operating point={verdict.point}")
-    if verdict.flagged_by:
-        parameters.append(f"flagged by={verdict.flagged_by}")
-    return sr.MeasurementsAndQualitativeEvaluations(
+    group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=uids("tracking"), identifier="medad anomaly score"),
         algorithm_id=sr.AlgorithmIdentification(
             name=plain(model.name),
@@ -86,6 +82,14 @@ def _group(result: CaseResult, uids: Uids) -> sr.MeasurementsAndQualitativeEvalu
         ],
         source_images=[sr.SourceImageForMeasurementGroup.from_source_image(header) for header in result.source.headers],
     )
+    for name, text in (
+        (code("POINT_NAME", "Operating point in use"), verdict.point),
+        (code("FLAGGED_BY", "Rules that flagged it"), verdict.flagged_by),
+    ):
+        if text:
+            item = sr.TextContentItem(name, plain(text, 1024), sr.RelationshipTypeValues.CONTAINS)
+            group[0].ContentSequence.append(item)
+    return group
 
 
 def _measurements(result: CaseResult) -> list[sr.Measurement]:
@@ -96,6 +100,5 @@ def _measurements(result: CaseResult) -> list[sr.Measurement]:
         values.append((code("PERCENTILE", "Percentile among normals"), verdict.percentile, codes.UCUM.Percent))
         values.append((code("P_VALUE", "Conformal p-value among normals"), verdict.p, one))
     if verdict.threshold is not None:
-        meaning = plain(f"Operating point {verdict.point}")
-        values.append((code("OPERATING_POINT", meaning), verdict.threshold, one))
+        values.append((code("THRESHOLD", "Threshold of the operating point"), verdict.threshold, one))
     return [sr.Measurement(name=name, value=value, unit=unit) for name, value, unit in values]

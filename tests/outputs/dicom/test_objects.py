@@ -109,16 +109,19 @@ def test_the_peak_lies_where_it_belongs_in_the_patient(make: Make, kind: str, ob
     np.testing.assert_allclose(place, expected, atol=1e-3)
 
 
-def test_simpleitk_reads_the_segmentation_at_the_same_place(make: Make, tmp_path: Path) -> None:
+def test_simpleitk_draws_the_map_over_the_source_at_the_same_pixels(make: Make, tmp_path: Path) -> None:
+    """SimpleITK reads both, and places each in the patient by its own reading of the headers."""
     case = make("oblique")
-    image = sitk.ReadImage(str(written(tmp_path, case, "seg")))
-    pixels = sitk.GetArrayFromImage(image)
-    frame, row, column = np.unravel_index(pixels.argmax(), pixels.shape)
-    across, down = np.array(sources.OBLIQUE[:3]), np.array(sources.OBLIQUE[3:])
-    expected = np.array([10.0, -20, 30]) + 25 * 0.5 * down + 9 * 0.8 * across
-    place = np.array(image.TransformIndexToPhysicalPoint((int(column), int(row), int(frame))))
-    normal = np.cross(across, down)
-    np.testing.assert_allclose((place - expected) - ((place - expected) @ normal) * normal, 0, atol=1e-3)
+    seg = sitk.ReadImage(str(written(tmp_path, case, "seg")))
+    source = sitk.ReadImage(str(tmp_path / "oblique" / "003.dcm"))  # the slice with the peak
+    normal = np.reshape(source.GetDirection(), (3, 3))[:, 2]
+    pixels = sitk.GetArrayFromImage(seg)
+    peak = pixels[np.argmax(pixels.max(axis=(1, 2)))]
+    for row, column in ((25, 9), (25, 13), (20, 9), (30, 5)):
+        place = np.array(seg.TransformIndexToPhysicalPoint((column, row, 0)))
+        off = (place - np.array(source.GetOrigin())) @ normal  # mm along the normal, which in-plane places ignore
+        assert source.TransformPhysicalPointToIndex((place - off * normal).tolist())[:2] == (column, row)
+        assert peak[row, column] == case.levels[3, row, column]
 
 
 def test_the_report_says_what_is_known_and_no_diagnosis(make: Make, tmp_path: Path) -> None:
@@ -130,8 +133,17 @@ def test_the_report_says_what_is_known_and_no_diagnosis(make: Make, tmp_path: Pa
     text = done.stdout
     for words in (
         *("Anomaly score", "0.51", "Percentile among normals", "97.5", "Conformal p-value", "0.025", "Flagged"),
-        *("Operating point sens 90", "0.4", "medad ddad", "0.1", "digest=abcdef0123456789", "Research use only"),
-        "flagged by=alpha;threshold:sens 90",
+        *(
+            "Operating point in use",
+            "sens 90",
+            "Threshold of the operating point",
+            "0.4",
+            "medad ddad",
+            "0.1",
+            "digest=abcdef0123456789",
+            "Research use only",
+        ),
+        "alpha;threshold:sens 90",
     ):
         assert words in text, words
     assert text.count("MR image") + text.count("MRImage") + text.count("(MR") >= 5, text
