@@ -50,6 +50,9 @@ def score(
     NAME_percentile and NAME_p compare a case with the normals that were held out of the model's training, and are not
     there if none were; flagged_by names the rules that flag it.
 
+    --dicom also writes the results as DICOM objects to OUT/dicom, for research, and lists them in OUT/dicom.csv. These
+    objects carry name, number and birth date of the patient, as DICOM needs them; no other output does.
+
     Exit code 0: every file is scored or skipped; 1: some failed, each with its reason in the table, or there is no
     file; 2: wrong input, or the run had to stop; 130: interrupted. The same command goes on after an interruption,
     however it came about, and scores only what is new or has changed.
@@ -84,7 +87,7 @@ def score(
 def _finish(summary: Summary, folder: Path, out: Path) -> None:
     """Print the summary, and exit with 1 if a case failed or there was no file."""
     _report(summary, folder, out)
-    if summary.counts["failed"] or not sum(summary.counts.values()):
+    if summary.counts["failed"] or summary.dicom["failed"] or not sum(summary.counts.values()):
         raise typer.Exit(1)
 
 
@@ -95,6 +98,10 @@ def _report(summary: Summary, folder: Path, out: Path) -> None:
         f"{counts['scored']} scored, {counts['skipped']} skipped, {counts['failed']} failed "
         f"({summary.kept} of these kept from before): {out / TABLE}"
     )
+    if summary.dicom:
+        typer.echo(
+            f"DICOM objects: {', '.join(f'{n} {status}' for status, n in summary.dicom.items())}: {out / 'dicom.csv'}"
+        )
     for reason in summary.reasons[:SHOWN]:
         common.say(f"failed: {reason}", err=True)
     if counts["failed"] > SHOWN:

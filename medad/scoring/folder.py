@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,17 +25,20 @@ if TYPE_CHECKING:
     from medad.model import Model
 
 REASONS = 100
+Step = Callable[[Ledger, Verdicts, Digests], Counter[str]]
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Summary:
     """The result of one call: ``counts`` of rows by status, the number of rows ``kept`` from earlier calls, and the
-    ``reasons`` of at most 100 failures, each with its file."""
+    ``reasons`` of at most 100 failures, each with its file. ``dicom`` counts the DICOM objects by status, if the
+    settings ask for any."""
 
     counts: Counter[str]
     kept: int
     reasons: list[str]
+    dicom: Counter[str] = field(default_factory=Counter)
 
 
 def score_folder(
@@ -52,14 +56,30 @@ def score_folder(
     """
     from medad.scoring.engine.with_torch import WithTorch
 
-    return score_folder_with(WithTorch(model), folder, out, settings, restart=restart)
+    step: Step | None = None
+    if settings is not None and settings.dicom:
+        from medad.scoring.dicom_results import DicomResults
+
+        step = DicomResults(model, folder, out, settings)
+    return score_folder_with(WithTorch(model), folder, out, settings, restart=restart, step=step)
 
 
 def score_folder_with(
-    backend: Backend, folder: Path, out: Path, settings: ScoreSettings | None = None, *, restart: bool = False
+    backend: Backend,
+    folder: Path,
+    out: Path,
+    settings: ScoreSettings | None = None,
+    *,
+    restart: bool = False,
+    step: Step | None = None,
 ) -> Summary:
-    """Do the work of :func:`score_folder` with a model in any form, such as an exported one."""
+    """Do the work of :func:`score_folder` with a model in any form, such as an exported one.
+
+    ``step`` runs after each scan, once the rows and the tables are complete.
+    """
     settings = settings or ScoreSettings()
+    if settings.dicom and step is None:
+        raise ScoringError("--dicom needs the model folder: an exported model writes no DICOM objects")
     score = settings.score or backend.card.ranking_score(backend.primary)
     settings = settings.model_copy(update={"score": score, "map": settings.map or backend.card.drawn_map(score)})
     verdicts = _verdicts(backend, settings)
@@ -81,15 +101,23 @@ def score_folder_with(
         except OSError as error:
             raise ScoringError(f"{out}: the tables cannot be written: {error}. The ledger holds every row") from None
 
+    objects: Counter[str] = Counter()
+
+    def finished() -> None:
+        nonlocal objects
+        tables()
+        if step is not None:
+            objects = step(ledger, verdicts, digests)
+
     with closing(ledger):
         try:
-            rows_before = ScoringRun(backend, folder, out, settings, verdicts, ledger, tables).all()
+            rows_before = ScoringRun(backend, folder, out, settings, verdicts, ledger, finished).all()
         except BaseException:
             with suppress(MedadError):  # the same cause may stop the tables; the first error is the one to report
                 tables()
             raise
-        tables()
-        return Summary(Counter(ledger.counts()), rows_before, _reasons(ledger))
+        finished()
+        return Summary(Counter(ledger.counts()), rows_before, _reasons(ledger), objects)
 
 
 def _verdicts(backend: Backend, settings: ScoreSettings) -> Verdicts:

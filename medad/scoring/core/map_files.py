@@ -33,16 +33,16 @@ def write_volume(path: Path, anomaly_map: NDArray[np.float32], affine: NDArray[A
 
 def heatmaps_of(study_id: str) -> tuple[str, str]:
     """Return the paths of a study's heatmap below the output folder: the picture, and the NIfTI file of a volume."""
-    name = _named(HEATMAPS, study_id)
+    name = named(HEATMAPS, study_id)
     return f"{name}.png", f"{name}.nii.gz"
 
 
 def thumbnail_of(study_id: str) -> str:
     """Return the path of a study's thumbnail below the output folder."""
-    return f"{_named(THUMBNAILS, study_id)}.jpg"
+    return f"{named(THUMBNAILS, study_id)}.jpg"
 
 
-def _named(folder: str, study_id: str) -> str:
+def named(folder: str, study_id: str) -> str:
     """Return a name that identifies no patient, in one of 256 folders: a folder of a million files is slow to open."""
     digest = hashlib.sha256(study_id.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return f"{folder}/{digest[:2]}/{digest}"

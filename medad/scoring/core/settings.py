@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from medad.config import Strict
+from medad.outputs.dicom import KINDS
 from medad.types import MedadError
 
 LEDGER = "ledger.sqlite"
@@ -26,8 +27,8 @@ class FolderAway(ScoringError):
 class ScoreSettings(Strict):
     """The settings of batch scoring: a field is an option of 'medad score', with this default and description.
 
-    ``alpha``, ``threshold``, ``point``, and the fields from ``workers`` on change no score, and may differ between runs
-    with the same output folder; heatmaps of earlier runs are adapted to new rules.
+    ``alpha``, ``threshold``, ``point``, ``dicom``, and the fields from ``workers`` on change no score, and may differ
+    between runs with the same output folder; heatmaps of earlier runs are adapted to new rules.
     """
 
     score: str = Field(
@@ -42,6 +43,11 @@ class ScoreSettings(Strict):
     alpha: float = Field(default=0.05, description="Flag p-values up to this, if the model has calibration scores.")
     threshold: float | None = Field(default=None, description="Flag scores above this.")
     point: str | None = Field(default=None, description="Flag scores from this operating point of the model on.")
+    dicom: str = Field(
+        default="",
+        description="DICOM objects to write to OUT/dicom for each scored DICOM case, such as seg,sr. The only output "
+        f"that carries the patient's identity. Each case is scored twice. Kinds: {', '.join(KINDS)}.",
+    )
     force: bool = Field(default=False, description="Score also what is unlike the training images.")
     uids: bool = Field(
         default=False,
@@ -65,3 +71,17 @@ class ScoreSettings(Strict):
     )
     address: str | None = Field(default=None, description="Address of the Ray cluster; default: one on this machine.")
     device: str = Field(default="auto", description="cpu, cuda, cuda:1, ... or auto: a GPU if there is one.")
+
+    @field_validator("dicom")
+    @classmethod
+    def _kinds(cls, names: str) -> str:
+        """Return the kinds of DICOM objects in one order, each once."""
+        chosen = {name.strip() for name in names.split(",")} - {""}
+        if unknown := chosen - set(KINDS):
+            raise ValueError(f"no DICOM object {min(unknown)!r}: choose from {', '.join(KINDS)}, separated by commas")
+        return ",".join(kind for kind in KINDS if kind in chosen)
+
+    @property
+    def dicom_kinds(self) -> tuple[str, ...]:
+        """The kinds of DICOM objects to write; () for none."""
+        return tuple(filter(None, self.dicom.split(",")))

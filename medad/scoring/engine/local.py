@@ -51,7 +51,7 @@ class Drawing:
         worst = int(scored[self.verdicts.score].score.argmax())
         maps = scored[self.verdicts.map].anomaly_map
         flagged = self.heatmaps == "flagged" and bool(self.verdicts.flagged([entry.scores])[0])
-        return Draw(study, np.asarray(maps, np.float32), worst, flagged or self.heatmaps == "all")
+        return Draw(study, np.asarray(maps).astype(np.float32), worst, flagged or self.heatmaps == "all")
 
 
 class Local:

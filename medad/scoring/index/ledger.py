@@ -148,6 +148,12 @@ class Ledger:
             identifiers = Identifiers(study or "", series or "", instance or "")
             yield CaseRow(os.fsdecode(case_id), 1 + files.count(b"\0"), entry, level or "file", identifiers)
 
+    def files_of(self, case_id: str) -> tuple[list[str], str]:
+        """Return the names of the files of a case, and its stamp."""
+        query = "SELECT files, stamp FROM cases WHERE id = ?"
+        files, stamp = self.database.execute(query, (os.fsencode(case_id),)).fetchone()
+        return [os.fsdecode(name) for name in files.split(b"\0")], stamp
+
     def counts(self) -> dict[str, int]:
         """Return the number of rows by status; rows without one are counted as "to do"."""
         query = "SELECT coalesce(status, 'to do'), count(*) FROM cases GROUP BY status"
