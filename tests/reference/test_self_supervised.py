@@ -51,7 +51,7 @@ def test_parameter_counts() -> None:
     assert learned(whole) == plain.count_resnet(1, 64) + plain.count_decoder(64)
 
 
-@pytest.mark.parametrize("name", ["fpi", "pii"])
+@pytest.mark.parametrize("name", ["fpi", "pii", "nsa"])
 @torch.no_grad()
 def test_loss_score_and_map_of_foreign_patches(name: str) -> None:
     """The binary cross-entropy of what ``synthesize`` made of the crops; the mean of the map with its empty margin."""
