@@ -7,7 +7,7 @@ import pytest
 import torch
 from contracts.fakes import small
 from reference import plain_resnet as plain
-from reference.plain import Weights
+from reference.plain import Weights, batch_norm, linear, relu
 from reference.test_networks import filled, learned, left_in_batch_norms, noise
 from torch import Generator, nn
 from torch.testing import assert_close
@@ -68,3 +68,21 @@ def test_loss_score_and_map_of_foreign_patches(name: str) -> None:
     logits = plain.encoder_decoder(images[..., 4:60, 4:60], 8, copied(method.network)).double().numpy()
     assert scored.anomaly_map[..., 4:60, 4:60].numpy() == pytest.approx(1 / (1 + np.exp(-logits)), rel=1e-3, abs=1e-5)
     assert float(scored.score[1]) == pytest.approx((1 / (1 + np.exp(-logits[1]))).sum() / 64**2, rel=1e-4)
+
+
+@torch.no_grad()
+def test_loss_of_cutpaste() -> None:
+    """The cross-entropy of three classes, from a head of two layers with batch norms."""
+    method = small("cutpaste", width=4)
+    filled(method.network, seed=4)
+    made, classes = method.synthesize(noise(3, 4, 1, 48, 48), Generator().manual_seed(5))
+    weights = copied(method.network)
+    x = plain.resnet(made, 4, weights)[-1].mean(dim=(2, 3))
+    for inputs, outputs in ((32, 32), (32, 128)):
+        x = relu(batch_norm(linear(x, inputs, outputs, weights), weights, training=False))
+    x = linear(x, 128, 3, weights).double().numpy()
+    weights.finished()
+    shares = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    expected = -np.log(shares[np.arange(12), [0] * 4 + [1] * 4 + [2] * 4]).mean()
+    assert classes.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert float(method.loss(Generator().manual_seed(5), noise(3, 4, 1, 48, 48))) == pytest.approx(expected, rel=1e-4)
