@@ -39,16 +39,14 @@ def random_crops(images: Tensor, generator: Generator) -> Tensor:
     return torch.stack([image[:, *place] for image, place in zip(rotated, places, strict=True)])
 
 
-def central_crops(images: Tensor) -> Tensor:
-    """Return the central crop of ``images`` (B, C, S, S)."""
-    side = images.shape[-1]
-    crop = crop_side(side)
-    start = (side - crop) // 2
+def central_crops(images: Tensor, side: int) -> Tensor:
+    """Return the central crop of ``images`` (B, C, S, S), whose ``side`` is S (a number, also in traced graphs)."""
+    start, crop = (side - crop_side(side)) // 2, crop_side(side)
     return images[..., start : start + crop, start : start + crop]
 
 
 def on_whole(maps: Tensor, side: int) -> Tensor:
     """Surround ``maps`` (B, 1, s, s) of central crops by zeros, to the ``side`` of the whole image."""
-    before = (side - maps.shape[-1]) // 2
-    after = side - maps.shape[-1] - before
+    before = (side - crop_side(side)) // 2
+    after = side - crop_side(side) - before
     return pad(maps, (before, after, before, after))

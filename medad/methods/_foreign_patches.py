@@ -77,4 +77,5 @@ class ForeignPatchMethod(NetworkMethod):
 
     def maps(self, images: Tensor) -> Tensor:
         """Return the marks on the central crops of ``images``, in [0, 1]; what lies outside of these is 0."""
-        return on_whole(self.network(central_crops(images)).sigmoid(), images.shape[-1])
+        side = self.settings.size
+        return on_whole(self.network(central_crops(images, side)).sigmoid(), side)

@@ -38,7 +38,7 @@ def test_places_and_angles_of_random_crops() -> None:
 def test_central_crops_go_back_to_their_place() -> None:
     for side, crop in ((256, 224), (33, 29), (32, 28)):
         images = torch.rand(2, 1, side, side, generator=Generator().manual_seed(2))
-        crops = central_crops(images)
+        crops = central_crops(images, side)
         assert crops.shape[-1] == crop
         whole = on_whole(crops, side)
         assert whole.shape == images.shape
