@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from medad.config import MOST_EPOCHS, MOST_RATE
-from medad.methods._archive_settings import ArchiveSettings
+from medad.methods._network_settings import NetworkSettings
 
 
-class ReconstructionSettings(ArchiveSettings):
+class ReconstructionSettings(NetworkSettings):
     """The settings of a reconstruction method; the defaults are MedIAnomaly's."""
 
     size: int = Field(64, ge=16, le=2048, multiple_of=16, description="side of the network's grid, in pixels")
-    epochs: int = Field(
-        250, ge=1, le=MOST_EPOCHS, description="epochs of the network; MedIAnomaly: 250, for BrainTumor 600"
-    )
-    learning_rate: float = Field(1e-3, gt=0, le=MOST_RATE, description="of the network (Adam); MedIAnomaly: 1e-3")
-    amp: bool = Field(False, description="compute in bfloat16 where that is safe, on a GPU that has it; not published")
 
 
 class AutoencoderSettings(ReconstructionSettings):

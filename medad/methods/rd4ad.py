@@ -18,7 +18,7 @@ from medad.methods._rd4ad_settings import RD4ADSettings
 from medad.methods.base import Load, Method
 from medad.methods.batching import score_in_shares
 from medad.networks._reverse_distillation import Student
-from medad.networks.base import initialize
+from medad.networks.base import draw_convolutions, initialize
 from medad.registry import methods
 from medad.training import Task, Track, adam, spawn, train
 from medad.types import Scored, TrainingSet
@@ -69,7 +69,7 @@ class RD4AD(Method):
         self.to(torch.device(load.device))  # the images may stay on the CPU
         generator = spawn(rng)
         initialize(self.student, generator)
-        self.student.draw(spawn(generator))
+        draw_convolutions(self.student, spawn(generator))
         task = Task(
             "student",
             self.student,

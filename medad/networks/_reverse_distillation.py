@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 Resize = Literal["down", "up"]
 
@@ -77,12 +77,3 @@ class Student(nn.Module):
             restored = stage(restored)
             answers.append(restored)
         return answers[::-1]
-
-    def draw(self, generator: Generator) -> None:
-        """Draw the weights of the convolutions from a normal distribution (He et al., ICCV 2015, by outputs)."""
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                drawn = torch.empty(layer.weight.shape)
-                nn.init.kaiming_normal_(drawn, mode="fan_out", nonlinearity="relu", generator=generator)
-                with torch.no_grad():
-                    layer.weight.copy_(drawn)

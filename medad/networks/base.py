@@ -61,3 +61,16 @@ def initialize(network: nn.Module, generator: Generator) -> None:
             if reset is not None:
                 reset()
     network.to(home)
+
+
+def draw_convolutions(network: nn.Module, generator: Generator) -> None:
+    """Draw the weights of the convolutions from a normal distribution (He et al., ICCV 2015, by outputs).
+
+    Transposed convolutions stay as they are, as in the published codes of ResNet and of RD4AD.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            drawn = torch.empty(layer.weight.shape)
+            nn.init.kaiming_normal_(drawn, mode="fan_out", nonlinearity="relu", generator=generator)
+            with torch.no_grad():
+                layer.weight.copy_(drawn)

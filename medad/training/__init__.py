@@ -19,13 +19,15 @@ from medad.progress import Advance, progress
 from medad.training import checkpoints
 from medad.training.estimate import announce
 from medad.training.grouping import crews, visible
-from medad.training.optimizers import adam, adamw, copied, rmsprop, spawn
+from medad.training.optimizers import adam, adamw, copied, rmsprop, sgd, spawn
 from medad.training.reporting import Track, histories, record
+from medad.training.schedules import CosineDecay, Decay
 from medad.training.stepping import Alone, Player, Stepper, Together
-from medad.training.task import Batches, Decay, Opponent, Task, TrainingError
+from medad.training.task import Batches, Opponent, Task, TrainingError
 
 __all__ = [
     "SECONDS_BETWEEN_CHECKPOINTS",
+    "CosineDecay",
     "Decay",
     "Opponent",
     "Task",
@@ -35,6 +37,7 @@ __all__ = [
     "adamw",
     "copied",
     "rmsprop",
+    "sgd",
     "spawn",
     "train",
     "visible",
@@ -63,7 +66,6 @@ def train(
 
     With ``keep``, checkpoints are written to that folder, and a killed training resumes from them to the same result.
     With ``amp``, a GPU with bfloat16 support uses PyTorch's autocast to bfloat16. ``what`` names the progress bar.
-
     How long a long training will take is logged before it starts; ``later`` are tasks of the same method that follow.
 
     Raises:

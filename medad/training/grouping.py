@@ -32,6 +32,7 @@ def crews(
                 str(task.optimizer),
                 task.decay,
                 task.keep_last,
+                task.steps,
                 task.clip,
             )
             groups.setdefault(task.name if task.kin is None or not together else shared, []).append(task)

@@ -25,6 +25,11 @@ def rmsprop(network: nn.Module, learning_rate: float) -> Optimizer:
     return torch.optim.RMSprop(network.parameters(), lr=learning_rate, alpha=0.9)
 
 
+def sgd(network: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> Optimizer:
+    """Return stochastic gradient descent with momentum."""
+    return torch.optim.SGD(network.parameters(), lr=learning_rate, momentum=momentum, weight_decay=weight_decay)
+
+
 def spawn(rng: Generator) -> Generator:
     """Return a new generator, seeded by ``rng``."""
     return Generator().manual_seed(int(torch.randint(2**62, (), generator=rng)))

@@ -12,24 +12,13 @@ from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
 from medad.training.checkpoints import State
+from medad.training.schedules import CONSTANT, CosineDecay, Decay
 from medad.training.stepping import Loss
 from medad.types import MedadError
 
 
 class TrainingError(MedadError):
     """The training cannot start, or it has diverged."""
-
-
-@dataclass(frozen=True)
-class Decay:
-    """A step decay: the learning rate is multiplied by ``factor`` after every ``every`` epochs."""
-
-    factor: float = 1.0
-    every: int = 1
-
-    def after(self, epochs: int) -> float:
-        """Return the learning rate after ``epochs`` epochs as a share of the initial one."""
-        return self.factor ** (epochs // self.every)
 
 
 @dataclass
@@ -51,8 +40,9 @@ class Task:
     """One network to train. ``loss`` maps a batch (B, C, H, W) to a scalar; ``generator`` is the only randomness.
 
     ``images`` (N, C, H, W) stay in memory on their device. Each epoch visits them in a new random order and drops an
-    incomplete last batch, unless ``keep_last``. Batches are moved to the network's device if needed. A gradient with a
-    2-norm above ``clip`` is scaled down to it.
+    incomplete last batch, unless ``keep_last``. With ``steps``, an epoch has this number of complete batches instead,
+    from as many new orders as they need. Batches are moved to the network's device if needed. A gradient with a 2-norm
+    above ``clip`` is scaled down to it.
 
     Tasks of equal ``kin`` may be trained together: their networks have the same architecture, and their losses depend
     only on the network's weights and the batch.
@@ -75,16 +65,17 @@ class Task:
     generator: Generator
     losses: list[float] = field(default_factory=list)
     kin: Hashable = None
-    decay: Decay = Decay()
+    decay: Decay | CosineDecay = CONSTANT
     keep_last: bool = False
     clip: float | None = None
     also: Mapping[str, str | int | float] = field(default_factory=dict)
     opponents: Sequence[Opponent] = ()
     every: int = 1
     prepare: Callable[[], None] | None = None
+    steps: int | None = None
 
     def __post_init__(self) -> None:
-        if len(self.images) < self.batch_size and not self.keep_last:
+        if len(self.images) < self.batch_size and not self.keep_last and self.steps is None:
             raise TrainingError(
                 f"{self.name}: {len(self.images)} training images do not fill one batch of {self.batch_size}; "
                 f"lower the batch size (--set batch_size={max(2, len(self.images) // 2)}) or give more studies"
@@ -92,6 +83,8 @@ class Task:
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
+        if self.steps is not None:
+            return self.steps
         complete, rest = divmod(len(self.images), self.batch_size)
         return complete + (1 if rest and self.keep_last else 0)
 
@@ -119,6 +112,7 @@ class Task:
             **({"last batch": "kept"} if self.keep_last else {}),
             **({} if self.clip is None else {"clip": self.clip}),
             **({} if self.every == 1 else {"every": self.every}),
+            **({} if self.steps is None else {"steps": self.steps}),
             **{f"optimizer of {opponent.name}": _described(opponent.optimizer) for opponent in self.opponents},
             **self.also,
             "images": f"{tuple(self.images.shape)} {zlib.crc32(some.numpy().tobytes())}",
@@ -126,7 +120,8 @@ class Task:
 
     def order(self) -> tuple[Tensor, ...]:
         """Return the image indices of each batch of the next epoch, (batch size,); a last batch may have fewer."""
-        order = torch.randperm(len(self.images), generator=self.generator)
+        passes = 1 if self.steps is None else -(-self.steps * self.batch_size // len(self.images))
+        order = torch.cat([torch.randperm(len(self.images), generator=self.generator) for _ in range(passes)])
         return torch.split(order[: len(self) * self.batch_size], self.batch_size)
 
     def state(self) -> State:

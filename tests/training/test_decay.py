@@ -10,7 +10,7 @@ from contracts.fakes import ignore, same_weights
 from contracts.toys import EPOCHS, Killed, dying, seeded, toy_images, toy_network, toy_task
 from torch import Tensor
 
-from medad.training import Decay, Task, TrainingError, adamw, spawn, train
+from medad.training import CosineDecay, Decay, Task, TrainingError, adamw, spawn, train
 
 HALVED = Decay(0.5, 2)
 
@@ -128,3 +128,30 @@ def test_tasks_of_another_decay_do_not_share_their_steps() -> None:
     from medad.training.grouping import crews
 
     assert [len(tasks) for tasks, _ in crews([one, two], True, ())] == [1, 1]
+
+
+def test_a_cosine_as_pytorch_s_own_schedule() -> None:
+    task = toy_task(decay=CosineDecay(EPOCHS, 0.01))
+    seen = rates(task)
+    train([task], "train", track=ignore)
+    other = toy_task()
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(other.optimizer, EPOCHS, 0.01 * 1e-2)
+    expected = []
+    for _ in range(EPOCHS):
+        expected += schedule.get_last_lr() * len(task)
+        other.optimizer.step()
+        schedule.step()
+    assert seen == pytest.approx(expected)
+
+
+def test_epochs_of_a_number_of_batches() -> None:
+    """As many passes as they need, of which the last may be cut off; every batch is complete."""
+    task = toy_task(steps=9)
+    assert len(task) == 9
+    batches = task.order()
+    assert [len(batch) for batch in batches] == [task.batch_size] * 9
+    counts = torch.bincount(torch.cat(batches), minlength=len(task.images))
+    assert int(counts.max() - counts.min()) <= 1
+    assert int(counts.sum()) == 9 * task.batch_size
+    few = toy_task(images=toy_images()[:3], steps=2)
+    assert [len(batch) for batch in few.order()] == [few.batch_size] * 2

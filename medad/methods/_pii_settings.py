@@ -1,0 +1,11 @@
+"""Settings of PII, which can be listed and checked without importing torch."""
+
+from __future__ import annotations
+
+from medad.methods._foreign_patch_settings import ForeignPatchSettings
+from medad.registry import methods
+
+
+@methods.settings_of("pii")
+class PIISettings(ForeignPatchSettings):
+    """The settings of PII; the defaults are MedIAnomaly's."""
