@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from medad.export.names import check_free
+from medad.export.names import ExportError, check_free
 from medad.files import WriteError, write_failure
 from medad.model import Model
 from medad.progress import progress
@@ -21,6 +21,8 @@ def export_model(model: Model, targets: Sequence[str], out: Path) -> dict[str, P
         WriteError: the operating system refuses.
     """
     check_free(out, targets)
+    if reason := model.method.no_graph:
+        raise ExportError(f"{model.card.method} cannot be exported: {reason}. Score its model folder with medad")
     with progress("export", len(targets)) as advance:
         for name in targets:
             _exported(model, _writer(name), out / name)

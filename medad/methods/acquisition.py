@@ -34,6 +34,7 @@ class Acquisition(Method):
     settings_model = AcquisitionSettings
     title = "acquisition facts"
     trivial = True
+    no_graph = "its statistics are computed outside of PyTorch"
     settings: AcquisitionSettings
     knots: Tensor  # (20, 5)
     center: Tensor  # (D,) of the terms

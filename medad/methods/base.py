@@ -85,6 +85,7 @@ class Method(nn.Module, ABC):
     settings_model: ClassVar[type[Settings]] = Settings
     title: ClassVar[str]
     trivial: ClassVar[bool] = False  # True for a trivial baseline, which every useful method must exceed
+    no_graph: ClassVar[str] = ""  # why :meth:`score` cannot be captured as a graph for other runtimes; "" if it can
 
     def __init__(self, settings: Any) -> None:
         super().__init__()

@@ -31,6 +31,7 @@ class PatchCore(Method):
 
     settings_model = PatchCoreSettings
     title = "PatchCore"
+    no_graph = "it searches its stored features image by image"
     settings: PatchCoreSettings
     bank: Tensor  # (M, D) features of training images
 

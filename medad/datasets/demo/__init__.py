@@ -62,15 +62,15 @@ class Demo(Dataset):
 def _make(root: Path) -> None:
     from medad.datasets.demo.files import DemoCounts, write_demo
 
-    total = 0
-    with progress("make the demo data", sum(vars(DemoCounts()).values())) as advance:
+    total, counts = 0, DemoCounts()
+    with progress("make the demo data", sum(vars(counts).values())) as advance:
 
         def tell(done: int, of: int) -> None:
             nonlocal total
             advance(done - total)
             total = done
 
-        write_demo(root, progress=tell)
+        write_demo(root, counts=counts, progress=tell)
 
 
 datasets.register("demo")(Demo())

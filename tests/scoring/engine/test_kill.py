@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import random
 import shutil
@@ -134,10 +135,12 @@ def test_a_file_that_hangs_and_one_that_crashes_cost_themselves_only(
         return read(self, study)
 
     monkeypatch.setattr(Preprocessing, "read", bad)
-    rows = {line.split(",")[1]: line for line in score(model, box, tmp_path, timeout=1).read_text().splitlines()}
+    rows = {
+        next(csv.reader([line]))[4]: line for line in score(model, box, tmp_path, timeout=1).read_text().splitlines()
+    }
     assert "longer than 1 s (timeout), twice" in rows["day0/IM0000"]
     assert "signal SIGSEGV), twice" in rows["volume.nii.gz"]
-    others = {line.split(",")[1]: line for line in undisturbed.decode().splitlines()}
+    others = {next(csv.reader([line]))[4]: line for line in undisturbed.decode().splitlines()}
     assert {file for file in others if others[file] != rows[file]} == {"day0/IM0000", "volume.nii.gz"}
 
 
