@@ -15,7 +15,7 @@ from medad.cli import app
 from medad.datasets.demo import files
 from medad.datasets.demo.files import DemoCounts
 
-SETTINGS = {**FAST, "calibration": 0.5, "backbone": "resnet18", "weights": "none"}
+SETTINGS = {**FAST, "calibration": 0.5, "components": 4, "backbone": "resnet18", "weights": "none"}
 OPTIONS = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
 PATIENT_TAGS = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "StudyInstanceUID")
 PATIENT_TAGS += ("SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
