@@ -107,7 +107,7 @@ class Evaluation(Strict):
         default=None, gt=0, lt=1, description="share of abnormal studies where the model is to be used, for PPV and NPV"
     )
     score: str | None = Field(
-        default=None, description="score that ranks studies and flags them; null: the method's last, as it declares"
+        default=None, description="score that ranks studies and flags them; null: the one that stands for the method"
     )
     map: str | None = Field(
         default=None,
@@ -149,6 +149,12 @@ class Pipeline(Strict):
         "set does not show to tell abnormal studies from normal ones",
     )
     tracking: Tracking = Tracking()
+
+    def with_baselines(self) -> Pipeline:
+        """Return the pipeline with its baselines before its methods; an ablation's variants are of its methods only."""
+        if self.variants:
+            return self
+        return self.model_copy(update={"methods": tuple(dict.fromkeys((*self.baselines, *self.methods)))})
 
 
 S = TypeVar("S", bound=Strict)

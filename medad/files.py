@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import json
 import os
 import re
@@ -163,3 +164,9 @@ def write_records(path: Path, records: Sequence[Mapping[str, object]]) -> None:
     """
     headings = list(dict.fromkeys(key for record in records for key in record))
     write_csv(path, headings, ([record.get(key) for key in headings] for record in records))
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of the file's content, in hex digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
 from medad.config import Settings
 from medad.io.core.errors import UnreadableImage
@@ -21,14 +21,22 @@ class InputError(MedadError):
     """What was handed over is no image, path, study or list of these."""
 
 
-def is_array(value: object) -> bool:
+class ArrayLike(Protocol):
+    """An array of numpy, a tensor, or what else converts to an array and knows its shape."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Return the length of each axis."""
+
+
+def is_array(value: object) -> TypeGuard[ArrayLike]:
     """Return whether ``value`` is an array or a tensor."""
     return hasattr(value, "__array__") and hasattr(value, "shape")
 
 
 def is_single(value: object) -> bool:
     """Return whether ``value`` stands for one study: a path, a study, or an array (H, W) or (C, H, W)."""
-    return isinstance(value, (str, os.PathLike, Study)) or (is_array(value) and len(value.shape) < 4)  # type: ignore[attr-defined]
+    return isinstance(value, (str, os.PathLike, Study)) or (is_array(value) and len(value.shape) < 4)
 
 
 def items_of(value: object, settings: Settings, name: str = "images") -> Iterator[Item]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from medad.backbones import IMAGENET
 from medad.backbones.base import Backbone, BackboneError, WeightsSource
+from medad.files import file_digest
 
 log = logging.getLogger(__name__)
 
@@ -78,14 +79,13 @@ def read(path: Path) -> dict[str, Tensor]:
 
 def digest(path: Path) -> str:
     """Return the first 16 hex digits of the file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return file_digest(path)[:16]
 
 
 def weights_digest(network: nn.Module) -> str:
     """Return a digest of the names and values of a network's parameters and buffers."""
-    digest = hashlib.sha256()
+    total = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:32]
+        total.update(f"{name} {tuple(value.shape)} {value.dtype};".encode())
+        total.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()[:32]

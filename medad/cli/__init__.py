@@ -71,7 +71,7 @@ def _with_exit_codes(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             typer.echo("interrupted; the same command goes on from here", err=True)
             raise typer.Exit(INTERRUPTED) from None
-        except Exception as error:
+        except Exception as error:  # libraries report exhausted memory by errors of many types; all others are raised
             shortage = shortage_of(error)
             if shortage is None:
                 raise

@@ -117,7 +117,7 @@ def start(threads: int, device: str, monai: bool = True) -> str:
         import torch
 
         if monai:
-            import medad.data.loading  # noqa: F401
+            import medad.data.loading  # noqa: F401 - imports MONAI, which takes seconds, under this message
 
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     if device == "auto":

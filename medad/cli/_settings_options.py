@@ -37,6 +37,7 @@ def with_settings(model: type[Strict], **more: Mapping[str, Any]) -> Callable[[C
         parameters: list[inspect.Parameter] = []
         for parameter in signature.parameters.values():
             parameters.extend(options if parameter.name == "settings" else [parameter])
+        # typer reads the signature; functools' stubs do not know that a function may have one
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run

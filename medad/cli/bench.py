@@ -68,9 +68,10 @@ def bench(
     overrides = parse_overrides(settings)
     if networks is not None and "network" in overrides:
         raise ConfigError("--networks and --set network=... name the same thing: give one of them")
-    grid = _with_options(read_pipeline(pipeline), datasets, methods, networks, seeds, anomaly_rates)
-    if methods is None and not grid.variants:  # the variants of an ablation are settings of its methods
-        grid = grid.model_copy(update={"methods": tuple(dict.fromkeys((*grid.baselines, *grid.methods)))})
+    grid = read_pipeline(pipeline)
+    grid = _with_options(
+        grid.with_baselines() if methods is None else grid, datasets, methods, networks, seeds, anomaly_rates
+    )
     if manifest is not None and datasets is None:
         grid = grid.model_copy(update={"datasets": ()})
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download, engine, address)

@@ -51,16 +51,8 @@ def run(
     check_choices(built, candidate.evaluation)
     tracked = tracking.open_tracker(tracking.TrackingOptions(out, tracking_uri, experiment, block=grid.tracking))
     name = grid.tracking.model or manifest.name
-    clinical = Clinical(
-        candidate,
-        compared,
-        manifest,
-        Loaders(device),
-        out,
-        tracked.tracker,
-        name,
-        grid.registration,
-    )
+    loaders = Loaders(device)
+    clinical = Clinical(candidate, compared, manifest, loaders, out, tracked.tracker, name, grid.registration)
     for sentence in run_clinical(clinical, grid.stages, Path(pipeline).stem):
         common.say(sentence)
     refused = clinical.unregistered() if "register" in grid.stages else ""

@@ -66,22 +66,37 @@ def score(
         raise ConfigError(f"--experiment {experiment}: it belongs to --track")
     if exported:
         summary = score_exported(model, folder, out, settings, restart=restart, threads=threads, track=track)
-        _finish(summary, folder, out)
-        return
+    else:
+        options = tracking.TrackingOptions(out, tracking_uri, experiment, off=not track)
+        summary = _score_with_torch(model, folder, settings, options, restart=restart, threads=threads)
+    _finish(summary, folder, out)
+
+
+def _score_with_torch(
+    model: Path,
+    folder: Path,
+    settings: ScoreSettings,
+    options: tracking.TrackingOptions,
+    *,
+    restart: bool,
+    threads: int,
+) -> Summary:
+    """Load the model folder, or the registered model, and score ``folder`` with it."""
     on_cluster = settings.engine == "ray"  # the machines of a cluster have their own devices
     device = common.start(threads, "cpu" if on_cluster else settings.device, monai=False)
     from medad.model import load
     from medad.scoring import score_folder
     from medad.scoring.recording import score_recorded
 
-    loaded = load(tracking.model_folder(model, out, tracking_uri), device)
-    tracked = tracking.open_tracker(tracking.TrackingOptions(out, tracking_uri, experiment, off=not track))
-    if track:
-        summary = score_recorded(loaded, folder, out, settings, tracked.tracker, restart=restart)
-    else:
+    out = options.out
+    loaded = load(tracking.model_folder(model, out, options.uri), device)
+    tracked = tracking.open_tracker(options)
+    if options.off:
         summary = score_folder(loaded, folder, out, settings, restart=restart)
+    else:
+        summary = score_recorded(loaded, folder, out, settings, tracked.tracker, restart=restart)
     tracked.close(out)
-    _finish(summary, folder, out)
+    return summary
 
 
 def _finish(summary: Summary, folder: Path, out: Path) -> None:

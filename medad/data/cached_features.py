@@ -21,6 +21,7 @@ from medad.data.acquisition.facts import AcquisitionFacts
 from medad.data.facts import Facts
 from medad.data.study_cache import StudyCache
 from medad.data.study_features import Extract, extract_in_blocks
+from medad.files import file_digest
 from medad.io.file_parts import part_of, slice_of
 from medad.progress import progress
 from medad.types import Study
@@ -116,20 +117,14 @@ def _content_key(study: Study, settings: Settings) -> str | None:
         for path in study.files:
             volume, index = slice_of(path)
             file, part = part_of(volume)
-            digest.update(f"{_file_digest(file)} {part} {index};".encode())
+            digest.update(f"{file_digest(file)} {part} {index};".encode())
     except OSError:
         return None
     return digest.hexdigest()
 
 
-def _file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _encode(features: Tensor, facts: Facts, acquisition: AcquisitionFacts, pixels: str) -> bytes:
-    """Return the features (N, D), the facts and the pixel digest of a study as bytes."""
+    """Return the features (N, D), the facts of both kinds and the pixel digest of a study as bytes."""
     values = asdict(facts)
     arrays = {name: values.pop(name) for name in ("levels", "layout")}
     stored = {name: np.asarray(array) for name, array in arrays.items() if array is not None}

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from medad.files import write_text
+from medad.files import file_digest, write_text
 from medad.io.file_parts import slice_of
 from medad.types import Study
 
 FILE = "studies.txt"
+_content = cache(file_digest)  # one file may hold many studies
 
 
 def write_marks(folder: Path, studies: Iterable[Study], dataset: str, pixels: Iterable[str] = ()) -> None:
@@ -52,12 +53,6 @@ def marks(study: Study, dataset: str) -> list[str]:
     path, index = slice_of(study.files[0])
     digests = [_short(f"{_content(path)} {index}")]
     return digests if study.patient is None else [*digests, _short(f"{dataset} {study.patient}")]
-
-
-@cache
-def _content(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _short(text: str) -> str:

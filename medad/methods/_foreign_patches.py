@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from medad.functional.crops import central_crops, on_whole, random_crops
-from medad.functional.patches import LEVELS, Picture, pictures
+from medad.functional.patches import LEVELS, Picture, changed, pictures, put_patches
 from medad.methods._foreign_patch_settings import ForeignPatchSettings
 from medad.methods._network_method import NetworkMethod
 from medad.networks._resnet18 import EncoderDecoder
@@ -21,6 +23,8 @@ from medad.training import CosineDecay, spawn
 
 Floats = NDArray[np.float64]
 NOT_DECISIVE = {"epochs", "amp", "calibration", "anomaly_rate", "unlabeled"}  # of the settings, for a checkpoint
+
+MIXING = (0.05, 0.95)  # between which the interpolation factor of FPI and PII is uniform
 
 
 class ForeignPatchMethod(NetworkMethod):
@@ -79,3 +83,16 @@ class ForeignPatchMethod(NetworkMethod):
         """Return the marks on the central crops of ``images``, in [0, 1]; what lies outside of these is 0."""
         side = self.settings.size
         return on_whole(self.network(central_crops(images, side)).sigmoid(), side)
+
+
+class InterpolationMethod(ForeignPatchMethod):
+    """A patch is mixed with the same place of another image by a random factor, which the network predicts."""
+
+    mixed: ClassVar[Callable[..., Floats]]  # a blend (:data:`medad.functional.patches.Blend`) with a ``factor``
+
+    def corrupted(self, image: Picture, donor: Picture, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """Mix patches; the label of each changed pixel is the factor, one for all patches of the image."""
+        factor = rng.uniform(*MIXING)
+        blend = partial(type(self).mixed, factor=factor)
+        levels, covered = put_patches(image, donor, blend, rng, most=self.settings.patches)
+        return levels, factor * changed(image.levels, levels, covered).astype(np.float64)

@@ -83,14 +83,7 @@ def score_folder_with(
     score = settings.score or backend.card.ranking_score(backend.primary)
     settings = settings.model_copy(update={"score": score, "map": settings.map or backend.card.drawn_map(score)})
     verdicts = _verdicts(backend, settings)
-    if not settings.force:
-        Gate(backend.card.profile)  # reports a damaged profile here, before any worker starts
-    log.info("cases are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
-    if why := verdicts.cannot_flag:
-        undrawn = ", and no heatmap drawn (--heatmaps all draws everything)" if settings.heatmaps == "flagged" else ""
-        log.warning("no case will be flagged%s: %s", undrawn, why)
-    if not folder.exists():
-        raise ScoringError(f"{folder}: there is no such file or folder")
+    _check(backend, folder, settings, verdicts)
     ledger = Ledger(out / LEDGER, _identity(backend.digest, folder, settings), restart)
     digests = Digests(backend.digest, settings_digest(verdicts, force=settings.force))
     columns = Columns(verdicts, digests, settings.uids)
@@ -118,6 +111,23 @@ def score_folder_with(
             raise
         finished()
         return Summary(Counter(ledger.counts()), rows_before, _reasons(ledger), objects)
+
+
+def _check(backend: Backend, folder: Path, settings: ScoreSettings, verdicts: Verdicts) -> None:
+    """Say what ranks, what is drawn and what cannot be flagged, before any worker starts.
+
+    Raises:
+        ScoringError: there is no ``folder``.
+        ProfileError: the card's profile is damaged.
+    """
+    if not settings.force:
+        Gate(backend.card.profile)
+    log.info("cases are ranked by %s; the map of %s is drawn: %s", verdicts.score, verdicts.map, verdicts.why_map)
+    if why := verdicts.cannot_flag:
+        undrawn = ", and no heatmap drawn (--heatmaps all draws everything)" if settings.heatmaps == "flagged" else ""
+        log.warning("no case will be flagged%s: %s", undrawn, why)
+    if not folder.exists():
+        raise ScoringError(f"{folder}: there is no such file or folder")
 
 
 def _verdicts(backend: Backend, settings: ScoreSettings) -> Verdicts:

@@ -155,11 +155,9 @@ def _run(tasks: Sequence[Task], device: torch.device, session: _Session) -> None
         for task in tasks:
             if task.prepare is not None:
                 task.prepare()
-        for group in stepper.optimizer.param_groups:
-            group["lr"] = tasks[0].learning_rate
-        for opponent in tasks[0].opponents:
-            for group in opponent.optimizer.param_groups:
-                group["lr"] = tasks[0].rate_of(opponent.optimizer)
+        for optimizer in (stepper.optimizer, *(opponent.optimizer for opponent in tasks[0].opponents)):
+            for group in optimizer.param_groups:
+                group["lr"] = tasks[0].rate_of(optimizer)
 
     def step(engine: Any, batches: Tensor) -> None:
         if session.stop.is_set():
