@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -61,19 +63,11 @@ def bench(
 
     Exit code 1: something failed, was not tracked, or with --strict is missing; 2: wrong input, or nothing to run.
     """
-    from medad.config import ConfigError, parse_overrides
-    from medad.pipeline_files import read_pipeline
+    from medad.config import parse_overrides
 
     common.check_address(engine, address)
     overrides = parse_overrides(settings)
-    if networks is not None and "network" in overrides:
-        raise ConfigError("--networks and --set network=... name the same thing: give one of them")
-    grid = read_pipeline(pipeline)
-    grid = _with_options(
-        grid.with_baselines() if methods is None else grid, datasets, methods, networks, seeds, anomaly_rates
-    )
-    if manifest is not None and datasets is None:
-        grid = grid.model_copy(update={"datasets": ()})
+    grid = _grid(pipeline, overrides, manifest, datasets, methods, networks, seeds, anomaly_rates)
     place = Place(out, tracking_uri, experiment, no_tracking, device, threads, allow_download, engine, address)
     own_data = common.read_own(manifest and manifest.absolute())
     outcome, tracked = run_grid(grid, overrides, place, data_root, "bench", own_data)
@@ -83,9 +77,27 @@ def bench(
         raise typer.Exit(1)
 
 
-def _with_options(pipeline: Pipeline, *options: str | None) -> Pipeline:
-    """Return the pipeline with the values of the ``options``, in the order of NAMED, in place of those of the file."""
+def _grid(pipeline: str, overrides: Mapping[str, Any], manifest: Path | None, *options: str | None) -> Pipeline:
+    """Return the pipeline with the ``options``, in the order of NAMED, and with its baselines unless methods are named.
+
+    Raises:
+        ConfigError: there is no such pipeline, or two options name the networks.
+    """
+    from medad.config import ConfigError
+    from medad.pipeline_files import read_pipeline
+
+    named = dict(zip(NAMED, options, strict=True))
+    if named["networks"] is not None and "network" in overrides:
+        raise ConfigError("--networks and --set network=... name the same thing: give one of them")
+    grid = read_pipeline(pipeline)
+    grid = _with_options(grid.with_baselines() if named["methods"] is None else grid, named)
+    own_data_alone = manifest is not None and named["datasets"] is None
+    return grid.model_copy(update={"datasets": ()}) if own_data_alone else grid
+
+
+def _with_options(pipeline: Pipeline, named: Mapping[str, str | None]) -> Pipeline:
+    """Return the pipeline with the values of the options that are given in place of those of the file."""
     from medad.config import Pipeline, build
 
-    values = {key: common.names(text) for key, text in zip(NAMED, options, strict=True) if text is not None}
+    values = {key: common.names(text) for key, text in named.items() if text is not None}
     return build(Pipeline, {**pipeline.model_dump(), **values}, "options")
